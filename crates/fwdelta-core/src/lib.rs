@@ -1,0 +1,16 @@
+//! The device half of fwdelta: what an OEM audits and links.
+//!
+//! `no_std`, no allocation, no `unsafe`, no panic, no clock, no I/O of its own: the caller owns
+//! storage, buffers and time. Modules depend downwards only:
+//! `error`, `limits`, `storage` <- `format` <- `codec`, `exec` <- `apply` <- `verify`.
+#![no_std]
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod error;
+pub mod format;
+pub mod limits;
+pub mod storage;
+
+pub use error::{Category, Detail, Error, Result};
+pub use limits::Limits;

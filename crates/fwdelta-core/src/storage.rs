@@ -1,0 +1,79 @@
+//! What the caller implements: places to read from and the slot to write to.
+
+/// Why a read failed. An ECC fault is data about the flash, not a crash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadError<E> {
+    /// The cells hold no valid word (torn write, worn page).
+    Uncorrectable,
+    /// The driver failed.
+    Io(E),
+}
+
+/// Random-access bytes: an old image, a staged package, a payload file.
+pub trait Source {
+    /// The driver's own error.
+    type Error;
+
+    /// Fills `buf` from byte offset `pos`; never reads short.
+    ///
+    /// # Errors
+    /// When the range lies outside the medium or the medium fails.
+    fn read(&mut self, pos: u64, buf: &mut [u8]) -> Result<(), ReadError<Self::Error>>;
+}
+
+/// How a slot may be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Geometry {
+    /// Bytes in the slot.
+    pub len: u64,
+    /// Bytes erased together; `1` where no erase is needed (files, block devices).
+    pub sector_len: u32,
+    /// Bytes programmed together; positions and lengths are multiples of it. At most 32.
+    pub write_len: u16,
+    /// What an erased byte reads as.
+    pub erased: u8,
+}
+
+/// The slot the new image goes to.
+pub trait Target {
+    /// The driver's own error.
+    type Error;
+
+    /// How the slot may be written; constant for the life of the value.
+    fn geometry(&self) -> Geometry;
+
+    /// Erases sector number `sector`. Not called when `sector_len` is 1.
+    ///
+    /// # Errors
+    /// When the driver fails.
+    fn erase(&mut self, sector: u32) -> Result<(), Self::Error>;
+
+    /// Programs erased bytes; `pos` and `data.len()` are multiples of `write_len`.
+    ///
+    /// # Errors
+    /// When the driver fails.
+    fn program(&mut self, pos: u64, data: &[u8]) -> Result<(), Self::Error>;
+
+    /// Returns once everything programmed before survives a power cut.
+    ///
+    /// # Errors
+    /// When the driver fails.
+    fn sync(&mut self) -> Result<(), Self::Error>;
+}
+
+/// Reading from memory: vectors, tests, memory-mapped flash.
+impl Source for &[u8] {
+    type Error = core::convert::Infallible;
+
+    fn read(&mut self, pos: u64, buf: &mut [u8]) -> Result<(), ReadError<Self::Error>> {
+        let bytes = usize::try_from(pos)
+            .ok()
+            .and_then(|start| self.get(start..))
+            .and_then(|rest| rest.get(..buf.len()))
+            .ok_or(ReadError::Uncorrectable)?;
+        for (to, from) in buf.iter_mut().zip(bytes) {
+            *to = *from;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,1 @@
+//! Flash model and naive reference applier for tests.

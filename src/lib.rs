@@ -1,0 +1,1 @@
+//! Firmware delta packages: build, sign, approve, describe, verify and apply.

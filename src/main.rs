@@ -1,0 +1,2 @@
+//! The `fwdelta` command.
+fn main() {}
