@@ -1,2 +1,5 @@
 //! The `fwdelta` command.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    fwdelta::cli::main()
+}

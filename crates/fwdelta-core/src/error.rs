@@ -135,6 +135,7 @@ details! {
     BadArgument = 901, "an argument does not fit";
     WrongState = 902, "the call is not legal in this state";
     MissingOld = 903, "no old image was given for a component that needs one";
+    Cancelled = 904, "cancelled by the caller";
     Bug = 1001, "an internal invariant does not hold";
 }
 

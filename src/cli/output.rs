@@ -1,0 +1,69 @@
+//! Files in and out: outputs are written beside their destination, synced and renamed.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use crate::error::{Error, Result};
+
+/// Reads a whole file.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).map_err(|error| Error::io("read", path, error))
+}
+
+/// Writes `bytes` to `path`, so that the file is either whole or untouched.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut beside = Beside::create(path)?;
+    beside.file().write_all(bytes).map_err(|error| Error::io("write", path, error))?;
+    beside.commit()
+}
+
+/// A file being written beside its destination; removed again unless committed.
+#[derive(Debug)]
+pub(crate) struct Beside {
+    temp: NamedTempFile,
+    path: PathBuf,
+}
+
+impl Beside {
+    /// Opens a file beside `path`.
+    pub(crate) fn create(path: &Path) -> Result<Self> {
+        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+        let temp = tempfile::Builder::new()
+            .prefix(".fwdelta-")
+            .tempfile_in(dir.unwrap_or(Path::new(".")))
+            .map_err(|error| Error::io("create", path, error))?;
+        Ok(Self { temp, path: path.to_owned() })
+    }
+
+    /// The open file.
+    pub(crate) fn file(&mut self) -> &mut File {
+        self.temp.as_file_mut()
+    }
+
+    /// Makes the file visible under its name once its bytes are on the medium.
+    pub(crate) fn commit(self) -> Result<()> {
+        let Self { temp, path } = self;
+        set_mode(temp.as_file(), &path).map_err(|error| Error::io("write", &path, error))?;
+        temp.as_file().sync_all().map_err(|error| Error::io("write", &path, error))?;
+        temp.persist(&path).map_err(|error| Error::io("create", &path, error.error))?;
+        Ok(())
+    }
+}
+
+/// Temporary files are private; the result gets the mode of the file it replaces, or 0644.
+#[cfg(unix)]
+fn set_mode(file: &File, path: &Path) -> std::io::Result<()> {
+    let mode = fs::metadata(path).map_or_else(
+        |_| std::os::unix::fs::PermissionsExt::from_mode(0o644),
+        |meta| meta.permissions(),
+    );
+    file.set_permissions(mode)
+}
+
+#[cfg(not(unix))]
+fn set_mode(_: &File, _: &Path) -> std::io::Result<()> {
+    Ok(())
+}
