@@ -9,6 +9,7 @@
 
 pub mod error;
 pub mod format;
+pub mod hash;
 pub mod limits;
 pub mod storage;
 
