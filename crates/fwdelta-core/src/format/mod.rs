@@ -6,3 +6,4 @@ pub mod envelope;
 pub mod manifest;
 pub mod plmn;
 pub mod suit;
+pub mod trust;
