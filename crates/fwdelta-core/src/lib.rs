@@ -12,6 +12,7 @@ pub mod format;
 pub mod hash;
 pub mod limits;
 pub mod storage;
+pub mod verify;
 
 pub use error::{Category, Detail, Error, Result};
 pub use limits::Limits;
