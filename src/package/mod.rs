@@ -1,0 +1,9 @@
+//! Packages: assembling, signing, approving, inspecting and receiving them.
+
+pub mod approve;
+pub mod assemble;
+pub mod keys;
+pub mod trust_file;
+
+pub use approve::{Approval, Method, approve};
+pub use keys::{PublicKey, SecretKey};
