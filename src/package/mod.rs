@@ -3,6 +3,7 @@
 pub mod approve;
 pub mod assemble;
 pub mod keys;
+pub mod seal;
 pub mod trust_file;
 
 pub use approve::{Approval, Method, approve};
