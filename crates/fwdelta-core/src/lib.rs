@@ -9,8 +9,10 @@
 
 pub mod error;
 pub mod format;
+pub mod hash;
 pub mod limits;
 pub mod storage;
+pub mod verify;
 
 pub use error::{Category, Detail, Error, Result};
 pub use limits::Limits;
