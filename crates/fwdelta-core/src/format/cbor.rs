@@ -4,6 +4,8 @@
 //! accept (longer-than-needed heads, indefinite lengths, unordered or duplicate keys), and must
 //! read single heads from storage when a payload is larger than memory.
 
+// Long because reader, emitter and the tests that hold them together belong side by side.
+
 use crate::error::{Detail, Error, Result};
 use crate::limits::DEPTH_MAX;
 
