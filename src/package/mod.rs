@@ -2,7 +2,10 @@
 
 pub mod approve;
 pub mod assemble;
+pub mod build;
+pub mod inspect;
 pub mod keys;
+pub mod receive;
 pub mod seal;
 pub mod trust_file;
 

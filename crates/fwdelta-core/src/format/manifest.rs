@@ -40,14 +40,8 @@ const PROMPTS: &[u8] = b"prompts";
 /// The uri of the vendor's prompts.
 const PROMPTS_URI: &str = "#p";
 
-/// Size and digest of something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Blob {
-    /// Length in bytes.
-    pub len: u64,
-    /// SHA-256.
-    pub digest: Sha256Digest,
-}
+/// Size and digest of an image or a payload.
+pub use super::delta::ImageId as Blob;
 
 /// One updatable part of the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,11 +6,12 @@ use super::signers::check_signers;
 use crate::error::{Detail, Error, Result};
 use crate::format::auth::{Authentication, Claim};
 use crate::format::cbor::{HEAD_LEN_MAX, Major, SliceSink, Writer};
+use crate::format::delta::DeltaHeader;
 use crate::format::envelope::{Envelope, PayloadKey, Span};
 use crate::format::manifest::{Blob, Manifest};
 use crate::format::trust::Trust;
 use crate::hash::{Sha256, Sha256Digest};
-use crate::limits::Limits;
+use crate::limits::{HEADER_LEN_MAX, Limits};
 use crate::storage::Source;
 
 /// What the device knows of itself besides its trust anchor.
@@ -90,11 +91,11 @@ impl<'b> Package<'b> {
         Ok(())
     }
 
-    /// Reads the delta header of component `index` into `buf` and checks its digest.
+    /// The delta header's bytes of component `index`, their digest checked, in `buf`.
     ///
     /// # Errors
     /// `PayloadSize`, `HeaderDigest`, `EnvelopeTooLarge`, `ReadFailed`.
-    pub fn read_header<'h, S: Source>(
+    fn read_header<'h, S: Source>(
         &self,
         package: &mut S,
         index: u8,
@@ -111,6 +112,32 @@ impl<'b> Package<'b> {
         let digest = crate::hash::sha256(bytes);
         expect(digest == blob.digest, Detail::HeaderDigest, span)?;
         Ok(bytes)
+    }
+
+    /// Reads the delta header of component `index`, checks its digest, parses it and compares it
+    /// with the manifest.
+    ///
+    /// # Errors
+    /// As [`Package::read_header`] and [`DeltaHeader::parse`]; `HeaderMismatch`; what
+    /// [`DeltaHeader::check`] refuses under `limits`.
+    pub fn header<S: Source>(
+        &self,
+        package: &mut S,
+        index: u8,
+        limits: &Limits,
+    ) -> Result<DeltaHeader> {
+        let mut buf = [0; HEADER_LEN_MAX];
+        let header = DeltaHeader::parse(self.read_header(package, index, &mut buf)?)?;
+        let part = self.manifest.component(index)?;
+        let agrees = header.old == part.old
+            && header.new == part.new
+            && header.payload_len == part.delta.len
+            && header.chain.is_some();
+        if !agrees {
+            return Err(Detail::HeaderMismatch.into());
+        }
+        header.check(limits)?;
+        Ok(header)
     }
 
     /// Checks the delta payload of component `index`, which is all of `span` in `payload`.
