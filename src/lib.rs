@@ -3,10 +3,14 @@
 //! The modules, bottom up; imports go down only (docs/ARCHITECTURE.md):
 //! - [`error`]: one error number everywhere
 //! - [`progress`]: progress reports and cancellation of long work
+//! - [`cbor`]: emits deterministic CBOR into memory
+//! - [`image`]: firmware images from raw, Intel HEX and Motorola S-record files
 //! - [`cli`]: the command line, the only code that prints or touches paths and the environment
 
+pub mod cbor;
 pub mod cli;
 pub mod error;
+pub mod image;
 pub mod progress;
 
 pub use error::{Error, Result};
