@@ -5,6 +5,7 @@
 //! - [`progress`]: progress reports and cancellation of long work
 //! - [`cbor`]: emits deterministic CBOR into memory
 //! - [`image`]: firmware images from raw, Intel HEX and Motorola S-record files
+//! - [`release`]: what people say about a release: version, vendor, notes, prompts, languages
 //! - [`cli`]: the command line, the only code that prints or touches paths and the environment
 
 pub mod cbor;
@@ -12,6 +13,7 @@ pub mod cli;
 pub mod error;
 pub mod image;
 pub mod progress;
+pub mod release;
 
 pub use error::{Error, Result};
 pub use fwdelta_core as core;
