@@ -8,6 +8,8 @@
 //! - [`matching`]: which bytes of new are like which bytes of old
 //! - [`codec`]: encoders of the payload; the decoders are core's
 //! - [`diff`]: deltas, made, checked and applied
+//! - [`image`]: firmware images from raw, Intel HEX and Motorola S-record files
+//! - [`release`]: what people say about a release: version, vendor, notes, prompts, languages
 //! - [`cli`]: the command line, the only code that prints or touches paths and the environment
 
 pub mod cbor;
@@ -15,9 +17,11 @@ pub mod cli;
 pub mod codec;
 pub mod diff;
 pub mod error;
+pub mod image;
 pub mod matching;
 pub mod package;
 pub mod progress;
+pub mod release;
 
 pub use error::{Error, Result};
 pub use fwdelta_core as core;

@@ -96,7 +96,9 @@ fn string(args: &Args) -> Result<Option<[u8; 16]>> {
     let read = |path: &PathBuf| {
         args::string16(&args::text(path)?).map_err(|what| Error::input(path.display(), what))
     };
-    let string = args.string.map_or_else(|| args.string_file.as_ref().map(read).transpose(), |s| Ok(Some(s)))?;
+    let string = args
+        .string
+        .map_or_else(|| args.string_file.as_ref().map(read).transpose(), |s| Ok(Some(s)))?;
     match string {
         Some(string) if string == [0; 16] || string == [0xff; 16] => {
             let what = "sixteen times 00 or FF is an unprovisioned SIM and never matches";

@@ -54,7 +54,9 @@ pub(crate) fn trust(path: &Path) -> Result<Vec<u8>> {
     let subject = path.display().to_string();
     if path.extension().is_some_and(|extension| extension == "toml") {
         let dir = path.parent().unwrap_or(Path::new(""));
-        return trust_file::compile(&text(path)?, &subject, &mut |name| public_key(&dir.join(name)));
+        return trust_file::compile(&text(path)?, &subject, &mut |name| {
+            public_key(&dir.join(name))
+        });
     }
     let bytes = output::read(path)?;
     Trust::parse(&bytes).map_err(|error| Error::from(error).about(&subject))?;

@@ -5,7 +5,6 @@
 
 mod approve;
 mod args;
-mod files;
 mod keygen;
 mod output;
 mod report;

@@ -46,8 +46,7 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
             let bytes = args::trust(file)?;
             output::write(output, &bytes)?;
             let mut report = show(&bytes, file)?;
-            report.text =
-                format!("{}: {} bytes\n{}", output.display(), bytes.len(), report.text);
+            report.text = format!("{}: {} bytes\n{}", output.display(), bytes.len(), report.text);
             Ok(report)
         }
         Command::Show { file } => show(&args::trust(file)?, file),
@@ -87,8 +86,7 @@ fn show(bytes: &[u8], file: &std::path::Path) -> Result<Report> {
     let policy = &trust.policy;
     let choice = |apply| if apply { "apply" } else { "refuse" };
     let id = |id: Option<[u8; 16]>| id.map_or(Value::Null, |id| hex(&id).into());
-    let (unapproved, no_sim) =
-        (choice(policy.apply_unapproved), choice(policy.apply_without_sim));
+    let (unapproved, no_sim) = (choice(policy.apply_unapproved), choice(policy.apply_without_sim));
     text += &format!("\npolicy: unapproved {unapproved}, without SIM {no_sim}");
     let json = json!({
         "version": trust.version,

@@ -72,6 +72,12 @@ impl<'p> Parts<'p> {
         signed_payload(&self.digest)
     }
 
+    /// An integrated payload.
+    #[must_use]
+    pub fn payload(&self, key: &str) -> Option<&'p [u8]> {
+        self.payloads.iter().find(|(name, _)| name == key).map(|(_, payload)| *payload)
+    }
+
     /// How many more blocks fit.
     #[must_use]
     pub fn blocks_left(&self) -> usize {

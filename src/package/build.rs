@@ -90,7 +90,7 @@ pub fn build(
     options: &BuildOptions,
     progress: &dyn Progress,
 ) -> Result<Built> {
-    let mut draft = draft(components, release, options);
+    let mut draft = draft(components, release, options)?;
     let (mut payloads, mut deltas) = (Vec::new(), Vec::new());
     for (index, images) in components.iter().enumerate() {
         if !is_name(images.name) {
@@ -99,8 +99,7 @@ pub fn build(
         }
         let delta = diff::create(images.old.unwrap_or(&[]), images.new, &options.diff, progress)?;
         let delta_len = delta.header_bytes()?.len() + delta.payload.len();
-        let chunk_len =
-            options.chunk_len.unwrap_or(default_chunk_len(options.diff.profile));
+        let chunk_len = options.chunk_len.unwrap_or(default_chunk_len(options.diff.profile));
         let delta = delta.chained(chunk_len)?;
         deltas.push(BuiltDelta { name: images.name.to_owned(), header: delta.header, delta_len });
         let component = draft_component(images.name, index, delta, options)?;
@@ -113,18 +112,22 @@ pub fn build(
     Ok(Built { package, payloads, deltas })
 }
 
-fn draft(components: &[Images<'_>], release: &Release, options: &BuildOptions) -> Draft {
+fn draft(components: &[Images<'_>], release: &Release, options: &BuildOptions) -> Result<Draft> {
     let names: Vec<_> = components.iter().map(|images| images.name).collect();
-    Draft {
+    let text = match options.without_text {
+        true => None,
+        false => Some(release.text_cbor(&names)?),
+    };
+    Ok(Draft {
         sequence: options.sequence,
         vendor_id: release.vendor_id(),
         class_id: release.class_id(),
         reference_uri: release.links.reference_uri.as_ref().map(|uri| uri.as_str().to_owned()),
-        text: (!options.without_text).then(|| release.text_cbor(&names)),
-        prompts: Some(release.prompts_cbor()),
+        text,
+        prompts: Some(release.prompts_cbor()?),
         components: Vec::new(),
         requirement: options.requirement.clone(),
-    }
+    })
 }
 
 fn draft_component(
@@ -134,7 +137,8 @@ fn draft_component(
     options: &BuildOptions,
 ) -> Result<DraftComponent> {
     let detached = options.detached.as_ref().map(|detached| {
-        let separator = if detached.base_uri.is_empty() || detached.base_uri.ends_with('/') { "" } else { "/" };
+        let separator =
+            if detached.base_uri.is_empty() || detached.base_uri.ends_with('/') { "" } else { "/" };
         format!("{}{separator}{}", detached.base_uri, file_name(detached, index))
     });
     Ok(DraftComponent {

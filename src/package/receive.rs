@@ -5,7 +5,7 @@ use crate::core::apply::{Applier, Io, Step, verify_old};
 use crate::core::format::delta::DeltaHeader;
 use crate::core::format::envelope::{PayloadKey, Span};
 use crate::core::format::manifest::base_name;
-use crate::core::storage::{Source, Target};
+use crate::core::storage::{ReadError, Source, Target};
 use crate::core::verify::Package;
 use crate::core::{Detail, Limits};
 use crate::error::{Error, Result};
@@ -78,14 +78,16 @@ pub fn check<S: Source, U: Supply>(
     }
     for index in 0..count {
         checkpoint(progress, Stage::Verify, u64::from(index), u64::from(count))?;
-        let found = with_payload(package, file, supply, index, |source, span| {
-            Ok(package.check_delta(source, span, index, &mut scratch)?)
-        });
-        match found {
-            Ok(()) => all[usize::from(index)].payload = true,
-            Err(e) if e.detail() == Detail::MissingPayload && extent == Extent::Envelope => {}
-            Err(error) => return Err(error),
-        }
+        let (mut payload, span) = match open_payload(package, file, supply, index) {
+            Err(e) if e.detail() == Detail::MissingPayload && extent == Extent::Envelope => {
+                continue;
+            }
+            found => found?,
+        };
+        let name = package.manifest.component(index)?.name;
+        let about = |error| Error::from(error).about(format!("payload of component {name}"));
+        package.check_delta(&mut payload, span, index, &mut scratch).map_err(about)?;
+        all[usize::from(index)].payload = true;
     }
     for index in 0..count {
         let checked = &mut all[usize::from(index)];
@@ -119,48 +121,52 @@ fn check_old<U: Supply>(
     }
 }
 
-/// Runs `work` on the payload of component `index`, wherever it is.
-fn with_payload<S: Source, U: Supply, R>(
+/// The payload of component `index`, wherever it is.
+fn open_payload<'s, S: Source, U: Supply>(
     package: &Package<'_>,
-    file: &mut S,
+    file: &'s mut S,
     supply: &mut U,
     index: u8,
-    mut work: impl FnMut(&mut dyn Bytes, Span) -> Result<R>,
-) -> Result<R> {
+) -> Result<(Payload<'s, S, U::File>, Span)> {
     let component = package.manifest.component(index)?;
     let Some(uri) = component.detached else {
         let span = package.envelope.payload(PayloadKey::Delta(index));
-        return work(file, span.ok_or(Detail::MissingPayload)?);
+        return Ok((Payload::Integrated(file), span.ok_or(Detail::MissingPayload)?));
     };
     let name = base_name(uri)?;
-    let found = supply.payload(name)?;
     let missing = Error::from(Detail::MissingPayload).about(name);
-    let (mut source, len) = found.ok_or_else(|| {
+    let (beside, len) = supply.payload(name)?.ok_or_else(|| {
         missing.remedy("put it beside the package or name its folder with --payload-dir")
     })?;
-    work(&mut source, Span { pos: 0, len }).map_err(|error| error.about(name))
+    Ok((Payload::Detached(beside), Span { pos: 0, len }))
 }
 
-/// Any source, whatever its error: core only asks whether a read worked.
-trait Bytes {
-    fn read_at(&mut self, pos: u64, buf: &mut [u8]) -> Option<()>;
+/// Where a payload is read from.
+enum Payload<'s, S, F> {
+    Integrated(&'s mut S),
+    Detached(F),
 }
 
-impl<S: Source> Bytes for S {
-    fn read_at(&mut self, pos: u64, buf: &mut [u8]) -> Option<()> {
-        self.read(pos, buf).ok()
+impl<S: Source, F: Source> Source for Payload<'_, S, F> {
+    type Error = ();
+
+    fn read(&mut self, pos: u64, buf: &mut [u8]) -> Result<(), ReadError<()>> {
+        match self {
+            Payload::Integrated(file) => file.read(pos, buf).map_err(|_| ReadError::Io(())),
+            Payload::Detached(file) => file.read(pos, buf).map_err(|_| ReadError::Io(())),
+        }
     }
 }
 
-impl Source for &mut dyn Bytes {
+/// An old image; none is never read, as a full image has no covers.
+struct Old<F>(Option<F>);
+
+impl<F: Source> Source for Old<F> {
     type Error = ();
 
-    fn read(
-        &mut self,
-        pos: u64,
-        buf: &mut [u8],
-    ) -> std::result::Result<(), crate::core::storage::ReadError<()>> {
-        self.read_at(pos, buf).ok_or(crate::core::storage::ReadError::Io(()))
+    fn read(&mut self, pos: u64, buf: &mut [u8]) -> Result<(), ReadError<()>> {
+        let file = self.0.as_mut().ok_or(ReadError::Uncorrectable)?;
+        file.read(pos, buf).map_err(|_| ReadError::Io(()))
     }
 }
 
@@ -180,31 +186,12 @@ pub fn apply<S: Source, U: Supply, T: Target>(
     progress: &dyn Progress,
 ) -> Result<()> {
     let name = package.manifest.component(index)?.name;
-    let mut old: Box<dyn Bytes + '_> = Box::new(Nothing);
-    let file_of_old;
-    if header.old.is_some() {
-        file_of_old = supply.old(name)?.ok_or(Detail::MissingOld)?.0;
-        old = Box::new(file_of_old);
-    }
-    with_payload(package, file, supply, index, |payload, span| {
-        let mut payload = payload;
-        feed_all(header, &mut &mut *old, &mut payload, span, new, limits, progress)
-    })
-}
-
-/// The old image of a component sent in full.
-struct Nothing;
-
-impl Source for Nothing {
-    type Error = ();
-
-    fn read(
-        &mut self,
-        _: u64,
-        _: &mut [u8],
-    ) -> std::result::Result<(), crate::core::storage::ReadError<()>> {
-        Err(crate::core::storage::ReadError::Uncorrectable)
-    }
+    let old = match header.old {
+        Some(_) => Some(supply.old(name)?.ok_or(Detail::MissingOld)?.0),
+        None => None,
+    };
+    let (mut payload, span) = open_payload(package, file, supply, index)?;
+    feed_all(header, &mut Old(old), &mut payload, span, new, limits, progress)
 }
 
 fn feed_all<O: Source, P: Source, T: Target>(
@@ -217,7 +204,8 @@ fn feed_all<O: Source, P: Source, T: Target>(
     progress: &dyn Progress,
 ) -> Result<()> {
     header.check(limits)?;
-    let work_len = usize::try_from(Applier::workspace(header)?).map_err(|_| Detail::WorkspaceTooSmall)?;
+    let work_len =
+        usize::try_from(Applier::workspace(header)?).map_err(|_| Detail::WorkspaceTooSmall)?;
     let mut work = vec![0; work_len];
     let mut applier = Applier::open(header, &mut work, limits)?;
     let mut io = Io { old, new, decompressor: &mut Zstd::default() };

@@ -138,6 +138,25 @@ pub struct Block<'a> {
     pub pos: u64,
 }
 
+impl Block<'_> {
+    /// Bytes of the encoded block, without its byte string head.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        // Tag, array, empty map and null are one byte each.
+        4 + sized(self.protected.len()) + sized(self.proof.len())
+    }
+
+    /// Never true; there to go with `len`.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        false
+    }
+}
+
+fn sized(len: usize) -> usize {
+    super::cbor::head_len(len as u64) + len
+}
+
 /// The authentication wrapper, its shape checked.
 #[derive(Clone, Copy, Debug)]
 pub struct Authentication<'a> {
