@@ -9,8 +9,10 @@ use super::output;
 use crate::core::format::plmn::Plmn;
 use crate::core::format::trust::Trust;
 use crate::core::verify::{EfFota, Sim};
+use crate::diff::Profile;
 use crate::error::{Error, Result};
 use crate::package::{PublicKey, SecretKey, trust_file};
+use crate::release::Release;
 
 /// Reads a private key file.
 pub(crate) fn secret_key(path: &Path) -> Result<SecretKey> {
@@ -61,6 +63,36 @@ pub(crate) fn trust(path: &Path) -> Result<Vec<u8>> {
     let bytes = output::read(path)?;
     Trust::parse(&bytes).map_err(|error| Error::from(error).about(&subject))?;
     Ok(bytes)
+}
+
+/// Reads a release file and the notes files it names; sane defaults without one.
+pub(crate) fn release(path: Option<&Path>) -> Result<Release> {
+    let Some(path) = path else { return Ok(Release::default()) };
+    let dir = path.parent().unwrap_or(Path::new(""));
+    let subject = path.display().to_string();
+    Release::parse(&text(path)?, &subject, &mut |name| text(&dir.join(name)))
+}
+
+/// What deltas are made for.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum ProfileName {
+    /// Microcontrollers: smallest delta, at most 10 KiB of working memory
+    #[default]
+    Small,
+    /// Linux-class devices: zstd streams, fastest to apply
+    Fast,
+    /// Streams of the bsdiff crate, as a test oracle; quadratic time on repetitive data
+    Bsdiff,
+}
+
+impl From<ProfileName> for Profile {
+    fn from(name: ProfileName) -> Self {
+        match name {
+            ProfileName::Small => Profile::Small,
+            ProfileName::Fast => Profile::Fast,
+            ProfileName::Bsdiff => Profile::Bsdiff,
+        }
+    }
 }
 
 /// What SIM the device has.

@@ -3,12 +3,19 @@
 //! One file per command. A command returns a [`Report`]; printing it, as text or with `--json`,
 //! and turning errors into exit codes happens here.
 
+mod apply;
 mod approve;
 mod args;
+mod build;
+mod completions;
+mod input;
+mod inspect;
 mod keygen;
 mod output;
+mod progress;
 mod report;
 mod trust;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -36,8 +43,14 @@ Exit codes: 0 success, 2 usage, otherwise 10 plus the error number:
 #[derive(Debug, Subcommand)]
 enum Command {
     Keygen(keygen::Args),
+    Build(build::Args),
     Approve(approve::Args),
     Trust(trust::Args),
+    Inspect(inspect::Args),
+    Verify(verify::Args),
+    Apply(apply::Args),
+    Completions(completions::Args),
+    Man(completions::ManArgs),
 }
 
 /// Parses the arguments, runs the command and gives the exit code.
@@ -61,7 +74,13 @@ pub fn main() -> ExitCode {
 fn run(command: &Command) -> Result<Report> {
     match command {
         Command::Keygen(args) => keygen::run(args),
+        Command::Build(args) => build::run(args),
         Command::Approve(args) => approve::run(args),
         Command::Trust(args) => trust::run(args),
+        Command::Inspect(args) => inspect::run(args),
+        Command::Verify(args) => verify::run(args),
+        Command::Apply(args) => apply::run(args),
+        Command::Completions(args) => completions::run(args),
+        Command::Man(args) => completions::run_man(args),
     }
 }
