@@ -3,10 +3,14 @@
 //! The modules, bottom up; imports go down only (docs/ARCHITECTURE.md):
 //! - [`error`]: one error number everywhere
 //! - [`progress`]: progress reports and cancellation of long work
+//! - [`cbor`]: core's CBOR emitter over a vector
+//! - [`package`]: assemble, sign, approve, inspect and receive packages
 //! - [`cli`]: the command line, the only code that prints or touches paths and the environment
 
+pub mod cbor;
 pub mod cli;
 pub mod error;
+pub mod package;
 pub mod progress;
 
 pub use error::{Error, Result};

@@ -1,6 +1,6 @@
 //! The envelope: the outermost map, read from storage head by head (docs/format.md, section 3).
 
-use super::cbor::{self, HEAD_LEN_MAX, Head, Major};
+use super::cbor::{self, HEAD_LEN_MAX, Head, Major, Sink, Writer};
 use super::plmn::Plmn;
 use super::suit::{KEY_AUTHENTICATION, KEY_MANIFEST, KEY_TEXT, TAG_ENVELOPE};
 use crate::error::{Detail, Error, Result};
@@ -288,6 +288,45 @@ impl<S: Source> Heads<'_, S> {
     }
 }
 
+/// Emits an envelope; `payloads` are text keys and contents, in any order, each key once.
+///
+/// # Errors
+/// When the sink is full.
+pub fn emit<S: Sink>(
+    writer: &mut Writer<S>,
+    auth: &[u8],
+    manifest: &[u8],
+    text: Option<&[u8]>,
+    payloads: &[(&str, &[u8])],
+) -> Result<()> {
+    writer.tag(TAG_ENVELOPE)?;
+    writer.map(2 + u64::from(text.is_some()) + payloads.len() as u64)?;
+    let parts =
+        [(KEY_AUTHENTICATION, Some(auth)), (KEY_MANIFEST, Some(manifest)), (KEY_TEXT, text)];
+    for (key, part) in parts {
+        if let Some(part) = part {
+            writer.int(key)?;
+            writer.bytes(part)?;
+        }
+    }
+    // Selection instead of sorting: no memory, and there are few.
+    let mut last = None;
+    for _ in payloads {
+        let after_last = |key: &&(&str, &[u8])| last.is_none_or(|last| order(key.0) > last);
+        let next = payloads.iter().filter(after_last).min_by_key(|payload| order(payload.0));
+        let (key, content) = next.ok_or(Detail::DuplicateKey)?;
+        writer.text(key)?;
+        writer.bytes(content)?;
+        last = Some(order(key));
+    }
+    Ok(())
+}
+
+/// Bytewise order of encoded text keys: the head, which has the length, comes first.
+fn order(key: &str) -> (usize, &[u8]) {
+    (key.len(), key.as_bytes())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -310,6 +349,15 @@ mod tests {
     #[test]
     fn finds_every_part() {
         assert_eq!(scan(WHOLE), Ok((1, 2, true, 2)));
+    }
+
+    #[test]
+    fn emit_restores_what_scan_reads() {
+        let mut buf = [0; 64];
+        let mut writer = Writer(super::cbor::SliceSink::new(&mut buf));
+        let payloads: [(&str, &[u8]); 2] = [("#h0", b"h"), ("#p", b"p")];
+        emit(&mut writer, b"a", b"mm", Some(b"t"), &payloads).unwrap();
+        assert_eq!(writer.0.written(), WHOLE);
     }
 
     #[test]

@@ -1,0 +1,10 @@
+//! Packages: assembling, signing, approving, inspecting and receiving them.
+
+pub mod approve;
+pub mod assemble;
+pub mod keys;
+pub mod seal;
+pub mod trust_file;
+
+pub use approve::{Approval, Method, approve};
+pub use keys::{PublicKey, SecretKey};
