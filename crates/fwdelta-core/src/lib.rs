@@ -7,6 +7,8 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod apply;
+pub mod codec;
 pub mod error;
 pub mod format;
 pub mod hash;

@@ -2,6 +2,8 @@
 
 pub mod auth;
 pub mod cbor;
+pub mod chain;
+pub mod delta;
 pub mod envelope;
 pub mod manifest;
 pub mod plmn;

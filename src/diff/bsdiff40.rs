@@ -1,0 +1,1 @@
+//! Classic BSDIFF40 files.
