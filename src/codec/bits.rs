@@ -41,12 +41,7 @@ fn literals(model: &mut Model<'_>, coder: &mut RangeEncoder, bytes: &[u8]) -> Re
     Ok(())
 }
 
-fn residual(
-    model: &mut Model<'_>,
-    coder: &mut RangeEncoder,
-    old: &[u8],
-    new: &[u8],
-) -> Result<()> {
+fn residual(model: &mut Model<'_>, coder: &mut RangeEncoder, old: &[u8], new: &[u8]) -> Result<()> {
     model.start_cover();
     let mut at = 0;
     let mut run_end = 0;

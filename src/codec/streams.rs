@@ -59,11 +59,8 @@ const fn folded(value: i64) -> u64 {
 /// The content of the frame, in blocks of at most `block_len` bytes.
 #[must_use]
 pub fn content(script: &Script<'_>, block_len: u32) -> Vec<u8> {
-    let mut blocks = Blocks {
-        block_len: block_len as usize,
-        streams: Default::default(),
-        content: Vec::new(),
-    };
+    let mut blocks =
+        Blocks { block_len: block_len as usize, streams: Default::default(), content: Vec::new() };
     let (mut new_pos, mut diagonal) = (0u64, 0i64);
     for part in script.parts() {
         blocks.number(Kind::Control, part.literals.len() as u64);

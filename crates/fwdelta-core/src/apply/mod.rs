@@ -19,8 +19,8 @@ use crate::format::delta::{Coder, DeltaHeader, ImageId};
 use crate::limits::Limits;
 use crate::storage::{Source, Target};
 use output::Output;
-pub use workspace::memory_len;
 use workspace::Parts;
+pub use workspace::{OUTPUT_LEN_LARGE, OUTPUT_LEN_SMALL, memory_len};
 
 /// Operations of no length in one call before it yields.
 const IDLE_COUNT_MAX: u32 = 256;

@@ -58,12 +58,7 @@ impl Places {
         super::moved(self.new_pos, diagonal)
     }
 
-    fn far<C: BitCoder>(
-        &self,
-        model: &mut Model<'_>,
-        coder: &mut C,
-        old_pos: u64,
-    ) -> Result<i64> {
+    fn far<C: BitCoder>(&self, model: &mut Model<'_>, coder: &mut C, old_pos: u64) -> Result<i64> {
         let by = old_pos.wrapping_sub(self.old_pos) as i64;
         let back = model.flag(coder, by < 0)?;
         let old_pos = if back {

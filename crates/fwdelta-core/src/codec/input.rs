@@ -28,9 +28,8 @@ pub(crate) struct Input<'w> {
 impl<'w> Input<'w> {
     /// Bytes of buffer needed under `header`.
     pub(crate) fn buf_len(header: &DeltaHeader) -> u64 {
-        let record = header.chain.map_or(RECORD_LEN as u64, |c| {
-            u64::from(c.chunk_len) + HASH_LEN as u64
-        });
+        let record =
+            header.chain.map_or(RECORD_LEN as u64, |c| u64::from(c.chunk_len) + HASH_LEN as u64);
         GROUP_LEN_MAX as u64 + record
     }
 

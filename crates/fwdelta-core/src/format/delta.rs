@@ -281,10 +281,8 @@ impl Fields {
             (0, Some(_)) => return Err(Detail::BadValue.into()),
             (len, digest) => Some(ImageId { len, digest: digest.ok_or(MISSING)? }),
         };
-        let new = ImageId {
-            len: self.new_len.ok_or(MISSING)?,
-            digest: self.new_digest.ok_or(MISSING)?,
-        };
+        let new =
+            ImageId { len: self.new_len.ok_or(MISSING)?, digest: self.new_digest.ok_or(MISSING)? };
         let workspace_len = self.workspace_len.ok_or(MISSING)?;
         let payload_len = self.payload_len.ok_or(MISSING)?;
         if let Some(chain) = &self.chain {
