@@ -2,6 +2,7 @@
 //!
 //! The modules, bottom up; imports go down only (docs/ARCHITECTURE.md):
 //! - [`error`]: one error number everywhere
+//! - [`hex`]: hexadecimal digits for reports
 //! - [`progress`]: progress reports and cancellation of long work
 //! - [`cbor`]: core's CBOR emitter over a vector
 //! - [`package`]: assemble, sign, approve, inspect and receive packages
@@ -17,6 +18,7 @@ pub mod cli;
 pub mod codec;
 pub mod diff;
 pub mod error;
+pub mod hex;
 pub mod image;
 pub mod matching;
 pub mod package;

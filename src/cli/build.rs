@@ -13,8 +13,8 @@ use crate::core::format::plmn::Plmn;
 use crate::core::hash::sha256;
 use crate::diff::Options;
 use crate::error::{Error, Result};
+use crate::hex::hex;
 use crate::package::build::{BuildOptions, Built, Detached, Images, build};
-use crate::package::keys::hex;
 use crate::release::Release;
 
 /// Build a signed package; without an old image the new one is sent in full

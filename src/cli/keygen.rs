@@ -7,8 +7,8 @@ use serde_json::json;
 use super::output;
 use super::report::Report;
 use crate::error::{Error, Result};
+use crate::hex::hex;
 use crate::package::SecretKey;
-use crate::package::keys::hex;
 
 /// Make a key pair: NAME.key (PKCS#8 PEM, mode 0600) and NAME.pub (SPKI PEM)
 #[derive(Debug, clap::Args)]

@@ -8,10 +8,12 @@ mod approve;
 mod args;
 mod build;
 mod completions;
+mod diff;
 mod input;
 mod inspect;
 mod keygen;
 mod output;
+mod patch;
 mod progress;
 mod report;
 mod trust;
@@ -43,6 +45,8 @@ Exit codes: 0 success, 2 usage, otherwise 10 plus the error number:
 #[derive(Debug, Subcommand)]
 enum Command {
     Keygen(keygen::Args),
+    Diff(diff::Args),
+    Patch(patch::Args),
     Build(build::Args),
     Approve(approve::Args),
     Trust(trust::Args),
@@ -74,6 +78,8 @@ pub fn main() -> ExitCode {
 fn run(command: &Command) -> Result<Report> {
     match command {
         Command::Keygen(args) => keygen::run(args),
+        Command::Diff(args) => diff::run(args),
+        Command::Patch(args) => patch::run(args),
         Command::Build(args) => build::run(args),
         Command::Approve(args) => approve::run(args),
         Command::Trust(args) => trust::run(args),

@@ -10,7 +10,7 @@ use super::{args, output};
 use crate::core::format::auth::{Mode, kid_of};
 use crate::core::format::trust::{Keys, Trust};
 use crate::error::{Error, Result};
-use crate::package::keys::hex;
+use crate::hex::hex;
 
 /// Compile or show a trust anchor
 #[derive(Debug, clap::Args)]

@@ -14,8 +14,8 @@ use crate::core::format::trust::Trust;
 use crate::core::verify::{Basis, Device, Ed25519, Package};
 use crate::diff::FileSource;
 use crate::error::{Error, Result};
+use crate::hex::hex;
 use crate::package::inspect::mode_name;
-use crate::package::keys::hex;
 use crate::package::receive::{self, Checked, Extent, Supply};
 
 /// What the device knows and has.

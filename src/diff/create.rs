@@ -1,7 +1,9 @@
 //! Making a delta: match, encode, apply, compare.
 
+use std::cmp::Ordering;
+
 use fwdelta_core::apply::{Applier, memory_len};
-use fwdelta_core::format::cbor::Writer;
+use fwdelta_core::format::cbor::{Reader, Writer};
 use fwdelta_core::format::chain::{CHUNK_LEN_MAX, CHUNK_LEN_MIN, ChainStart, HASH_LEN};
 use fwdelta_core::format::delta::{Coder, DeltaHeader, ImageId, MAGIC};
 use fwdelta_core::{Detail, Limits};
@@ -113,13 +115,39 @@ pub fn chain(payload: &[u8], chunk_len: usize) -> (Vec<u8>, [u8; HASH_LEN]) {
 /// # Errors
 /// [`Error::Cancelled`], and `Bug` when the result differs.
 pub fn create(old: &[u8], new: &[u8], options: &Options, progress: &dyn Progress) -> Result<Delta> {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build();
-    let pool = pool.map_err(|error| Error::input("threads", error))?;
-    pool.install(|| {
+    with_threads(options.threads, || {
         let delta = encode(old, new, options.profile, progress)?;
         check(old, new, &delta, progress)?;
         Ok(delta)
     })
+}
+
+/// Does `work` with `count` threads, 0 for one per processor.
+pub(super) fn with_threads<T: Send>(
+    count: usize,
+    work: impl FnOnce() -> Result<T> + Send,
+) -> Result<T> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build();
+    pool.map_err(|error| Error::input("threads", error))?.install(work)
+}
+
+/// Reads a stand-alone delta file: its header and its payload.
+///
+/// # Errors
+/// `BadMagic`, as [`DeltaHeader::parse`], `BadValue` for a header with a chain, `PayloadSize` and
+/// `TrailingBytes` when the payload is not of the length in the header.
+pub fn parse_file(file: &[u8]) -> Result<(DeltaHeader, &[u8])> {
+    let rest = file.strip_prefix(&MAGIC).ok_or(Detail::BadMagic)?;
+    let mut reader = Reader::with_base(rest, MAGIC.len() as u64);
+    let header = DeltaHeader::parse(reader.bytes()?)?;
+    let payload = &file[reader.pos() as usize..];
+    let len = payload.len() as u64;
+    match (header.chain, len.cmp(&header.payload_len)) {
+        (Some(_), _) => Err(Detail::BadValue.into()),
+        (_, Ordering::Less) => Err(Detail::PayloadSize.into()),
+        (_, Ordering::Greater) => Err(Detail::TrailingBytes.into()),
+        (None, Ordering::Equal) => Ok((header, payload)),
+    }
 }
 
 fn encode(old: &[u8], new: &[u8], profile: Profile, progress: &dyn Progress) -> Result<Delta> {

@@ -6,7 +6,7 @@ mod create;
 mod media;
 
 pub use apply::{apply, apply_to};
-pub use create::{Delta, Options, Profile, chain, create};
+pub use create::{Delta, Options, Profile, chain, create, parse_file};
 pub use media::{FileSource, FileTarget, VecTarget};
 
 use fwdelta_core::Detail;

@@ -57,6 +57,9 @@ impl Costs {
         match_len_min: 6,
         beam: 12,
     };
+    /// For three bzip2 streams: a triple takes 24 bytes before packing.
+    pub const BSDIFF40: Costs = Costs { turn: 6000, match_len_min: 12, ..Costs::FAST };
+
     /// For coder 2.
     pub const FAST: Costs = Costs {
         equal: 3,

@@ -6,8 +6,8 @@ use crate::core::format::auth::{Authentication, Claim, Mode};
 use crate::core::format::delta::DeltaHeader;
 use crate::core::format::manifest::{Blob, Component, Manifest};
 use crate::error::Result;
+use crate::hex::hex;
 use crate::package::assemble::{Parts, manifest_digest};
-use crate::package::keys::hex;
 use crate::release::text::LanguageText;
 use crate::release::{Prompts, parse_prompts, parse_text};
 

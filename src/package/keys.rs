@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::core::format::auth::{Kid, kid_of};
 use crate::error::{Error, Result};
+use crate::hex::hex;
 
 /// A private key; wiped when dropped, never printed.
 #[derive(Clone)]
@@ -104,12 +105,6 @@ impl PublicKey {
     pub fn kid(&self) -> Kid {
         kid_of(&self.0)
     }
-}
-
-/// Lower-case hexadecimal digits.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

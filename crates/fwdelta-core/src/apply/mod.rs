@@ -20,7 +20,7 @@ use crate::limits::Limits;
 use crate::storage::{Source, Target};
 use output::Output;
 use workspace::Parts;
-pub use workspace::memory_len;
+pub use workspace::{OUTPUT_LEN_LARGE, OUTPUT_LEN_SMALL, memory_len};
 
 /// Operations of no length in one call before it yields.
 const IDLE_COUNT_MAX: u32 = 256;

@@ -8,7 +8,7 @@ use crate::format::delta::DIGEST_LEN;
 use crate::storage::{Geometry, Target};
 
 /// Largest write unit, in bytes.
-pub const WRITE_LEN_MAX: u16 = 32;
+pub(super) const WRITE_LEN_MAX: u16 = 32;
 
 /// Writes the new image from front to back.
 #[derive(Debug)]

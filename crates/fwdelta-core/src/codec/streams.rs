@@ -85,7 +85,8 @@ impl<'w> Streams<'w> {
         feed: &mut Feed<'_, '_, D>,
         kind: Kind,
     ) -> Result<Option<&[u8]>> {
-        if self.is_used_up() && !self.load(feed)? {
+        let arriving = self.filled < self.block_len;
+        if (arriving || self.is_used_up()) && !self.load(feed)? {
             return Ok(None);
         }
         let part = self.parts.get(kind as usize).copied().unwrap_or_default();
