@@ -27,7 +27,7 @@ homepage = "https://www.example.com/"
 [device]
 model = "X1"
 [language.en]
-prompts.before_download = "Fish & \"chips\" > <nothing>: download ]]> now?"
+prompts.before_download = "Fish & \"chips\" > <x> ]]> now?"
 [language.de]
 name = "X1 Fassung 2.1.0"
 prompts.before_download = "Jetzt herunterladen?"
@@ -97,7 +97,7 @@ fn version_2_is_written_as_published() {
   <product>
     <meta>
       <name>X1 2.1.0</name>
-      <description>Fish &amp; &quot;chips&quot; &gt; &lt;nothing&gt;: download ]]&gt; now?</description>
+      <description>Fish &amp; &quot;chips&quot; &gt; &lt;x&gt; ]]&gt; now?</description>
       <text>Firmware update to version 2.1.0.</text>
       <infoURL>https://www.example.com/2.1.0</infoURL>
       <iconURI>https://www.example.com/x1.png</iconURI>
@@ -395,7 +395,8 @@ proptest! {
         );
         for (language, prompt) in &languages {
             let prompt = quoted(prompt);
-            write!(toml, "[language.{language}.prompts]\nbefore_download = \"{prompt}\"\n").unwrap();
+            let table = format!("[language.{language}.prompts]");
+            write!(toml, "{table}\nbefore_download = \"{prompt}\"\n").unwrap();
         }
         let mut load = |_: &str| unreachable!("no files are named");
         let release = Release::parse(&toml, "release.toml", &mut load).unwrap();

@@ -1,7 +1,7 @@
 //! OMA download descriptors: small XML files that tell a download agent what it is about to load.
 //!
-//! Version 1.0 (`application/vnd.oma.dd+xml`) describes one object and has no language attribute, so
-//! there is one file per language and an index; objects beside the envelope are chained by
+//! Version 1.0 (`application/vnd.oma.dd+xml`) describes one object and has no language attribute,
+//! so there is one file per language and an index; objects beside the envelope are chained by
 //! `nextURL`. Version 2.0 (`application/vnd.oma.dd2+xml`) lists all objects in one file. Both only
 //! inform: nothing in a descriptor is policy, and the package is verified whatever it says.
 
