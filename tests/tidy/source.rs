@@ -31,10 +31,11 @@ impl Source {
         lines.filter(|(_, (_, test))| !**test).map(|(i, (code, _))| (i + 1, code.as_str()))
     }
 
-    /// Whether `word` stands in a comment on the line or up to two lines above it.
+    /// Whether `word` stands on the line, up to two lines above it, or in the comment above.
     pub(crate) fn explained(&self, number: usize, word: &str) -> bool {
         let first = number.saturating_sub(3);
-        self.lines.iter().take(number).skip(first).any(|line| line.contains(word))
+        let near = self.lines.iter().take(number).skip(first).any(|line| line.contains(word));
+        near || self.documented(number, word)
     }
 
     /// Whether `word` stands in the comments and attributes right above the line.
