@@ -11,11 +11,13 @@
 //! - [`diff`]: deltas, made, checked and applied
 //! - [`image`]: firmware images from raw, Intel HEX and Motorola S-record files
 //! - [`release`]: what people say about a release: version, vendor, notes, prompts, languages
+//! - [`descriptor`]: OMA download descriptors
 //! - [`cli`]: the command line, the only code that prints or touches paths and the environment
 
 pub mod cbor;
 pub mod cli;
 pub mod codec;
+pub mod descriptor;
 pub mod diff;
 pub mod error;
 pub mod hex;
