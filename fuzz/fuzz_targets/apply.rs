@@ -93,7 +93,7 @@ fuzz_target!(|data: &[u8]| {
         2 => Coder::Streams { window_log, block_len },
         _ => Coder::Bsdiff { window_log, block_len },
     };
-    let old: Vec<u8> = (0..4096u32).map(|i| (i * i >> 3) as u8).collect();
+    let old: Vec<u8> = (0..4096u32).map(|i| ((i * i) >> 3) as u8).collect();
     let new_len = u64::from(u16::from_le_bytes([len_0, len_1]) % 8192);
     let mut header = DeltaHeader {
         coder,
