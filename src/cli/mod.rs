@@ -1,6 +1,6 @@
 //! The command line: the only code that prints, reads the environment or touches paths.
 //!
-//! One file per command. A command returns a [`Report`]; printing it, as text or with `--json`,
+//! One file per command. A command returns a `Report`; printing it, as text or with `--json`,
 //! and turning errors into exit codes happens here.
 
 mod apply;

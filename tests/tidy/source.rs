@@ -68,10 +68,9 @@ fn blank(text: &str) -> String {
         }
         // A literal keeps its quotes, so that rules can see that one is there.
         let is_literal = chars[pos] != '/';
-        for at in pos..end {
-            let is_edge = is_literal && (at == pos || at + 1 == end);
-            let keep = chars[at] == '\n' || is_edge;
-            out.push(if keep { chars[at] } else { ' ' });
+        for (at, c) in chars[pos..end].iter().enumerate() {
+            let is_edge = is_literal && (at == 0 || at + 1 == end - pos);
+            out.push(if *c == '\n' || is_edge { *c } else { ' ' });
         }
         pos = end;
     }
