@@ -1,0 +1,350 @@
+//! The one interpreter: payload bytes in, image bytes out (docs/format.md, section 4.2).
+//!
+//! Sans-IO: the caller owns storage, decompressor and buffers, and feeds payload bytes in pieces
+//! of any size. The result does not depend on the pieces.
+
+mod output;
+mod workspace;
+
+use sha2::{Digest, Sha256};
+
+use crate::codec::bits::Bits;
+use crate::codec::bsdiff::Bsdiff;
+use crate::codec::input::Input;
+use crate::codec::stored::Stored;
+use crate::codec::streams::Streams;
+use crate::codec::{Decompressor, Feed, Op, Symbols};
+use crate::error::{Detail, Error, Result};
+use crate::format::delta::{Coder, DeltaHeader, ImageId};
+use crate::limits::Limits;
+use crate::storage::{Source, Target};
+use output::Output;
+use workspace::Parts;
+pub use workspace::{OUTPUT_LEN_LARGE, OUTPUT_LEN_SMALL, memory_len};
+
+/// Operations of no length in one call before it yields.
+const IDLE_COUNT_MAX: u32 = 256;
+
+/// What the caller lends for one call.
+#[derive(Debug)]
+pub struct Io<'a, S, T, D> {
+    /// The old image; not read for a full image.
+    pub old: &'a mut S,
+    /// The slot for the new image.
+    pub new: &'a mut T,
+    /// For coders 2 and 3; [`crate::codec::NoDecompressor`] where there is none.
+    pub decompressor: &'a mut D,
+}
+
+/// What to do after a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Feed more payload.
+    NeedInput,
+    /// A bounded piece of work is done, more is at hand: feed the watchdog, then call again.
+    Yield,
+    /// The new image is written: call [`Applier::finish`].
+    Done,
+}
+
+/// Proof that the new image was written whole and matches its digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verified {
+    new: ImageId,
+}
+
+impl Verified {
+    /// The image that was written.
+    #[must_use]
+    pub const fn new_image(&self) -> ImageId {
+        self.new
+    }
+}
+
+#[derive(Debug)]
+enum Decoder<'w> {
+    Stored(Stored),
+    Bits(Bits<'w>),
+    Streams(Streams<'w>),
+    Bsdiff(Bsdiff<'w>),
+}
+
+/// Where the interpreter stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Op,
+    Literal { left: u64 },
+    Cover { old_pos: u64, left: u64 },
+    Done,
+}
+
+/// Why the interpreter stopped.
+enum Pause {
+    Starved,
+    Worked,
+    Done,
+}
+
+/// Applies one delta.
+#[derive(Debug)]
+pub struct Applier<'w> {
+    header: DeltaHeader,
+    input: Input<'w>,
+    decoder: Decoder<'w>,
+    output: Output<'w>,
+    phase: Phase,
+    /// Bytes of new still to come.
+    left: u64,
+    failed: bool,
+}
+
+impl<'w> Applier<'w> {
+    /// Bytes of `work` that [`Applier::open`] needs under `header`; known before the download.
+    ///
+    /// # Errors
+    /// `WorkspaceTooSmall` when they exceed 64 bits.
+    pub fn workspace(header: &DeltaHeader) -> Result<u64> {
+        Parts::of(header).work_len()
+    }
+
+    /// Prepares to apply; nothing is read or written yet.
+    ///
+    /// # Errors
+    /// As [`DeltaHeader::check`], and `WorkspaceTooSmall` when `work` or the header's own
+    /// statement is less than needed.
+    pub fn open(header: &DeltaHeader, work: &'w mut [u8], limits: &Limits) -> Result<Self> {
+        header.check(limits)?;
+        if memory_len(header)? > header.workspace_len {
+            return Err(Detail::WorkspaceTooSmall.into());
+        }
+        let (coder_buf, input_buf, output_buf) = Parts::of(header).split(work)?;
+        let decoder = match header.coder {
+            Coder::Stored => Decoder::Stored(Stored),
+            Coder::Bits { model_log } => Decoder::Bits(Bits::new(model_log, coder_buf)),
+            Coder::Streams { window_log, .. } => {
+                Decoder::Streams(Streams::new(window_log, coder_buf))
+            }
+            Coder::Bsdiff { window_log, .. } => {
+                Decoder::Bsdiff(Bsdiff::new(window_log, header.new.len, coder_buf))
+            }
+        };
+        Ok(Self {
+            header: *header,
+            input: Input::new(header, input_buf),
+            decoder,
+            output: Output::new(output_buf),
+            phase: Phase::Op,
+            left: header.new.len,
+            failed: false,
+        })
+    }
+
+    /// Takes payload bytes and works for a bounded time, at most one programmed buffer. Gives how
+    /// many bytes of `input` were taken; the rest is to be offered again.
+    ///
+    /// # Errors
+    /// `ChunkDigest`, `BadStream`, `BadCover`, `UnknownSection` for the payload, `NoSpace`,
+    /// `BadArgument` for the slot, `ReadFailed` and `WriteFailed` from storage, `NotBuiltIn`, and
+    /// `WrongState` after an error.
+    pub fn feed<S: Source, T: Target, D: Decompressor>(
+        &mut self,
+        io: &mut Io<'_, S, T, D>,
+        input: &[u8],
+    ) -> Result<(usize, Step)> {
+        if self.failed {
+            return Err(Detail::WrongState.into());
+        }
+        let result = self.feed_checked(io, input);
+        self.failed = result.is_err();
+        result
+    }
+
+    fn feed_checked<S: Source, T: Target, D: Decompressor>(
+        &mut self,
+        io: &mut Io<'_, S, T, D>,
+        input: &[u8],
+    ) -> Result<(usize, Step)> {
+        if self.phase == Phase::Done {
+            return Ok((0, Step::Done));
+        }
+        self.output.prepare(&io.new.geometry(), self.header.new.len)?;
+        let mut taken = 0usize;
+        loop {
+            match self.decode(io)? {
+                Pause::Worked => return Ok((taken, Step::Yield)),
+                Pause::Done => return Ok((taken, Step::Done)),
+                Pause::Starved if self.input.is_complete() => return Err(Detail::BadStream.into()),
+                Pause::Starved => {}
+            }
+            let rest = input.get(taken..).unwrap_or(&[]);
+            let is_empty_record = self.header.payload_len == 0;
+            if rest.is_empty() && !is_empty_record {
+                return Ok((taken, Step::NeedInput));
+            }
+            taken = taken.saturating_add(self.input.take(rest)?);
+        }
+    }
+
+    fn decode<S: Source, T: Target, D: Decompressor>(
+        &mut self,
+        io: &mut Io<'_, S, T, D>,
+    ) -> Result<Pause> {
+        let Self { input, decoder, output, phase, left, header, .. } = self;
+        let old_len = header.old.map_or(0, |old| old.len);
+        let mut run = Run { phase, left, output, old_len };
+        let mut feed = Feed { input, decompressor: &mut *io.decompressor };
+        match decoder {
+            Decoder::Stored(symbols) => run.run(symbols, &mut feed, io.old, io.new),
+            Decoder::Bits(symbols) => run.run(symbols, &mut feed, io.old, io.new),
+            Decoder::Streams(symbols) => run.run(symbols, &mut feed, io.old, io.new),
+            Decoder::Bsdiff(symbols) => run.run(symbols, &mut feed, io.old, io.new),
+        }
+    }
+
+    /// Makes the image durable and checks its digest, last of all.
+    ///
+    /// # Errors
+    /// `PayloadSize` when the payload ended early, `WriteFailed`, `NewDigest`.
+    pub fn finish<T: Target>(self, new: &mut T) -> Result<Verified> {
+        if self.phase != Phase::Done || self.failed {
+            return Err(Detail::PayloadSize.into());
+        }
+        new.sync().map_err(|_| Detail::WriteFailed)?;
+        if self.output.digest() == self.header.new.digest {
+            Ok(Verified { new: self.header.new })
+        } else {
+            Err(Detail::NewDigest.into())
+        }
+    }
+}
+
+/// The interpreter at work, generic over the coder.
+struct Run<'a, 'w> {
+    phase: &'a mut Phase,
+    left: &'a mut u64,
+    output: &'a mut Output<'w>,
+    old_len: u64,
+}
+
+impl Run<'_, '_> {
+    fn run<Y: Symbols, S: Source, T: Target, D: Decompressor>(
+        &mut self,
+        symbols: &mut Y,
+        feed: &mut Feed<'_, '_, D>,
+        old: &mut S,
+        new: &mut T,
+    ) -> Result<Pause> {
+        let mut idle_left = IDLE_COUNT_MAX;
+        loop {
+            if self.output.is_full() {
+                self.output.flush(new)?;
+                return Ok(Pause::Worked);
+            }
+            let progress = match *self.phase {
+                Phase::Op => {
+                    if *self.left == 0 {
+                        return self.end(symbols, feed, new);
+                    }
+                    idle_left -= 1;
+                    if idle_left == 0 {
+                        return Ok(Pause::Worked);
+                    }
+                    self.op(symbols, feed)?
+                }
+                Phase::Literal { left } => {
+                    let done = symbols.literal(feed, self.output.room(left))? as u64;
+                    self.written(done);
+                    let left = left.saturating_sub(done);
+                    *self.phase = if left == 0 { Phase::Op } else { Phase::Literal { left } };
+                    done > 0
+                }
+                Phase::Cover { old_pos, left } => {
+                    let room = self.output.room(left);
+                    old.read(old_pos, room).map_err(|_| Error::at(Detail::ReadFailed, old_pos))?;
+                    let done = symbols.residual(feed, room, left)? as u64;
+                    self.written(done);
+                    let (old_pos, left) = (old_pos.saturating_add(done), left.saturating_sub(done));
+                    *self.phase = match left {
+                        0 => Phase::Op,
+                        _ => Phase::Cover { old_pos, left },
+                    };
+                    done > 0
+                }
+                Phase::Done => return Ok(Pause::Done),
+            };
+            if !progress {
+                return Ok(Pause::Starved);
+            }
+        }
+    }
+
+    fn op<Y: Symbols, D: Decompressor>(
+        &mut self,
+        symbols: &mut Y,
+        feed: &mut Feed<'_, '_, D>,
+    ) -> Result<bool> {
+        let Some(op) = symbols.op(feed, *self.left)? else { return Ok(false) };
+        let at = |pos| Error::at(Detail::BadCover, pos);
+        let (Op::Literal { len } | Op::Cover { len, .. }) = op;
+        if len > *self.left {
+            return Err(at(self.output.pos()));
+        }
+        *self.phase = match op {
+            Op::Literal { len: 0 } | Op::Cover { len: 0, .. } => Phase::Op,
+            Op::Literal { len } => Phase::Literal { left: len },
+            Op::Cover { old_pos, len } => {
+                let end = old_pos.checked_add(len).filter(|end| *end <= self.old_len);
+                end.ok_or(at(old_pos))?;
+                Phase::Cover { old_pos, left: len }
+            }
+        };
+        Ok(true)
+    }
+
+    fn written(&mut self, len: u64) {
+        self.output.commit(len);
+        *self.left = self.left.saturating_sub(len);
+    }
+
+    fn end<Y: Symbols, T: Target, D: Decompressor>(
+        &mut self,
+        symbols: &mut Y,
+        feed: &mut Feed<'_, '_, D>,
+        new: &mut T,
+    ) -> Result<Pause> {
+        if symbols.end(feed)?.is_none() {
+            return Ok(Pause::Starved);
+        }
+        if !feed.input.readable().is_empty() {
+            return Err(Detail::BadStream.into());
+        }
+        if !feed.input.is_complete() {
+            return Ok(Pause::Starved);
+        }
+        self.output.flush(new)?;
+        *self.phase = Phase::Done;
+        Ok(Pause::Done)
+    }
+}
+
+/// Checks that `old` is the image the delta starts from, reading it through `buf`.
+///
+/// # Errors
+/// `OldDigest`, `ReadFailed`, `BadArgument` for an empty buffer.
+pub fn verify_old<S: Source>(header: &DeltaHeader, old: &mut S, buf: &mut [u8]) -> Result<()> {
+    let Some(id) = &header.old else { return Ok(()) };
+    if buf.is_empty() {
+        return Err(Detail::BadArgument.into());
+    }
+    let mut hash = Sha256::new();
+    let mut pos = 0u64;
+    while pos < id.len {
+        let left = usize::try_from(id.len - pos).unwrap_or(usize::MAX).min(buf.len());
+        let piece = buf.get_mut(..left).ok_or(Detail::Bug)?;
+        old.read(pos, piece).map_err(|_| Error::at(Detail::ReadFailed, pos))?;
+        hash.update(&*piece);
+        pos = pos.saturating_add(left as u64);
+    }
+    let same = hash.finalize().as_slice() == id.digest;
+    if same { Ok(()) } else { Err(Detail::OldDigest.into()) }
+}

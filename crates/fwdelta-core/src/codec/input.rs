@@ -1,0 +1,124 @@
+//! The payload as it arrives: cut into records, each verified before a byte of it is decoded.
+
+use crate::error::{Detail, Result};
+use crate::format::chain::{ChainReader, HASH_LEN};
+use crate::format::delta::DeltaHeader;
+
+/// Most input bytes one symbol group consumes; decoded only while as many are at hand, so that a
+/// decoder never has to stop inside a group.
+pub const GROUP_LEN_MAX: usize = 64;
+/// Record length where the header has no chain.
+pub const RECORD_LEN: usize = 1024;
+
+/// Verified payload bytes: what is left of the last record, then the current one.
+///
+/// The buffer is `[carry: GROUP_LEN_MAX | record]`; bytes of a record become readable when the
+/// record is whole and, in a chain, matches its hash.
+#[derive(Debug)]
+pub(crate) struct Input<'w> {
+    buf: &'w mut [u8],
+    start: usize,
+    end: usize,
+    filled: usize,
+    left: u64,
+    chain: Option<ChainReader>,
+    complete: bool,
+}
+
+impl<'w> Input<'w> {
+    /// Bytes of buffer needed under `header`.
+    pub(crate) fn buf_len(header: &DeltaHeader) -> u64 {
+        let record =
+            header.chain.map_or(RECORD_LEN as u64, |c| u64::from(c.chunk_len) + HASH_LEN as u64);
+        GROUP_LEN_MAX as u64 + record
+    }
+
+    /// Nothing has arrived; `buf` is [`Input::buf_len`] bytes.
+    pub(crate) fn new(header: &DeltaHeader, buf: &'w mut [u8]) -> Self {
+        let chain = header.chain.map(|start| ChainReader::new(&start, header.payload_len));
+        let left = header.payload_len;
+        let complete = chain.is_none() && left == 0;
+        let (start, end) = (GROUP_LEN_MAX, GROUP_LEN_MAX);
+        Self { buf, start, end, filled: 0, left, chain, complete }
+    }
+
+    /// Whether all of the payload has arrived and, in a chain, was verified.
+    pub(crate) const fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// Bytes that can be read now.
+    pub(crate) fn readable(&self) -> &[u8] {
+        self.buf.get(self.start..self.end).unwrap_or(&[])
+    }
+
+    /// Whether a group that takes up to `len` bytes, at most [`GROUP_LEN_MAX`], can be decoded.
+    pub(crate) const fn has_group(&self, len: usize) -> bool {
+        self.complete || self.end.wrapping_sub(self.start) >= len
+    }
+
+    /// Takes the next byte.
+    pub(crate) fn byte(&mut self) -> Option<u8> {
+        let byte = *self.readable().first()?;
+        self.start += 1;
+        Some(byte)
+    }
+
+    /// Takes `len` bytes, at most the readable ones.
+    pub(crate) fn consume(&mut self, len: usize) {
+        self.start = self.start.saturating_add(len).min(self.end);
+    }
+
+    fn record_len(&self) -> usize {
+        match &self.chain {
+            Some(chain) => chain.record_len().unwrap_or(0),
+            None => usize::try_from(self.left).unwrap_or(usize::MAX).min(RECORD_LEN),
+        }
+    }
+
+    /// Takes payload bytes as they arrive; gives how many.
+    ///
+    /// To be called only when a group is not at hand, so that what is left fits the carry.
+    pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<usize> {
+        if self.complete {
+            return Ok(0);
+        }
+        self.keep_rest()?;
+        let record_len = self.record_len();
+        let wanted = record_len.saturating_sub(self.filled).min(bytes.len());
+        let at = GROUP_LEN_MAX + self.filled;
+        let room = self.buf.get_mut(at..at + wanted).ok_or(Detail::Bug)?;
+        super::copy(room, bytes);
+        self.filled += wanted;
+        if self.filled == record_len {
+            self.accept(record_len)?;
+        }
+        Ok(wanted)
+    }
+
+    /// Moves what was not read before the place of the next record.
+    fn keep_rest(&mut self) -> Result<()> {
+        let len = self.end.saturating_sub(self.start);
+        let to = GROUP_LEN_MAX.checked_sub(len).ok_or(Detail::Bug)?;
+        for at in 0..len {
+            let byte = *self.buf.get(self.start + at).ok_or(Detail::Bug)?;
+            *self.buf.get_mut(to + at).ok_or(Detail::Bug)? = byte;
+        }
+        (self.start, self.end) = (to, GROUP_LEN_MAX);
+        Ok(())
+    }
+
+    fn accept(&mut self, record_len: usize) -> Result<()> {
+        let end = GROUP_LEN_MAX + record_len;
+        let record = self.buf.get(GROUP_LEN_MAX..end).ok_or(Detail::Bug)?;
+        let data_len = match &mut self.chain {
+            Some(chain) => chain.verify(record)?,
+            None => record_len,
+        };
+        self.end = GROUP_LEN_MAX + data_len;
+        self.filled = 0;
+        self.left = self.left.saturating_sub(record_len as u64);
+        self.complete = self.left == 0;
+        Ok(())
+    }
+}

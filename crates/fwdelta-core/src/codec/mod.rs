@@ -1,0 +1,118 @@
+//! Decoders of the payload (docs/format.md, sections 4.2 to 4.5), as step machines: they hold no
+//! storage, ask for input only through [`input::Input`] and yield operations and bytes.
+
+pub mod bits;
+pub mod bsdiff;
+pub(crate) mod content;
+pub mod input;
+pub mod model;
+pub mod range;
+pub(crate) mod stored;
+pub mod streams;
+
+use crate::error::{Detail, Result};
+use input::Input;
+
+/// What one call of a decompressor did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flow {
+    /// Input bytes it will not need again.
+    pub consumed: usize,
+    /// Output bytes it wrote.
+    pub produced: usize,
+    /// The compressed frame ended and all of it was written out.
+    pub done: bool,
+}
+
+/// A general decompressor, implemented by the host; it owns its window.
+pub trait Decompressor {
+    /// Starts a new frame whose window is at most `1 << window_log` bytes.
+    ///
+    /// # Errors
+    /// `NotBuiltIn` when there is none.
+    fn start(&mut self, window_log: u8) -> Result<()>;
+
+    /// Decompresses from `input` to `output` as far as either lasts.
+    ///
+    /// # Errors
+    /// `BadStream` for what is not a frame or needs a larger window.
+    fn run(&mut self, input: &[u8], output: &mut [u8]) -> Result<Flow>;
+}
+
+/// For devices without a decompressor: coders 2 and 3 are refused.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoDecompressor;
+
+impl Decompressor for NoDecompressor {
+    fn start(&mut self, _: u8) -> Result<()> {
+        Err(Detail::NotBuiltIn.into())
+    }
+
+    fn run(&mut self, _: &[u8], _: &mut [u8]) -> Result<Flow> {
+        Err(Detail::NotBuiltIn.into())
+    }
+}
+
+/// One operation; the bytes follow through [`Symbols::literal`] or [`Symbols::residual`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// `len` bytes that stand in the payload.
+    Literal {
+        /// Bytes, may be 0.
+        len: u64,
+    },
+    /// `len` bytes of old plus a residual.
+    Cover {
+        /// Where it stands in old.
+        old_pos: u64,
+        /// Bytes, may be 0.
+        len: u64,
+    },
+}
+
+/// What a symbol source may read from.
+pub(crate) struct Feed<'f, 'w, D> {
+    /// The payload.
+    pub(crate) input: &'f mut Input<'w>,
+    /// The host's decompressor.
+    pub(crate) decompressor: &'f mut D,
+}
+
+/// A coder's decoder, as the interpreter sees it. Every method does a bounded amount of work and
+/// gives what is at hand; `None` or `0` means that more input is needed.
+pub(crate) trait Symbols {
+    /// The next operation, with `left` bytes of new still to come.
+    fn op<D: Decompressor>(&mut self, feed: &mut Feed<'_, '_, D>, left: u64) -> Result<Option<Op>>;
+
+    /// Fills the start of `out` with the next literal bytes; gives how many.
+    fn literal<D: Decompressor>(
+        &mut self,
+        feed: &mut Feed<'_, '_, D>,
+        out: &mut [u8],
+    ) -> Result<usize>;
+
+    /// Adds the residual to the start of `out`, which holds old bytes; gives how many bytes are
+    /// final. `left` bytes of the cover are still to come, `out` included.
+    fn residual<D: Decompressor>(
+        &mut self,
+        feed: &mut Feed<'_, '_, D>,
+        out: &mut [u8],
+        left: u64,
+    ) -> Result<usize>;
+
+    /// Whether the coded stream ends here, after the last byte of new. `None`: needs more input.
+    fn end<D: Decompressor>(&mut self, feed: &mut Feed<'_, '_, D>) -> Result<Option<()>>;
+}
+
+/// Where the cover starts `by` bytes after `from`; outside 64 bits is `BadCover`.
+pub(crate) fn moved(from: u64, by: i64) -> Result<u64> {
+    from.checked_add_signed(by).ok_or(Detail::BadCover.into())
+}
+
+/// Copies as many bytes as both hold.
+pub(crate) fn copy(to: &mut [u8], from: &[u8]) -> usize {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
+    }
+    to.len().min(from.len())
+}

@@ -1,0 +1,76 @@
+//! The binary range coder of coder 1 (docs/format.md, section 4.3): decoder, and the trait that
+//! lets one model serve decoder and encoder.
+//!
+//! Source: G. N. N. Martin, "Range encoding", 1979, in the carry-propagating binary form that LZMA
+//! made common. Probabilities have 16 bits; 1/1024 <= p <= 1023/1024, so that one decision takes
+//! at most 10 bits and shifts in at most two bytes.
+
+use super::input::Input;
+use crate::error::{Detail, Result};
+
+/// The range is renormalised below this.
+pub const RANGE_MIN: u32 = 1 << 24;
+/// Bytes of code value the decoder starts with, and that the encoder flushes.
+pub const CODE_LEN: usize = 4;
+/// Smallest probability of either value, of 65,536.
+pub const PROBABILITY_MIN: u32 = 64;
+
+/// Codes decisions: a decoder ignores the given value and gives the decoded one, an encoder gives
+/// back what it was given. One model written over this trait cannot differ between the two.
+pub trait BitCoder {
+    /// Codes one decision; `p` of 65,536 is the probability of `true`, at least
+    /// [`PROBABILITY_MIN`] away from both ends.
+    ///
+    /// # Errors
+    /// `BadStream` when a decoder's input ends.
+    fn bit(&mut self, p: u32, bit: bool) -> Result<bool>;
+}
+
+/// State of the decoder between groups.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct RangeState {
+    range: u32,
+    code: u32,
+}
+
+impl RangeState {
+    /// Reads the first bytes.
+    pub(crate) fn start(input: &mut Input<'_>) -> Result<Self> {
+        let mut state = Self { range: u32::MAX, code: 0 };
+        for _ in 0..CODE_LEN {
+            state.code = state.code << 8 | u32::from(input.byte().ok_or(Detail::BadStream)?);
+        }
+        Ok(state)
+    }
+
+    /// Whether the encoder could have flushed here.
+    pub(crate) const fn is_at_end(&self) -> bool {
+        self.code == 0
+    }
+}
+
+/// Decodes one group from verified input.
+pub(crate) struct RangeDecoder<'f, 'w> {
+    pub(crate) state: &'f mut RangeState,
+    pub(crate) input: &'f mut Input<'w>,
+}
+
+impl BitCoder for RangeDecoder<'_, '_> {
+    fn bit(&mut self, p: u32, _: bool) -> Result<bool> {
+        let RangeState { range, code } = *self.state;
+        let bound = (range >> 16).wrapping_mul(p);
+        let bit = code < bound;
+        let mut next = if bit {
+            RangeState { range: bound, code }
+        } else {
+            RangeState { range: range.wrapping_sub(bound), code: code.wrapping_sub(bound) }
+        };
+        while next.range < RANGE_MIN {
+            let byte = self.input.byte().ok_or(Detail::BadStream)?;
+            next.range <<= 8;
+            next.code = next.code << 8 | u32::from(byte);
+        }
+        *self.state = next;
+        Ok(bit)
+    }
+}

@@ -1,0 +1,40 @@
+//! Coder 0: the payload is the new image.
+
+use super::{Decompressor, Feed, Op, Symbols, copy};
+use crate::error::{Detail, Result};
+
+/// No state: one literal run over all of new.
+#[derive(Debug)]
+pub(crate) struct Stored;
+
+impl Symbols for Stored {
+    fn op<D: Decompressor>(&mut self, _: &mut Feed<'_, '_, D>, left: u64) -> Result<Option<Op>> {
+        Ok(Some(Op::Literal { len: left }))
+    }
+
+    fn literal<D: Decompressor>(
+        &mut self,
+        feed: &mut Feed<'_, '_, D>,
+        out: &mut [u8],
+    ) -> Result<usize> {
+        let len = copy(out, feed.input.readable());
+        feed.input.consume(len);
+        if len == 0 && feed.input.is_complete() {
+            return Err(Detail::BadStream.into());
+        }
+        Ok(len)
+    }
+
+    fn residual<D: Decompressor>(
+        &mut self,
+        _: &mut Feed<'_, '_, D>,
+        _: &mut [u8],
+        _: u64,
+    ) -> Result<usize> {
+        Err(Detail::Bug.into())
+    }
+
+    fn end<D: Decompressor>(&mut self, _: &mut Feed<'_, '_, D>) -> Result<Option<()>> {
+        Ok(Some(()))
+    }
+}

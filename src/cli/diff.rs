@@ -1,0 +1,100 @@
+//! `fwdelta diff`: two images in, a stand-alone delta out.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use serde_json::{Value, json};
+
+use super::args::ProfileName;
+use super::input::Input;
+use super::output;
+use super::progress::Bar;
+use super::report::Report;
+use crate::diff::{self, Options, bsdiff40};
+use crate::error::Result;
+use crate::hex::hex;
+
+/// Makes a delta that turns OLD into NEW.
+///
+/// The delta is applied and its result compared with NEW before it is written.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  \
+    fwdelta diff v1.bin v2.bin v1-v2.fwd --profile small")]
+pub(super) struct Args {
+    /// Image the devices have; an empty file makes a full image.
+    old: PathBuf,
+    /// Image the devices shall have.
+    new: PathBuf,
+    /// Delta file to write.
+    delta: PathBuf,
+    /// What the delta is made for.
+    #[arg(long, value_enum, default_value_t)]
+    profile: ProfileName,
+    /// File format; bsdiff40 is what `bspatch` applies and has no digests and no profile.
+    #[arg(long, value_enum, default_value_t)]
+    format: FormatName,
+    /// Threads to work with, 0 for one per processor; the delta is the same for any number.
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum FormatName {
+    /// This project's format, see docs/format.md.
+    #[default]
+    Fwdelta,
+    /// Classic BSDIFF40.
+    Bsdiff40,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args) -> Result<Report> {
+    let (old, new) = (Input::open(&args.old)?, Input::open(&args.new)?);
+    let bar = Bar::new();
+    let (file, details) = match args.format {
+        FormatName::Fwdelta => native(args, &old, &new, &bar)?,
+        FormatName::Bsdiff40 => {
+            let file = bsdiff40::create(&old, &new, args.threads, &bar)?;
+            (file, json!({ "format": "bsdiff40" }))
+        }
+    };
+    drop(bar);
+    output::write(&args.delta, &file)?;
+    Ok(report(args, old.len(), new.len(), file.len(), details))
+}
+
+fn native(args: &Args, old: &[u8], new: &[u8], bar: &Bar) -> Result<(Vec<u8>, Value)> {
+    let profile = args.profile.into();
+    let delta = diff::create(old, new, &Options { profile, threads: args.threads }, bar)?;
+    let header = &delta.header;
+    let details = json!({
+        "format": "fwdelta",
+        "profile": args.profile.to_possible_value().map(|name| name.get_name().to_owned()),
+        "coder": header.coder.name(),
+        "old_sha256": header.old.map(|old| hex(&old.digest)),
+        "new_sha256": hex(&header.new.digest),
+        "payload_len": header.payload_len,
+        "workspace_len": header.workspace_len,
+    });
+    Ok((delta.to_file()?, details))
+}
+
+fn report(
+    args: &Args,
+    old_len: usize,
+    new_len: usize,
+    delta_len: usize,
+    mut details: Value,
+) -> Report {
+    let percent = 100.0 * delta_len as f64 / new_len.max(1) as f64;
+    let memory = details["workspace_len"].as_u64();
+    let memory = memory.map_or(String::new(), |len| format!("; {len} bytes of memory to apply"));
+    let text = format!(
+        "{}: {delta_len} bytes, {percent:.1} % of new (old {old_len}, new {new_len} bytes){memory}",
+        args.delta.display(),
+    );
+    for (name, len) in [("old_len", old_len), ("new_len", new_len), ("delta_len", delta_len)] {
+        details[name] = len.into();
+    }
+    Report::new(text, details)
+}

@@ -1,0 +1,79 @@
+//! What a command has to say, for people and for programs.
+
+use serde_json::{Value, json};
+
+use crate::core::verify::codes::{Codes, SUCCESS, codes_of};
+use crate::error::Error;
+
+/// The outcome of a command.
+#[derive(Clone, Debug)]
+pub(crate) struct Report {
+    /// Lines for people, without a trailing line break.
+    pub text: String,
+    /// An object for programs; `"ok": true` is added.
+    pub json: Value,
+}
+
+impl Report {
+    /// A report of both forms.
+    pub(crate) fn new(text: impl Into<String>, json: Value) -> Self {
+        Self { text: text.into(), json }
+    }
+
+    /// Prints the chosen form.
+    pub(crate) fn print(mut self, as_json: bool) {
+        if !as_json {
+            println!("{}", self.text);
+            return;
+        }
+        if let Some(object) = self.json.as_object_mut() {
+            object.insert("ok".to_owned(), true.into());
+        }
+        print_json(&self.json);
+    }
+}
+
+fn print_json(value: &Value) {
+    // Pretty, with sorted keys: the same outcome prints the same bytes.
+    println!("{value:#}");
+}
+
+/// The three protocols' codes of success.
+pub(crate) fn success_codes() -> Value {
+    codes(SUCCESS)
+}
+
+fn codes(codes: Codes) -> Value {
+    json!({
+        "fumo": codes.fumo,
+        "install_notify": codes.install_notify,
+        "lwm2m": codes.lwm2m,
+    })
+}
+
+/// Prints an error to standard error and, as JSON, to standard output.
+pub(crate) fn print_error(error: &Error, as_json: bool) {
+    eprintln!("error: {error}");
+    if !as_json {
+        return;
+    }
+    let detail = error.detail();
+    let pos = match error {
+        Error::Core { error, .. } if error.pos > 0 => Value::from(error.pos),
+        _ => Value::Null,
+    };
+    print_json(&json!({
+        "ok": false,
+        "error": {
+            "number": error.category() as u8,
+            "category": format!("{:?}", error.category()),
+            "detail": detail as u16,
+            "name": detail.name(),
+            "message": error.to_string(),
+            "pos": pos,
+            "old_intact": error.old_intact(),
+        },
+        "exit_code": error.exit_code(),
+        "codes": codes(codes_of(detail)),
+    }));
+}

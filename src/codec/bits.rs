@@ -1,0 +1,70 @@
+//! Coder 1, adaptive bits: walks the covers through the model that the decoder uses.
+
+use fwdelta_core::Result;
+use fwdelta_core::codec::bits::Places;
+use fwdelta_core::codec::model::{Model, Number, Residual};
+
+use super::range::RangeEncoder;
+use super::{Script, equal_len};
+
+/// Encodes a payload with a model of `1 << model_log` entries.
+///
+/// # Errors
+/// None in practice: the model's errors are the decoder's.
+pub fn encode(script: &Script<'_>, model_log: u8) -> Result<Vec<u8>> {
+    let mut entries = vec![[0; 2]; 1 << model_log];
+    let mut model = Model::new(&mut entries, model_log);
+    let mut places = Places::default();
+    let mut coder = RangeEncoder::default();
+    model.number(&mut coder, Number::Section, 0, 0)?;
+    for part in script.parts() {
+        literals(&mut model, &mut coder, part.literals)?;
+        let skipped = part.literals.len() as u64;
+        places.skip(skipped);
+        places.code(&mut model, &mut coder, part.old_pos, skipped)?;
+        let len = part.new.len() as u64;
+        model.number(&mut coder, Number::CoverLen, 0, len - 1)?;
+        places.cover(part.old_pos, len);
+        residual(&mut model, &mut coder, part.old, part.new)?;
+    }
+    if !script.rest().is_empty() {
+        literals(&mut model, &mut coder, script.rest())?;
+    }
+    Ok(coder.finish())
+}
+
+fn literals(model: &mut Model<'_>, coder: &mut RangeEncoder, bytes: &[u8]) -> Result<()> {
+    model.number(coder, Number::LiteralLen, 0, bytes.len() as u64)?;
+    for byte in bytes {
+        model.literal(coder, *byte)?;
+    }
+    Ok(())
+}
+
+fn residual(model: &mut Model<'_>, coder: &mut RangeEncoder, old: &[u8], new: &[u8]) -> Result<()> {
+    model.start_cover();
+    let mut at = 0;
+    let mut run_end = 0;
+    while at < new.len() {
+        if run_end < at || run_end == at && old[at] == new[at] {
+            run_end = at + equal_len(&old[at..], &new[at..]);
+        }
+        let coming = match run_end - at {
+            0 => Residual::Value(new[at].wrapping_sub(old[at])),
+            run => Residual::Zeros(run as u64),
+        };
+        match model.residual(coder, old[at], coming)? {
+            Residual::Zeros(run) => {
+                let run = run as usize;
+                model.skip(run as u64, &new[at..at + run]);
+                at += run;
+            }
+            Residual::Value(value) => {
+                model.advance(new[at], value);
+                at += 1;
+                run_end = at;
+            }
+        }
+    }
+    Ok(())
+}

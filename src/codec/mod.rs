@@ -1,0 +1,66 @@
+//! Encoders of the payload; the decoders, and the model they share, live in core.
+
+pub mod bits;
+pub mod bsdiff;
+pub mod range;
+pub mod streams;
+pub mod zstd;
+
+use crate::matching::Cover;
+
+/// A new image in terms of old: covers, and literals between them.
+#[derive(Clone, Copy, Debug)]
+pub struct Script<'a> {
+    /// The old image.
+    pub old: &'a [u8],
+    /// The new image.
+    pub new: &'a [u8],
+    /// Ascending and disjoint in new.
+    pub covers: &'a [Cover],
+}
+
+impl<'a> Script<'a> {
+    /// Each cover with the literals before it, as slices.
+    pub fn parts(&self) -> impl Iterator<Item = Part<'a>> {
+        let Script { old, new, covers } = *self;
+        let mut end = 0;
+        covers.iter().map(move |cover| {
+            let (start, len) = (cover.new_pos as usize, cover.len as usize);
+            let literals = &new[end..start];
+            end = start + len;
+            let old_pos = cover.old_pos;
+            let before = &old[old_pos as usize..][..len];
+            Part { literals, old_pos, old: before, new: &new[start..end] }
+        })
+    }
+
+    /// The literals after the last cover.
+    #[must_use]
+    pub fn rest(&self) -> &'a [u8] {
+        let end = self.covers.last().map_or(0, |cover| cover.new_pos + cover.len);
+        &self.new[end as usize..]
+    }
+}
+
+/// A cover and the literals before it.
+#[derive(Clone, Copy, Debug)]
+pub struct Part<'a> {
+    /// Bytes of new that stand in the delta.
+    pub literals: &'a [u8],
+    /// Where the cover stands in old.
+    pub old_pos: u64,
+    /// Its bytes in old.
+    pub old: &'a [u8],
+    /// Its bytes in new.
+    pub new: &'a [u8],
+}
+
+/// Equal bytes at the start of both.
+#[must_use]
+pub fn equal_len(old: &[u8], new: &[u8]) -> usize {
+    let (mut old_words, mut new_words) = (old.chunks_exact(8), new.chunks_exact(8));
+    let words = old_words.by_ref().zip(new_words.by_ref()).take_while(|(a, b)| a == b).count();
+    let start = words * 8;
+    let tail = old[start..].iter().zip(&new[start..]).take_while(|(a, b)| a == b).count();
+    start + tail
+}

@@ -1,0 +1,75 @@
+//! The encoder half of core's binary range coder.
+
+use fwdelta_core::Result;
+use fwdelta_core::codec::range::{BitCoder, CODE_LEN, RANGE_MIN};
+
+/// Encodes decisions into bytes.
+#[derive(Debug)]
+pub struct RangeEncoder {
+    low: u64,
+    range: u32,
+    /// The last byte that a carry may still change, and how many 0xff follow it.
+    held: Option<u8>,
+    held_ff_count: u64,
+    out: Vec<u8>,
+}
+
+impl Default for RangeEncoder {
+    fn default() -> Self {
+        Self { low: 0, range: u32::MAX, held: None, held_ff_count: 0, out: Vec::new() }
+    }
+}
+
+impl RangeEncoder {
+    /// Flushes and gives the bytes.
+    #[must_use]
+    pub fn finish(mut self) -> Vec<u8> {
+        for _ in 0..CODE_LEN {
+            self.shift();
+        }
+        self.release(0);
+        self.out
+    }
+
+    /// Moves the top byte of `low` out, holding it back while a carry may reach it.
+    fn shift(&mut self) {
+        let carry = (self.low >> 32) as u8;
+        let top = (self.low >> 24) as u8;
+        if carry != 0 || top != 0xff {
+            self.release(carry);
+            self.held = Some(top);
+        } else if self.held.is_some() {
+            self.held_ff_count += 1;
+        } else {
+            self.held = Some(top);
+        }
+        self.low = (self.low & 0x00ff_ffff) << 8;
+    }
+
+    fn release(&mut self, carry: u8) {
+        if let Some(held) = self.held.take() {
+            self.out.push(held.wrapping_add(carry));
+            for _ in 0..self.held_ff_count {
+                self.out.push(0xff_u8.wrapping_add(carry));
+            }
+        }
+        self.held_ff_count = 0;
+    }
+}
+
+impl BitCoder for RangeEncoder {
+    fn bit(&mut self, p: u32, bit: bool) -> Result<bool> {
+        let bound = (self.range >> 16) * p;
+        if bit {
+            self.range = bound;
+        } else {
+            self.low += u64::from(bound);
+            self.range -= bound;
+        }
+        while self.range < RANGE_MIN {
+            self.range <<= 8;
+            self.shift();
+        }
+        Ok(bit)
+    }
+}

@@ -1,0 +1,65 @@
+//! The zstd crate behind core's decompressor trait, and the compressor that goes with it.
+
+use fwdelta_core::codec::{Decompressor, Flow};
+use fwdelta_core::{Detail, Result};
+use zstd::stream::raw::{CParameter, DParameter, Decoder, Encoder, InBuffer, Operation, OutBuffer};
+
+/// Compression level: the strongest; generation time is matching's.
+const LEVEL: i32 = 22;
+
+/// A zstd decompressor; the host's part of coders 2 and 3.
+#[derive(Default)]
+pub struct Zstd {
+    decoder: Option<Decoder<'static>>,
+}
+
+impl std::fmt::Debug for Zstd {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Zstd").field("started", &self.decoder.is_some()).finish()
+    }
+}
+
+impl Decompressor for Zstd {
+    fn start(&mut self, window_log: u8) -> Result<()> {
+        let mut decoder = Decoder::new().map_err(|_| Detail::Bug)?;
+        let window = DParameter::WindowLogMax(window_log.into());
+        decoder.set_parameter(window).map_err(|_| Detail::NotBuiltIn)?;
+        self.decoder = Some(decoder);
+        Ok(())
+    }
+
+    fn run(&mut self, input: &[u8], output: &mut [u8]) -> Result<Flow> {
+        let decoder = self.decoder.as_mut().ok_or(Detail::WrongState)?;
+        let mut from = InBuffer::around(input);
+        let mut to = OutBuffer::around(output);
+        let hint = decoder.run(&mut from, &mut to).map_err(|_| Detail::BadStream)?;
+        Ok(Flow { consumed: from.pos(), produced: to.pos(), done: hint == 0 })
+    }
+}
+
+/// Compresses `content` into one frame with a window of `1 << window_log` bytes.
+///
+/// # Errors
+/// `Bug` when the compressor fails.
+pub fn compress(content: &[u8], window_log: u8) -> Result<Vec<u8>> {
+    let failed = |_| Detail::Bug;
+    let mut encoder = Encoder::new(LEVEL).map_err(failed)?;
+    let parameters = [
+        CParameter::WindowLog(window_log.into()),
+        CParameter::ContentSizeFlag(false),
+        CParameter::ChecksumFlag(false),
+    ];
+    for parameter in parameters {
+        encoder.set_parameter(parameter).map_err(failed)?;
+    }
+    let mut out = vec![0; zstd::zstd_safe::compress_bound(content.len()) + 64];
+    let mut from = InBuffer::around(content);
+    let mut to = OutBuffer::around(&mut out);
+    while from.pos() < content.len() {
+        encoder.run(&mut from, &mut to).map_err(failed)?;
+    }
+    while encoder.finish(&mut to, true).map_err(failed)? > 0 {}
+    let len = to.pos();
+    out.truncate(len);
+    Ok(out)
+}

@@ -1,0 +1,209 @@
+//! Making a delta: match, encode, apply, compare.
+
+use std::cmp::Ordering;
+
+use fwdelta_core::apply::{Applier, memory_len};
+use fwdelta_core::format::cbor::{Reader, Writer};
+use fwdelta_core::format::chain::{CHUNK_LEN_MAX, CHUNK_LEN_MIN, ChainStart, HASH_LEN};
+use fwdelta_core::format::delta::{Coder, DeltaHeader, ImageId, MAGIC};
+use fwdelta_core::{Detail, Limits};
+use sha2::{Digest as _, Sha256};
+
+use super::VecSink;
+use crate::codec::{self, Script};
+use crate::error::{Error, Result};
+use crate::matching::{self, Costs};
+use crate::progress::{Progress, Stage, checkpoint};
+
+/// Model entries of profile `small`: 2,048, that is 4 KiB.
+const SMALL_MODEL_LOG: u8 = 11;
+/// Block of profiles `fast` and `bsdiff`, in bytes.
+const BLOCK_LEN: u32 = 1 << 18;
+/// Largest window of profiles `fast` and `bsdiff`: 8 MiB.
+const WINDOW_LOG_MAX: u8 = 23;
+
+/// What the delta is made for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// Microcontrollers: at most 10 KiB of working memory.
+    #[default]
+    Small,
+    /// Linux-class devices: decoded at the speed of zstd.
+    Fast,
+    /// The `bsdiff` crate's streams: a test oracle, quadratic on repetitive data.
+    Bsdiff,
+}
+
+/// How to make a delta.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// What the delta is made for.
+    pub profile: Profile,
+    /// Threads to work with; 0 takes one per processor. The result does not depend on it.
+    pub threads: usize,
+}
+
+/// A delta, ready for a file or a package.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delta {
+    /// What a decoder must know first.
+    pub header: DeltaHeader,
+    /// What it decodes, as transported.
+    pub payload: Vec<u8>,
+}
+
+impl Delta {
+    /// The header's bytes.
+    ///
+    /// # Errors
+    /// None in practice: a vector has no end.
+    pub fn header_bytes(&self) -> Result<Vec<u8>> {
+        let mut writer = Writer(VecSink::default());
+        self.header.emit(&mut writer)?;
+        Ok(writer.0.0)
+    }
+
+    /// A stand-alone delta file (docs/format.md, section 4.1).
+    ///
+    /// # Errors
+    /// As [`Delta::header_bytes`].
+    pub fn to_file(&self) -> Result<Vec<u8>> {
+        let mut writer = Writer(VecSink(MAGIC.to_vec()));
+        writer.bytes(&self.header_bytes()?)?;
+        let mut file = writer.0.0;
+        file.extend_from_slice(&self.payload);
+        Ok(file)
+    }
+
+    /// The same delta with its payload cut into a hash chain, as packages carry it.
+    ///
+    /// # Errors
+    /// `BadArgument` for a chunk length outside the format's bounds, or when there is a chain
+    /// already.
+    pub fn chained(mut self, chunk_len: u32) -> Result<Self> {
+        let valid = (CHUNK_LEN_MIN..=CHUNK_LEN_MAX).contains(&chunk_len);
+        if !valid || self.header.chain.is_some() {
+            return Err(Detail::BadArgument.into());
+        }
+        let (payload, first_hash) = chain(&self.payload, chunk_len as usize);
+        self.header.payload_len = payload.len() as u64;
+        self.header.chain = Some(ChainStart { chunk_len, first_hash });
+        self.header.workspace_len = memory_len(&self.header)?;
+        Ok(Self { payload, ..self })
+    }
+}
+
+/// Cuts `payload` into chunks, each followed by the hash of the next record; also the first hash.
+#[must_use]
+pub fn chain(payload: &[u8], chunk_len: usize) -> (Vec<u8>, [u8; HASH_LEN]) {
+    let mut records: Vec<Vec<u8>> = payload.chunks(chunk_len.max(1)).map(<[u8]>::to_vec).collect();
+    if records.is_empty() {
+        records.push(Vec::new());
+    }
+    let mut hash: Option<[u8; HASH_LEN]> = None;
+    for record in records.iter_mut().rev() {
+        record.extend_from_slice(hash.as_ref().map_or(&[], |hash| hash));
+        hash = Some(Sha256::digest(&record).into());
+    }
+    (records.concat(), hash.unwrap_or_default())
+}
+
+/// Makes a delta that turns `old` into `new`; an empty `old` makes a full image.
+///
+/// The delta has been applied by core's interpreter and its result compared with `new`.
+///
+/// # Errors
+/// [`Error::Cancelled`], and `Bug` when the result differs.
+pub fn create(old: &[u8], new: &[u8], options: &Options, progress: &dyn Progress) -> Result<Delta> {
+    with_threads(options.threads, || {
+        let delta = encode(old, new, options.profile, progress)?;
+        check(old, new, &delta, progress)?;
+        Ok(delta)
+    })
+}
+
+/// Does `work` with `count` threads, 0 for one per processor.
+pub(super) fn with_threads<T: Send>(
+    count: usize,
+    work: impl FnOnce() -> Result<T> + Send,
+) -> Result<T> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build();
+    pool.map_err(|error| Error::input("threads", error))?.install(work)
+}
+
+/// Reads a stand-alone delta file: its header and its payload.
+///
+/// # Errors
+/// `BadMagic`, as [`DeltaHeader::parse`], `BadValue` for a header with a chain, `PayloadSize` and
+/// `TrailingBytes` when the payload is not of the length in the header.
+pub fn parse_file(file: &[u8]) -> Result<(DeltaHeader, &[u8])> {
+    let rest = file.strip_prefix(&MAGIC).ok_or(Detail::BadMagic)?;
+    let mut reader = Reader::with_base(rest, MAGIC.len() as u64);
+    let header = DeltaHeader::parse(reader.bytes()?)?;
+    let payload = &file[reader.pos() as usize..];
+    let len = payload.len() as u64;
+    match (header.chain, len.cmp(&header.payload_len)) {
+        (Some(_), _) => Err(Detail::BadValue.into()),
+        (_, Ordering::Less) => Err(Detail::PayloadSize.into()),
+        (_, Ordering::Greater) => Err(Detail::TrailingBytes.into()),
+        (None, Ordering::Equal) => Ok((header, payload)),
+    }
+}
+
+fn encode(old: &[u8], new: &[u8], profile: Profile, progress: &dyn Progress) -> Result<Delta> {
+    let (coder, payload) = match profile {
+        Profile::Small => small(old, new, progress)?,
+        Profile::Fast => fast(old, new, progress)?,
+        Profile::Bsdiff => packed(codec::bsdiff::raw(old, new)?, |window_log| Coder::Bsdiff {
+            window_log,
+            block_len: BLOCK_LEN,
+        })?,
+    };
+    checkpoint(progress, Stage::Encode, new.len() as u64, new.len() as u64)?;
+    let (coder, payload) = match payload.len() < new.len() {
+        true => (coder, payload),
+        false => (Coder::Stored, new.to_vec()),
+    };
+    let (old, new) = rayon::join(|| image_id(old), || image_id(new));
+    let old = Some(old).filter(|old| old.len > 0);
+    let payload_len = payload.len() as u64;
+    let mut header = DeltaHeader { coder, old, new, workspace_len: 0, payload_len, chain: None };
+    header.workspace_len = memory_len(&header)?;
+    Ok(Delta { header, payload })
+}
+
+fn image_id(image: &[u8]) -> ImageId {
+    ImageId { len: image.len() as u64, digest: Sha256::digest(image).into() }
+}
+
+fn small(old: &[u8], new: &[u8], progress: &dyn Progress) -> Result<(Coder, Vec<u8>)> {
+    let covers = matching::covers(old, new, &Costs::SMALL, progress)?;
+    let script = Script { old, new, covers: &covers };
+    let payload = codec::bits::encode(&script, SMALL_MODEL_LOG)?;
+    Ok((Coder::Bits { model_log: SMALL_MODEL_LOG }, payload))
+}
+
+fn fast(old: &[u8], new: &[u8], progress: &dyn Progress) -> Result<(Coder, Vec<u8>)> {
+    let covers = matching::covers(old, new, &Costs::FAST, progress)?;
+    let content = codec::streams::content(&Script { old, new, covers: &covers }, BLOCK_LEN);
+    packed(content, |window_log| Coder::Streams { window_log, block_len: BLOCK_LEN })
+}
+
+/// Compresses with a window that holds the content, as far as allowed.
+fn packed(content: Vec<u8>, coder: impl Fn(u8) -> Coder) -> Result<(Coder, Vec<u8>)> {
+    let log = content.len().next_power_of_two().ilog2() as u8;
+    let window_log = log.clamp(10, WINDOW_LOG_MAX);
+    Ok((coder(window_log), codec::zstd::compress(&content, window_log)?))
+}
+
+fn check(old: &[u8], new: &[u8], delta: &Delta, progress: &dyn Progress) -> Result<()> {
+    let unlimited = Limits {
+        image_len: u64::MAX,
+        workspace_len: Applier::workspace(&delta.header)?.max(delta.header.workspace_len),
+        ..Limits::LINUX
+    };
+    checkpoint(progress, Stage::Check, 0, new.len() as u64)?;
+    let result = super::apply(old, &delta.header, &delta.payload, &unlimited, progress)?;
+    checkpoint(progress, Stage::Check, new.len() as u64, new.len() as u64)?;
+    if result == new { Ok(()) } else { Err(Detail::Bug.into()) }
+}

@@ -1,0 +1,73 @@
+//! Where images are read from and written to on a host.
+
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+
+use fwdelta_core::storage::{Geometry, ReadError, Source, Target};
+
+/// A file as an image to read.
+#[derive(Debug)]
+pub struct FileSource(pub File);
+
+impl Source for FileSource {
+    type Error = io::Error;
+
+    fn read(&mut self, pos: u64, buf: &mut [u8]) -> Result<(), ReadError<io::Error>> {
+        self.0.seek(SeekFrom::Start(pos)).map_err(ReadError::Io)?;
+        self.0.read_exact(buf).map_err(ReadError::Io)
+    }
+}
+
+/// A file as the slot for a new image: no erase, written from front to back.
+#[derive(Debug)]
+pub struct FileTarget<'a>(pub &'a mut File);
+
+impl Target for FileTarget<'_> {
+    type Error = io::Error;
+
+    fn geometry(&self) -> Geometry {
+        Geometry { len: u64::MAX, sector_len: 1, write_len: 1, erased: 0xff }
+    }
+
+    fn erase(&mut self, _: u32) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn program(&mut self, pos: u64, data: &[u8]) -> io::Result<()> {
+        self.0.seek(SeekFrom::Start(pos))?;
+        self.0.write_all(data)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// Memory as the slot for a new image; grows with what is written.
+#[derive(Debug, Default)]
+pub struct VecTarget(pub Vec<u8>);
+
+impl Target for VecTarget {
+    type Error = io::Error;
+
+    fn geometry(&self) -> Geometry {
+        Geometry { len: u64::MAX, sector_len: 1, write_len: 1, erased: 0xff }
+    }
+
+    fn erase(&mut self, _: u32) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn program(&mut self, pos: u64, data: &[u8]) -> io::Result<()> {
+        if pos != self.0.len() as u64 {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        self.0.try_reserve(data.len()).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        self.0.extend_from_slice(data);
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
