@@ -136,7 +136,8 @@ fn only_cli_touches_the_world() {
 fn a_print_outside_cli_is_found() {
     let rule = rules::only_cli_touches_the_world;
     assert_catches(rule, HOST, "\nfn a() { println!(); }", 2, "// println!()");
-    assert_catches(rule, HOST, "use std::fs::File;", 1, "use std::io::Read;");
+    assert_catches(rule, HOST, "use std::fs;", 1, "use std::fs::File;");
+    assert_catches(rule, HOST, "File::open(path)", 1, "fn a(file: &File) {}");
     assert_catches(rule, HOST, "use std::{io, env};", 1, "use std::{io, path::Path};");
     assert_catches(rule, HOST, "use std::time::Instant;", 1, "use std::time::Duration;");
     assert_clean(&rule(&Source::new("src/cli/a.rs", "fn a() { println!(); }")));

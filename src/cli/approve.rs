@@ -16,7 +16,8 @@ use crate::package::{Approval, Method, SecretKey, approve};
 #[command(after_help = "\
 Examples:
   fwdelta approve update.suit --operator 26201 --key op.key -o approved.suit
-  fwdelta approve update.suit --operator 26201 --mode secret --string-file sim.hex -o approved.suit")]
+  fwdelta approve update.suit --operator 26201 --mode secret --string-file sim.hex \\
+    -o approved.suit")]
 pub(crate) struct Args {
     /// The package
     package: PathBuf,
@@ -31,7 +32,8 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value = "signed")]
     mode: ModeName,
     /// The validation string as 32 hexadecimal digits; other users of this machine can see it
-    #[arg(long, value_name = "32HEX", value_parser = args::string16, conflicts_with = "string_file")]
+    #[arg(long, value_name = "32HEX", value_parser = args::string16)]
+    #[arg(conflicts_with = "string_file")]
     string: Option<[u8; 16]>,
     /// File with the validation string as 32 hexadecimal digits
     #[arg(long, value_name = "FILE")]

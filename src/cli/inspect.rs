@@ -41,7 +41,8 @@ fn text(d: &Description) -> String {
             format!("from {} bytes, sha256 {}", old.len, old.sha256)
         });
         line(format!(
-            "component {}: {} bytes, {}\n  {old}\n  to   {} bytes, sha256 {}\n  needs {} bytes of memory",
+            "component {}: {} bytes, {}\n  {old}\n  to   {} bytes, sha256 {}\n  \
+             needs {} bytes of memory",
             component.name,
             component.payload.len,
             component.coder,

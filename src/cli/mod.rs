@@ -1,6 +1,6 @@
 //! The command line: the only code that prints, reads the environment or touches paths.
 //!
-//! One file per command. A command returns a [`Report`]; printing it, as text or with `--json`,
+//! One file per command. A command returns a `Report`; printing it, as text or with `--json`,
 //! and turning errors into exit codes happens here.
 
 mod apply;
@@ -8,6 +8,8 @@ mod approve;
 mod args;
 mod build;
 mod completions;
+mod demo;
+mod describe;
 mod diff;
 mod input;
 mod inspect;
@@ -49,10 +51,12 @@ enum Command {
     Patch(patch::Args),
     Build(build::Args),
     Approve(approve::Args),
+    Describe(describe::Args),
     Trust(trust::Args),
     Inspect(inspect::Args),
     Verify(verify::Args),
     Apply(apply::Args),
+    Demo(demo::Args),
     Completions(completions::Args),
     Man(completions::ManArgs),
 }
@@ -82,10 +86,12 @@ fn run(command: &Command) -> Result<Report> {
         Command::Patch(args) => patch::run(args),
         Command::Build(args) => build::run(args),
         Command::Approve(args) => approve::run(args),
+        Command::Describe(args) => describe::run(args),
         Command::Trust(args) => trust::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Apply(args) => apply::run(args),
+        Command::Demo(args) => demo::run(args),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => completions::run_man(args),
     }

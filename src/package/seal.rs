@@ -89,7 +89,11 @@ pub fn seal(draft: &Draft, keys: &[SecretKey]) -> Result<Vec<u8>> {
     Ok(package)
 }
 
-fn emit_manifest(
+/// Emits the manifest of `draft`, which nobody has checked yet.
+///
+/// # Errors
+/// As the sink.
+pub fn emit_manifest(
     writer: &mut Writer<crate::cbor::VecSink>,
     draft: &Draft,
 ) -> crate::core::Result<()> {

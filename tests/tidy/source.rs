@@ -31,10 +31,11 @@ impl Source {
         lines.filter(|(_, (_, test))| !**test).map(|(i, (code, _))| (i + 1, code.as_str()))
     }
 
-    /// Whether `word` stands in a comment on the line or up to two lines above it.
+    /// Whether `word` stands on the line, up to two lines above it, or in the comment above.
     pub(crate) fn explained(&self, number: usize, word: &str) -> bool {
         let first = number.saturating_sub(3);
-        self.lines.iter().take(number).skip(first).any(|line| line.contains(word))
+        let near = self.lines.iter().take(number).skip(first).any(|line| line.contains(word));
+        near || self.documented(number, word)
     }
 
     /// Whether `word` stands in the comments and attributes right above the line.
@@ -67,10 +68,9 @@ fn blank(text: &str) -> String {
         }
         // A literal keeps its quotes, so that rules can see that one is there.
         let is_literal = chars[pos] != '/';
-        for at in pos..end {
-            let is_edge = is_literal && (at == pos || at + 1 == end);
-            let keep = chars[at] == '\n' || is_edge;
-            out.push(if keep { chars[at] } else { ' ' });
+        for (at, c) in chars[pos..end].iter().enumerate() {
+            let is_edge = is_literal && (at == 0 || at + 1 == end - pos);
+            out.push(if *c == '\n' || is_edge { *c } else { ' ' });
         }
         pos = end;
     }

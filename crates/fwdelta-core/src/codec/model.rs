@@ -1,7 +1,7 @@
 //! The adaptive model of coder 1 (docs/format.md, section 4.3), shared by decoder and encoder.
 //!
 //! Every binary decision averages two contexts, each a 16-bit entry in one small hashed table: a
-//! 12-bit... see [`Model::bit`].
+//! 12-bit... see `Model::bit`.
 
 use super::range::{BitCoder, PROBABILITY_MIN};
 use crate::error::{Detail, Result};

@@ -118,7 +118,7 @@ impl<'b> Package<'b> {
     /// with the manifest.
     ///
     /// # Errors
-    /// As [`Package::read_header`] and [`DeltaHeader::parse`]; `HeaderMismatch`; what
+    /// As `Package::read_header` and [`DeltaHeader::parse`]; `HeaderMismatch`; what
     /// [`DeltaHeader::check`] refuses under `limits`.
     pub fn header<S: Source>(
         &self,
