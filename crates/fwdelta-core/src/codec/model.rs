@@ -12,6 +12,9 @@ use crate::format::delta::MODEL_LOG_MIN;
 /// Zero residuals in a row that are coded one by one; the rest of the run is one number.
 pub const SINGLE_ZERO_COUNT: u32 = 12;
 
+/// Two bytes of a table, little-endian.
+type Entry = [u8; 2];
+
 /// What a number means; each kind has its own statistics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
@@ -310,7 +313,7 @@ impl<'m> Model<'m> {
 }
 
 /// The first `1 << log` of `entries`, and the rest.
-fn cut(entries: &mut [[u8; 2]], log: u32) -> Result<(&mut [[u8; 2]], &mut [[u8; 2]])> {
+fn cut(entries: &mut [Entry], log: u32) -> Result<(&mut [Entry], &mut [Entry])> {
     let count = 1usize.checked_shl(log).ok_or(Detail::Bug)?;
     entries.split_at_mut_checked(count).ok_or(Detail::Bug.into())
 }
