@@ -207,8 +207,11 @@ pub fn base_name(uri: &str) -> Result<&str> {
     if uri.len() > URI_LEN_MAX {
         return Err(Detail::StringTooLong.into());
     }
-    let path = uri.split(['?', '#']).next().unwrap_or("");
-    let name = path.rsplit('/').next().unwrap_or("");
+    // By bytes: searching backwards in text keeps a path to a panic in core's own code.
+    let end = uri.bytes().position(|b| matches!(b, b'?' | b'#')).unwrap_or(uri.len());
+    let path = uri.get(..end).unwrap_or("");
+    let start = path.bytes().rposition(|b| b == b'/').map_or(0, |slash_pos| slash_pos + 1);
+    let name = path.get(start..).unwrap_or("");
     let bad = name.is_empty() || name == "." || name == ".." || name.contains('\\');
     if bad || uri.starts_with('#') { Err(Detail::BadReference.into()) } else { Ok(name) }
 }
