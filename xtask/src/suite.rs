@@ -24,6 +24,18 @@ pub(crate) fn exhaustive(runner: &mut Runner) {
     others(runner);
 }
 
+/// Golden vectors, and the packages of the C programs.
+pub(crate) fn vectors(runner: &mut Runner) {
+    runner.step("golden vectors", || {
+        step(cargo("test --test vectors").env("FWDELTA_REGENERATE", "1"))
+    });
+    runner.step("packages for the C programs", || {
+        run(&mut cargo("build --bin fwdelta"))?;
+        let program = target_dir().join("debug/fwdelta");
+        step(command(root().join("capi/tests/make-packages.sh")).env("FWDELTA", program))
+    });
+}
+
 fn others(runner: &mut Runner) {
     if root().join("capi/Cargo.toml").is_file() {
         runner.step("C interface tests", c_interface);
