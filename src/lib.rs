@@ -29,3 +29,8 @@ pub mod release;
 
 pub use error::{Error, Result};
 pub use fwdelta_core as core;
+
+/// The Rust in README.md compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

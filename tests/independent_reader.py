@@ -180,7 +180,8 @@ def check_blocks(name, package, keys):
     for mode, number, plmn in [("signed", 3, "26201"), ("string", 1, "310410")]:
         key, raw = keys[mode]
         block, header = package.block_of(lambda header: header.get(PLMN) == plmn)
-        check(f"{name}: {mode} approval header", (header[MODE], header[4]) == (number, sha256(raw)[:8]))
+        said = (header[MODE], header[4])
+        check(f"{name}: {mode} approval header", said == (number, sha256(raw)[:8]))
         check(f"{name}: {mode} approval signature", verifies(package, block, key))
     check(f"{name}: clear string", header[STRING] == SECRET)
     block, header = package.block_of(lambda header: header.get(MODE) == 2)

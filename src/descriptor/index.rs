@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::{DdVersion, DescriptorFile, FileFacts, PackageFacts, join};
 use crate::error::{Error, Result};
+use crate::hex::hex;
 use crate::release::{Release, Tag};
 
 /// Name of the index.
@@ -80,9 +81,4 @@ impl Index {
         bytes.push(b'\n');
         Ok(DescriptorFile { name: INDEX_NAME.to_owned(), media_type: "application/json", bytes })
     }
-}
-
-/// Lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -17,6 +17,7 @@ pub use parse::parse;
 pub use tree::DESCRIPTOR_LEN_MAX;
 
 use crate::error::Result;
+use crate::hex::hex;
 use crate::release::{Moment, Name, Release, Tag, Uri, Version};
 
 /// Media type of the envelope.
@@ -244,7 +245,7 @@ fn objects(package: &PackageFacts, base_uri: &str, version: DdVersion) -> Result
             ..Object::default()
         };
         if version == DdVersion::V2 {
-            object.id = Some(format!("sha256:{}", index::hex(&file.sha256)));
+            object.id = Some(format!("sha256:{}", hex(&file.sha256)));
             object.version = Some(package.version.to_string());
             // The installed size is that of the whole package; it is told once.
             object.install_size = objects.is_empty().then_some(package.install_size);

@@ -54,7 +54,7 @@ impl Costs {
         literal: 550,
         turn: 3000,
         literal_run: 600,
-        match_len_min: 6,
+        match_len_min: 4,
         beam: 12,
     };
     /// For three bzip2 streams: a triple takes 24 bytes before packing.

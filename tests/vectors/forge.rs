@@ -17,21 +17,21 @@ use fwdelta::release::Release;
 use crate::common::{STRING, key, plmn, tiny_pair};
 
 /// One line of the index.
-pub struct Vector {
+pub(crate) struct Vector {
     /// Name of the file, after the rule.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// Trust anchor.
-    pub trust: &'static str,
+    pub(crate) trust: &'static str,
     /// Old image.
-    pub old: &'static str,
+    pub(crate) old: &'static str,
     /// `none`, `no-fota`, or PLMN and EF_FOTA file.
-    pub sim: &'static str,
+    pub(crate) sim: &'static str,
     /// The device's sequence number, or `-`.
-    pub sequence: &'static str,
+    pub(crate) sequence: &'static str,
     /// What a device says; `None` accepts.
-    pub expect: Option<Detail>,
+    pub(crate) expect: Option<Detail>,
     /// The package.
-    pub package: Vec<u8>,
+    pub(crate) package: Vec<u8>,
 }
 
 type Entries = Vec<(Vec<u8>, Vec<u8>)>;
@@ -202,7 +202,7 @@ fn with_payload(edit: impl Fn(&mut Delta)) -> Vec<u8> {
 }
 
 /// Every vector.
-pub fn all() -> Vec<Vector> {
+pub(crate) fn all() -> Vec<Vector> {
     let mut all = Vec::new();
     valid(&mut all);
     shapes(&mut all);

@@ -29,6 +29,7 @@ Project tasks. Usage: cargo xtask TASK
   fuzz [SECONDS]  every fuzz target for SECONDS each (default 60)
   corpus DIR    for each pair DIR/*/{old,new}: build, approve for two operators, verify, apply
                 and compare, in both profiles; prints sizes beside bsdiff's
+  vectors       make testdata/vectors and testdata/capi anew; only when a format changes
   --help        this text
 
 A step that cannot run says SKIPPED and why, on its own line and again in the summary. The exit
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
             let seconds = seconds.parse().unwrap_or(60);
             fuzz::all(&mut runner, Duration::from_secs(seconds), fuzz::Build::Plain);
         }
+        ["vectors"] => suite::vectors(&mut runner),
         ["corpus", dir] => corpus::all(&mut runner, &PathBuf::from(dir)),
         ["--help" | "-h" | "help"] => {
             println!("{HELP}");

@@ -11,7 +11,7 @@ const EXHAUSTIVE: &str = "FWDELTA_EXHAUSTIVE";
 
 /// What the README promises of `cargo xtask test`.
 pub(crate) fn all(runner: &mut Runner) {
-    runner.step("workspace tests", || step(&mut cargo("test --workspace")));
+    runner.step("workspace tests", || step(&mut cargo("test --workspace --no-fail-fast")));
     runner.step("core tests without features", || step(&mut cargo("test --package fwdelta-core")));
     others(runner);
 }
@@ -19,9 +19,21 @@ pub(crate) fn all(runner: &mut Runner) {
 /// The same, optimised and with every sample widened to all.
 pub(crate) fn exhaustive(runner: &mut Runner) {
     runner.step("exhaustive workspace tests", || {
-        step(cargo("test --workspace --release").env(EXHAUSTIVE, "1"))
+        step(cargo("test --workspace --release --no-fail-fast").env(EXHAUSTIVE, "1"))
     });
     others(runner);
+}
+
+/// Golden vectors, and the packages of the C programs.
+pub(crate) fn vectors(runner: &mut Runner) {
+    runner.step("golden vectors", || {
+        step(cargo("test --test vectors").env("FWDELTA_REGENERATE", "1"))
+    });
+    runner.step("packages for the C programs", || {
+        run(&mut cargo("build --bin fwdelta"))?;
+        let program = target_dir().join("debug/fwdelta");
+        step(command(root().join("capi/tests/make-packages.sh")).env("FWDELTA", program))
+    });
 }
 
 fn others(runner: &mut Runner) {

@@ -1,7 +1,7 @@
 //! Coder 1, adaptive bits (docs/format.md, section 4.3): operations out of the model.
 
 use super::input::{GROUP_LEN_MAX, Input};
-use super::model::{Model, Number, Residual};
+use super::model::{Model, Number, Residual, entry_count};
 use super::range::{BitCoder, RangeDecoder, RangeState};
 use super::{Decompressor, Feed, Op, Symbols};
 use crate::error::{Detail, Result};
@@ -105,15 +105,18 @@ pub(crate) struct Bits<'w> {
 impl<'w> Bits<'w> {
     /// Bytes of model.
     pub(crate) const fn buf_len(model_log: u8) -> u64 {
-        2 << model_log
+        2 * entry_count(model_log) as u64
     }
 
     /// Starts over `buf`, which has [`Bits::buf_len`] bytes.
-    pub(crate) fn new(model_log: u8, buf: &'w mut [u8]) -> Self {
+    ///
+    /// # Errors
+    /// `Bug` when it has fewer.
+    pub(crate) fn new(model_log: u8, buf: &'w mut [u8]) -> Result<Self> {
         let (entries, _) = buf.as_chunks_mut::<2>();
         let (range, places) = (RangeState::default(), Places::default());
-        let model = Model::new(entries, model_log);
-        Self { range, model, places, due: Due::Start, skipped: 0, zeros: 0 }
+        let model = Model::new(entries, model_log)?;
+        Ok(Self { range, model, places, due: Due::Start, skipped: 0, zeros: 0 })
     }
 
     fn number(&mut self, input: &mut Input<'_>, kind: Number, context: u32) -> Result<u64> {
@@ -200,7 +203,7 @@ impl Symbols for Bits<'_> {
             }
             let Some(byte) = rest.first_mut() else { break };
             let coder = &mut RangeDecoder { state: &mut self.range, input: feed.input };
-            match self.model.residual(coder, *byte, Residual::Zeros(0))? {
+            match self.model.residual(coder, Residual::Zeros(0))? {
                 Residual::Zeros(zeros) => {
                     self.zeros = zeros;
                     if zeros > left.saturating_sub(done as u64) {

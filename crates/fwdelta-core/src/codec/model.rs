@@ -1,13 +1,19 @@
 //! The adaptive model of coder 1 (docs/format.md, section 4.3), shared by decoder and encoder.
 //!
-//! Every binary decision averages two contexts, each a 16-bit entry in one small hashed table: a
-//! 12-bit... see `Model::bit`.
+//! Every binary decision averages two contexts, each a 16-bit entry of one small hashed table: 13
+//! bits of probability and 3 of count. Contexts are coarse on purpose: with 2,048 entries a finer
+//! one costs more in collisions than it tells. What longer contexts know comes from guesses.
 
+use super::guess::{CONFIDENCE_MAX, Guesses};
 use super::range::{BitCoder, PROBABILITY_MIN};
 use crate::error::{Detail, Result};
+use crate::format::delta::MODEL_LOG_MIN;
 
 /// Zero residuals in a row that are coded one by one; the rest of the run is one number.
 pub const SINGLE_ZERO_COUNT: u32 = 12;
+
+/// Two bytes of a table, little-endian.
+type Entry = [u8; 2];
 
 /// What a number means; each kind has its own statistics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +49,13 @@ pub enum Residual {
 pub struct Model<'m> {
     entries: &'m mut [[u8; 2]],
     shift: u32,
+    /// The next literal by the two bytes before it.
+    literals: Guesses<'m>,
+    /// The next residual that is not zero, by the last two and by the last one.
+    differences: [Guesses<'m>; 2],
+    /// Whether the last guesses were right, the latest lowest.
+    literal_hits: u32,
+    difference_hits: u32,
     /// Last four bytes of new, the latest lowest.
     bytes: u32,
     /// Last eight residuals, the latest lowest; literals count as zero.
@@ -57,19 +70,48 @@ pub struct Model<'m> {
     value_due: bool,
 }
 
+/// Entries of two bytes that a model of `1 << model_log` probabilities takes, guesses included.
+#[must_use]
+pub const fn entry_count(model_log: u8) -> usize {
+    let log = if model_log < MODEL_LOG_MIN { MODEL_LOG_MIN } else { model_log };
+    (1 << log) + (1 << (log - 1)) + 2 * (1 << (log - 3))
+}
+
+/// Spreads a context over 32 bits (Knuth's multiplicative hash); the high bits are the best.
+pub(super) const fn hashed(context: u32) -> u32 {
+    context.wrapping_mul(0x9E37_79B1)
+}
+
 impl<'m> Model<'m> {
-    /// A model without knowledge over `entries`, whose number is `1 << model_log`.
-    pub fn new(entries: &'m mut [[u8; 2]], model_log: u8) -> Self {
-        for entry in entries.iter_mut() {
-            *entry = (1u16 << 15).to_le_bytes();
-        }
-        let shift = 32 - u32::from(model_log);
-        let (bytes, residuals, values, pos, zeros) = (0, 0, 0, 0, 0);
-        Self { entries, shift, bytes, residuals, values, pos, zeros, value_due: false }
+    /// A model without knowledge over `entries`, of which it takes [`entry_count`].
+    ///
+    /// # Errors
+    /// `Bug` when there are fewer.
+    pub fn new(entries: &'m mut [[u8; 2]], model_log: u8) -> Result<Self> {
+        let log = u32::from(model_log.max(MODEL_LOG_MIN));
+        let (entries, rest) = cut(entries, log)?;
+        let (literals, rest) = cut(rest, log - 1)?;
+        let (first, rest) = cut(rest, log - 3)?;
+        let (second, _) = cut(rest, log - 3)?;
+        entries.fill((1u16 << 15).to_le_bytes());
+        Ok(Self {
+            entries,
+            shift: 32u32.saturating_sub(log) & 31,
+            literals: Guesses::new(literals, log - 1),
+            differences: [Guesses::new(first, log - 3), Guesses::new(second, log - 3)],
+            literal_hits: 0,
+            difference_hits: 0,
+            bytes: 0,
+            residuals: 0,
+            values: 0,
+            pos: 0,
+            zeros: 0,
+            value_due: false,
+        })
     }
 
     fn index(&self, context: u32) -> usize {
-        (context.wrapping_mul(0x9E37_79B1) >> self.shift) as usize
+        (hashed(context) >> self.shift) as usize
     }
 
     fn bit<C: BitCoder>(&mut self, coder: &mut C, a: u32, b: u32, bit: bool) -> Result<bool> {
@@ -135,13 +177,28 @@ impl<'m> Model<'m> {
     /// # Errors
     /// `BadStream` when the input ends.
     pub fn literal<C: BitCoder>(&mut self, coder: &mut C, value: u8) -> Result<u8> {
-        let p1 = self.bytes & 0xff;
-        let p2 = self.bytes >> 8 & 0xff;
-        let c1 = (2 << 24) + (p1 << 8);
-        let c2 = (3 << 24) + ((p2 & 0xf8 | self.pos & 1) << 8);
-        let byte = self.byte(coder, c1, c2, value)?;
+        let context = self.bytes & 0xffff;
+        let (guess, confidence) = self.literals.get(context);
+        let confidence = u32::from(confidence.min(3));
+        let hit = self.bit(
+            coder,
+            (10 << 24) + confidence * 8 + (self.literal_hits & 7),
+            (11 << 24) + u32::from(guess & 0xf0) + confidence,
+            guess == value,
+        )?;
+        self.literal_hits = self.literal_hits << 1 | u32::from(hit);
+        let byte = if hit { guess } else { self.unguessed_literal(coder, value)? };
+        self.literals.learn(context, byte, 1);
         self.advance(byte, 0);
         Ok(byte)
+    }
+
+    fn unguessed_literal<C: BitCoder>(&mut self, coder: &mut C, value: u8) -> Result<u8> {
+        let (last, before) = (self.bytes & 0xff, self.bytes >> 8 & 0xff);
+        let odd = self.pos & 1;
+        let a = (2 << 24) + (last >> 4 << 8) + (odd << 17);
+        let b = (3 << 24) + ((before >> 5 << 1 | odd) << 8);
+        self.byte(coder, a, b, value)
     }
 
     fn byte<C: BitCoder>(&mut self, coder: &mut C, a: u32, b: u32, value: u8) -> Result<u8> {
@@ -160,17 +217,12 @@ impl<'m> Model<'m> {
         self.value_due = false;
     }
 
-    /// Codes one group of the residual; `old` holds the cover's old bytes from here on, and an
-    /// encoder says what comes: a byte, or all zeros up to the next other byte or the end.
+    /// Codes one group of the residual; an encoder says what comes: a byte, or all zeros up to
+    /// the next other byte or the end.
     ///
     /// # Errors
     /// `BadStream` when the input ends or a residual that may not be zero is.
-    pub fn residual<C: BitCoder>(
-        &mut self,
-        coder: &mut C,
-        old: u8,
-        coming: Residual,
-    ) -> Result<Residual> {
+    pub fn residual<C: BitCoder>(&mut self, coder: &mut C, coming: Residual) -> Result<Residual> {
         if !self.value_due && self.zeros == SINGLE_ZERO_COUNT {
             let run = if let Residual::Zeros(run) = coming { run } else { 0 };
             let context = self.pos & 3;
@@ -195,13 +247,51 @@ impl<'m> Model<'m> {
                 return Ok(Residual::Zeros(1));
             }
         }
-        let r = self.residuals;
-        let c1 = (6 << 24) + ((r as u32 & 0xff) << 8);
-        let c2 = (7 << 24) + ((self.values & 0xff) << 8) + (u32::from(old) << 20);
-        let value = self.byte(coder, c1, c2, value)?;
+        let value = self.difference(coder, value)?;
         (self.zeros, self.value_due) = (0, false);
         self.values = self.values << 8 | u32::from(value);
         if value == 0 { Err(Detail::BadStream.into()) } else { Ok(Residual::Value(value)) }
+    }
+
+    /// Codes a residual that is not zero: the longer context's guess, the shorter one's, or bits.
+    fn difference<C: BitCoder>(&mut self, coder: &mut C, value: u8) -> Result<u8> {
+        let gap = self.zeros.min(3);
+        let place = gap << 16 | (self.pos & 3) << 20;
+        let contexts = [self.values & 0xffff | place, self.values & 0xff | place | 1 << 28];
+        let mut found = None;
+        let mut tried = 0;
+        for (number, context) in (0u32..).zip(contexts) {
+            let table = self.differences.get(number as usize).ok_or(Detail::Bug)?;
+            let (guess, confidence) = table.get(context);
+            if guess == 0 || guess == tried {
+                continue;
+            }
+            tried = guess;
+            let confidence = u32::from(confidence.min(CONFIDENCE_MAX));
+            let hit = self.bit(
+                coder,
+                (12 << 24) + number * 64 + confidence * 8 + (self.difference_hits & 7),
+                (13 << 24) + number * 256 + confidence * 32 + gap * 4 + (self.pos & 3),
+                guess == value,
+            )?;
+            self.difference_hits = self.difference_hits << 1 | u32::from(hit);
+            if hit {
+                found = Some(guess);
+                break;
+            }
+        }
+        let value = match found {
+            Some(guess) => guess,
+            None => {
+                let a = (6 << 24) + ((self.pos & 1 | gap.min(1) << 1) << 8);
+                let b = (7 << 24) + ((self.values >> 4 & 0xf) << 8);
+                self.byte(coder, a, b, value)?
+            }
+        };
+        for (table, context) in self.differences.iter_mut().zip(contexts) {
+            table.learn(context, value, 1);
+        }
+        Ok(value)
     }
 
     /// Enters a byte of new, with its residual, into the history.
@@ -220,6 +310,12 @@ impl<'m> Model<'m> {
         }
         self.pos = self.pos.wrapping_add(len as u32);
     }
+}
+
+/// The first `1 << log` of `entries`, and the rest.
+fn cut(entries: &mut [Entry], log: u32) -> Result<(&mut [Entry], &mut [Entry])> {
+    let count = 1usize.checked_shl(log).ok_or(Detail::Bug)?;
+    entries.split_at_mut_checked(count).ok_or(Detail::Bug.into())
 }
 
 /// Probability of `true` from two entries.
