@@ -169,6 +169,8 @@ fn unexplained_unsafe_is_found() {
         "/// # Safety\n/// Valid.\n#[unsafe(no_mangle)]\npub unsafe extern \"C\" fn a();";
     let bare = "#[unsafe(no_mangle)]\npub unsafe extern \"C\" fn a();";
     assert_catches(rule, "capi/src/lib.rs", bare, 2, documented);
+    let pointer = "struct A(Option<unsafe extern \"C\" fn(u8) -> i32>);";
+    assert_catches(rule, "capi/src/lib.rs", "unsafe { (a.0)(1) }", 1, pointer);
 }
 
 #[test]
