@@ -53,10 +53,10 @@ fn residual(model: &mut Model<'_>, coder: &mut RangeEncoder, old: &[u8], new: &[
             0 => Residual::Value(new[at].wrapping_sub(old[at])),
             run => Residual::Zeros(run as u64),
         };
-        match model.residual(coder, old[at], coming)? {
+        match model.residual(coder, coming)? {
             Residual::Zeros(run) => {
                 let run = run as usize;
-                model.skip(run as u64, &new[at..at + run]);
+                model.skip(&new[at..at + run]);
                 at += run;
             }
             Residual::Value(value) => {

@@ -51,10 +51,10 @@ impl Costs {
     pub const SMALL: Costs = Costs {
         equal: 3,
         differing: 900,
-        literal: 550,
-        turn: 3000,
-        literal_run: 600,
-        match_len_min: 6,
+        literal: 600,
+        turn: 2600,
+        literal_run: 500,
+        match_len_min: 4,
         beam: 12,
     };
     /// For three bzip2 streams: a triple takes 24 bytes before packing.

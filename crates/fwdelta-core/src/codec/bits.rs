@@ -60,7 +60,7 @@ impl Places {
 
     fn far<C: BitCoder>(&self, model: &mut Model<'_>, coder: &mut C, old_pos: u64) -> Result<i64> {
         let by = old_pos.wrapping_sub(self.old_pos) as i64;
-        let back = model.flag(coder, by < 0)?;
+        let back = model.backward(coder, by < 0)?;
         let old_pos = if back {
             let by = model.number(coder, Number::Backward, 0, !by as u64)?;
             self.old_pos.checked_sub(by + 1)
@@ -190,7 +190,7 @@ impl Symbols for Bits<'_> {
             let rest = out.get_mut(done..).unwrap_or(&mut []);
             let here = usize::try_from(self.zeros).unwrap_or(usize::MAX).min(rest.len());
             if here > 0 {
-                self.model.skip(here as u64, rest.get(..here).unwrap_or(&[]));
+                self.model.skip(rest.get(..here).unwrap_or(&[]));
                 self.zeros -= here as u64;
                 done += here;
                 continue;
@@ -200,7 +200,7 @@ impl Symbols for Bits<'_> {
             }
             let Some(byte) = rest.first_mut() else { break };
             let coder = &mut RangeDecoder { state: &mut self.range, input: feed.input };
-            match self.model.residual(coder, *byte, Residual::Zeros(0))? {
+            match self.model.residual(coder, Residual::Zeros(0))? {
                 Residual::Zeros(zeros) => {
                     self.zeros = zeros;
                     if zeros > left.saturating_sub(done as u64) {
