@@ -70,6 +70,12 @@ impl Error {
         }
     }
 
+    /// Whether the error says what it is about.
+    #[must_use]
+    pub fn has_subject(&self) -> bool {
+        !matches!(self, Error::Core { subject, .. } if subject.is_empty())
+    }
+
     /// The same error with a remedy.
     #[must_use]
     pub fn remedy(self, text: impl fmt::Display) -> Self {

@@ -1,18 +1,18 @@
 //! `fwdelta diff`: two images in, a stand-alone delta out.
 
-use std::fs::File;
-use std::ops::Deref;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::ValueEnum;
-use memmap2::Mmap;
 use serde_json::{Value, json};
 
+use super::args::ProfileName;
+use super::input::Input;
 use super::output;
 use super::progress::Bar;
 use super::report::Report;
-use crate::diff::{self, Options, Profile, bsdiff40};
-use crate::error::{Error, Result};
+use crate::diff::{self, Options, bsdiff40};
+use crate::error::Result;
+use crate::hex::hex;
 
 /// Makes a delta that turns OLD into NEW.
 ///
@@ -36,17 +36,6 @@ pub(super) struct Args {
     /// Threads to work with, 0 for one per processor; the delta is the same for any number.
     #[arg(long, default_value_t = 0)]
     threads: usize,
-}
-
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum ProfileName {
-    /// Microcontrollers: smallest delta, at most 10 KiB of working memory.
-    #[default]
-    Small,
-    /// Linux-class devices: zstd streams, fastest to apply.
-    Fast,
-    /// Streams of the bsdiff crate, as a test oracle; quadratic time on repetitive data.
-    Bsdiff,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -75,11 +64,7 @@ pub(super) fn run(args: &Args) -> Result<Report> {
 }
 
 fn native(args: &Args, old: &[u8], new: &[u8], bar: &Bar) -> Result<(Vec<u8>, Value)> {
-    let profile = match args.profile {
-        ProfileName::Small => Profile::Small,
-        ProfileName::Fast => Profile::Fast,
-        ProfileName::Bsdiff => Profile::Bsdiff,
-    };
+    let profile = args.profile.into();
     let delta = diff::create(old, new, &Options { profile, threads: args.threads }, bar)?;
     let header = &delta.header;
     let details = json!({
@@ -112,41 +97,4 @@ fn report(
         details[name] = len.into();
     }
     Report::new(text, details)
-}
-
-/// Lowercase hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// A file in memory without reading it first.
-enum Input {
-    Empty,
-    Mapped(Mmap),
-}
-
-impl Input {
-    fn open(path: &Path) -> Result<Self> {
-        let failed = |error| Error::io("read", path, error);
-        let file = File::open(path).map_err(failed)?;
-        if file.metadata().map_err(failed)?.len() == 0 {
-            return Ok(Input::Empty);
-        }
-        // SAFETY: the map is only read. A file that another process changes meanwhile can make the
-        // bytes inconsistent or raise SIGBUS; every delta is applied and compared before it is
-        // written, so no wrong delta comes of it.
-        let map = unsafe { Mmap::map(&file) }.map_err(failed)?;
-        Ok(Input::Mapped(map))
-    }
-}
-
-impl Deref for Input {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        match self {
-            Input::Empty => &[],
-            Input::Mapped(map) => map,
-        }
-    }
 }

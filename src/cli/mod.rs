@@ -1,10 +1,25 @@
 //! The command line: the only code that prints, reads the environment or touches paths.
+//!
+//! One file per command. A command returns a `Report`; printing it, as text or with `--json`,
+//! and turning errors into exit codes happens here.
 
+mod apply;
+mod approve;
+mod args;
+mod build;
+mod completions;
+mod demo;
+mod describe;
 mod diff;
+mod input;
+mod inspect;
+mod keygen;
 mod output;
 mod patch;
 mod progress;
 mod report;
+mod trust;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -15,19 +30,35 @@ use report::Report;
 
 /// Builds, signs, approves, verifies and applies firmware delta packages.
 #[derive(Debug, Parser)]
-#[command(name = "fwdelta", version, propagate_version = true)]
+#[command(name = "fwdelta", version, propagate_version = true, after_help = EXIT_CODES)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// Print one JSON object instead of text
+    /// Print one JSON object instead of text, for errors too
     #[arg(long, global = true)]
     json: bool,
 }
 
+const EXIT_CODES: &str = "\
+Exit codes: 0 success, 2 usage, otherwise 10 plus the error number:
+11 format, 12 unsupported, 13 limit, 14 signature, 15 policy, 16 wrong old image,
+17 corrupt, 18 storage, 19 usage, 20 bug";
+
 #[derive(Debug, Subcommand)]
 enum Command {
+    Keygen(keygen::Args),
     Diff(diff::Args),
     Patch(patch::Args),
+    Build(build::Args),
+    Approve(approve::Args),
+    Describe(describe::Args),
+    Trust(trust::Args),
+    Inspect(inspect::Args),
+    Verify(verify::Args),
+    Apply(apply::Args),
+    Demo(demo::Args),
+    Completions(completions::Args),
+    Man(completions::ManArgs),
 }
 
 /// Parses the arguments, runs the command and gives the exit code.
@@ -42,7 +73,7 @@ pub fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("error: {error}");
+            report::print_error(&error, json);
             ExitCode::from(error.exit_code())
         }
     }
@@ -50,7 +81,18 @@ pub fn main() -> ExitCode {
 
 fn run(command: &Command) -> Result<Report> {
     match command {
+        Command::Keygen(args) => keygen::run(args),
         Command::Diff(args) => diff::run(args),
         Command::Patch(args) => patch::run(args),
+        Command::Build(args) => build::run(args),
+        Command::Approve(args) => approve::run(args),
+        Command::Describe(args) => describe::run(args),
+        Command::Trust(args) => trust::run(args),
+        Command::Inspect(args) => inspect::run(args),
+        Command::Verify(args) => verify::run(args),
+        Command::Apply(args) => apply::run(args),
+        Command::Demo(args) => demo::run(args),
+        Command::Completions(args) => completions::run(args),
+        Command::Man(args) => completions::run_man(args),
     }
 }

@@ -20,6 +20,17 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     beside.commit()
 }
 
+/// Writes a new file only its owner can read; an existing file is an error.
+pub(crate) fn write_secret(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path).map_err(|error| Error::io("create", path, error))?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    written.map_err(|error| Error::io("write", path, error))
+}
+
 /// A file being written beside its destination; removed again unless committed.
 #[derive(Debug)]
 pub(crate) struct Beside {

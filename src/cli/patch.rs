@@ -8,12 +8,12 @@ use fwdelta_core::format::delta::DeltaHeader;
 use fwdelta_core::{Detail, Limits};
 use serde_json::json;
 
-use super::diff::hex;
 use super::output::{self, Beside};
 use super::progress::Bar;
 use super::report::Report;
 use crate::diff::{self, FileSource, FileTarget, bsdiff40};
 use crate::error::{Error, Result};
+use crate::hex::hex;
 
 /// Bytes of old hashed at a time.
 const PIECE_LEN: usize = 1 << 16;

@@ -1,6 +1,9 @@
 //! What a command has to say, for people and for programs.
 
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use crate::core::verify::codes::{Codes, SUCCESS, codes_of};
+use crate::error::Error;
 
 /// The outcome of a command.
 #[derive(Clone, Debug)]
@@ -26,6 +29,51 @@ impl Report {
         if let Some(object) = self.json.as_object_mut() {
             object.insert("ok".to_owned(), true.into());
         }
-        println!("{:#}", self.json);
+        print_json(&self.json);
     }
+}
+
+fn print_json(value: &Value) {
+    // Pretty, with sorted keys: the same outcome prints the same bytes.
+    println!("{value:#}");
+}
+
+/// The three protocols' codes of success.
+pub(crate) fn success_codes() -> Value {
+    codes(SUCCESS)
+}
+
+fn codes(codes: Codes) -> Value {
+    json!({
+        "fumo": codes.fumo,
+        "install_notify": codes.install_notify,
+        "lwm2m": codes.lwm2m,
+    })
+}
+
+/// Prints an error to standard error and, as JSON, to standard output.
+pub(crate) fn print_error(error: &Error, as_json: bool) {
+    eprintln!("error: {error}");
+    if !as_json {
+        return;
+    }
+    let detail = error.detail();
+    let pos = match error {
+        Error::Core { error, .. } if error.pos > 0 => Value::from(error.pos),
+        _ => Value::Null,
+    };
+    print_json(&json!({
+        "ok": false,
+        "error": {
+            "number": error.category() as u8,
+            "category": format!("{:?}", error.category()),
+            "detail": detail as u16,
+            "name": detail.name(),
+            "message": error.to_string(),
+            "pos": pos,
+            "old_intact": error.old_intact(),
+        },
+        "exit_code": error.exit_code(),
+        "codes": codes(codes_of(detail)),
+    }));
 }

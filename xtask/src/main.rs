@@ -1,3 +1,81 @@
-fn main() {
-    println!("xtask");
+//! Project tasks: `cargo xtask --help`.
+
+mod corpus;
+mod deny;
+mod device;
+mod fuzz;
+mod lint;
+mod python;
+mod runner;
+mod suite;
+mod tool;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use runner::Runner;
+
+const HELP: &str = "\
+Project tasks. Usage: cargo xtask TASK
+
+  test          what a contributor runs: tests of the workspace and of the C interface, and the
+                independent Python reader
+  ci            what the build machine runs: formatting, lints, documentation, dependency rules,
+                everything in `test`, device builds, the no-panic gate, a short run of every fuzz
+                target. Under 20 minutes on two cores from a cold cache
+  nightly       slow and exhaustive: optimised tests over every byte flip, long fuzz runs with
+                the address sanitizer, and DIR of `corpus` when FWDELTA_CORPUS names it
+  fuzz [SECONDS]  every fuzz target for SECONDS each (default 60)
+  corpus DIR    for each pair DIR/*/{old,new}: build, approve for two operators, verify, apply
+                and compare, in both profiles; prints sizes beside bsdiff's
+  vectors       make testdata/vectors and testdata/capi anew; only when a format changes
+  --help        this text
+
+A step that cannot run says SKIPPED and why, on its own line and again in the summary. The exit
+code is 0 only when no step failed.";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let mut runner = Runner::default();
+    match args.as_slice() {
+        ["test"] => suite::all(&mut runner),
+        ["ci"] => ci(&mut runner),
+        ["nightly"] => nightly(&mut runner),
+        ["fuzz"] => fuzz::all(&mut runner, Duration::from_secs(60), fuzz::Build::Plain),
+        ["fuzz", seconds] if seconds.parse::<u64>().is_ok() => {
+            let seconds = seconds.parse().unwrap_or(60);
+            fuzz::all(&mut runner, Duration::from_secs(seconds), fuzz::Build::Plain);
+        }
+        ["vectors"] => suite::vectors(&mut runner),
+        ["corpus", dir] => corpus::all(&mut runner, &PathBuf::from(dir)),
+        ["--help" | "-h" | "help"] => {
+            println!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            eprintln!("{HELP}");
+            return ExitCode::from(2);
+        }
+    }
+    runner.finish()
+}
+
+/// Cheap steps first: a contributor with a formatting slip learns it in seconds.
+fn ci(runner: &mut Runner) {
+    lint::all(runner);
+    suite::all(runner);
+    device::all(runner);
+    fuzz::all(runner, Duration::from_secs(15), fuzz::Build::Plain);
+    deny::all(runner);
+}
+
+fn nightly(runner: &mut Runner) {
+    suite::exhaustive(runner);
+    fuzz::all(runner, Duration::from_secs(600), fuzz::Build::Sanitized);
+    match std::env::var_os("FWDELTA_CORPUS") {
+        Some(dir) => corpus::all(runner, &PathBuf::from(dir)),
+        None => runner.skip("corpus", "FWDELTA_CORPUS does not name a folder of pairs"),
+    }
 }

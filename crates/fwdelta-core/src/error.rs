@@ -71,7 +71,8 @@ details! {
     TrailingBytes = 105, "bytes follow the end of the structure";
     BadTag = 106, "the CBOR tag is not the one required here";
     BadUtf8 = 107, "a text string is not UTF-8";
-    UnreferencedPayload = 108, "an integrated payload is not referenced by the manifest or an approval";
+    UnreferencedPayload = 108,
+        "an integrated payload is not referenced by the manifest or an approval";
     MissingField = 109, "a required field is absent";
     BadValue = 110, "a value is outside the range of its field";
     HeaderMismatch = 111, "the delta header contradicts the manifest";

@@ -11,8 +11,10 @@ pub mod apply;
 pub mod codec;
 pub mod error;
 pub mod format;
+pub mod hash;
 pub mod limits;
 pub mod storage;
+pub mod verify;
 
 pub use error::{Category, Detail, Error, Result};
 pub use limits::Limits;

@@ -1,5 +1,5 @@
 //! Decoders of the payload (docs/format.md, sections 4.2 to 4.5), as step machines: they hold no
-//! storage, ask for input only through [`input::Input`] and yield operations and bytes.
+//! storage, ask for input only through `input::Input` and yield operations and bytes.
 
 pub mod bits;
 pub mod bsdiff;
@@ -53,7 +53,7 @@ impl Decompressor for NoDecompressor {
     }
 }
 
-/// One operation; the bytes follow through [`Symbols::literal`] or [`Symbols::residual`].
+/// One operation; the bytes follow through `Symbols::literal` or `Symbols::residual`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Op {
     /// `len` bytes that stand in the payload.

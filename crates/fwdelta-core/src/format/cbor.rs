@@ -4,6 +4,8 @@
 //! accept (longer-than-needed heads, indefinite lengths, unordered or duplicate keys), and must
 //! read single heads from storage when a payload is larger than memory.
 
+// Long because reader, emitter and the tests that hold them together belong side by side.
+
 use crate::error::{Detail, Error, Result};
 use crate::limits::DEPTH_MAX;
 
@@ -426,6 +428,26 @@ impl Sink for SliceSink<'_> {
     }
 }
 
+impl<T: Sink + ?Sized> Sink for &mut T {
+    fn put(&mut self, bytes: &[u8]) -> Result<()> {
+        (**self).put(bytes)
+    }
+}
+
+/// A sink that only counts.
+#[derive(Debug, Default)]
+pub struct CountSink(pub u64);
+
+impl Sink for CountSink {
+    fn put(&mut self, bytes: &[u8]) -> Result<()> {
+        self.0 += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+/// What [`Writer::nested`] wraps: emits CBOR into any sink, the same at every call.
+pub type Content<'c> = dyn Fn(&mut Writer<&mut dyn Sink>) -> Result<()> + 'c;
+
 /// Emits items in deterministic encoding; the caller orders map keys.
 #[derive(Debug)]
 pub struct Writer<S>(pub S);
@@ -502,6 +524,17 @@ impl<S: Sink> Writer<S> {
         self.0.put(bytes)
     }
 
+    /// A byte string holding CBOR. `content` runs twice, the first time only to be measured.
+    ///
+    /// # Errors
+    /// When the sink is full, or as `content`.
+    pub fn nested(&mut self, content: &Content<'_>) -> Result<()> {
+        let mut count = CountSink::default();
+        content(&mut Writer(&mut count))?;
+        self.head(Major::Bytes, count.0)?;
+        content(&mut Writer(&mut self.0))
+    }
+
     /// A text string.
     ///
     /// # Errors
@@ -509,6 +542,15 @@ impl<S: Sink> Writer<S> {
     pub fn text(&mut self, text: &str) -> Result<()> {
         self.head(Major::Text, text.len() as u64)?;
         self.0.put(text.as_bytes())
+    }
+
+    /// A text string made of `parts`.
+    ///
+    /// # Errors
+    /// When the sink is full.
+    pub fn text_parts(&mut self, parts: &[&str]) -> Result<()> {
+        self.head(Major::Text, parts.iter().map(|part| part.len() as u64).sum())?;
+        parts.iter().try_for_each(|part| self.0.put(part.as_bytes()))
     }
 
     /// An array head.

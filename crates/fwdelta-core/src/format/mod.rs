@@ -1,5 +1,11 @@
 //! Wire structures, one file each: layout, parsing and emission side by side.
 
+pub mod auth;
 pub mod cbor;
 pub mod chain;
 pub mod delta;
+pub mod envelope;
+pub mod manifest;
+pub mod plmn;
+pub mod suit;
+pub mod trust;

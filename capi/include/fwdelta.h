@@ -1,0 +1,490 @@
+/*
+ * fwdelta: verify and apply firmware update packages on a device.
+ *
+ * Rules for everything in this file:
+ *  - No allocation, no globals, no I/O: memory and storage are the caller's.
+ *  - A function returns a category, 0 (FWDELTA_OK) to 10, and never half a result: what an `out`
+ *    pointer points to is written on success only, `error` always. `error` may be NULL.
+ *  - NULL where it is not allowed, a misaligned pointer, a table with another `abi` or without a
+ *    callback give FWDELTA_USAGE. Otherwise pointers are trusted: a length must be true, and
+ *    buffers must neither overlap nor change during a call.
+ *  - Callbacks return 0 for success. They must not call back into this library with the same
+ *    buffers, nor leave it by longjmp or exception.
+ *  - Calls with different buffers may run at the same time.
+ *  - Numbers are in the byte order of the machine, lengths and positions in bytes.
+ *
+ * What each check means, and their order, is docs/format.md; docs/c-api.md has an example.
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef FWDELTA_H
+#define FWDELTA_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Version of this interface; goes into the field `abi` of every table. */
+#define FWDELTA_ABI_VERSION 1u
+/* Components in one package at most. */
+#define FWDELTA_COMPONENT_COUNT_MAX 8u
+/* Bytes of a SIM's file EF_FOTA. */
+#define FWDELTA_EF_FOTA_LEN 17u
+/* Room for a PLMN as text, terminating zero included. */
+#define FWDELTA_PLMN_LEN 8u
+/* fwdelta_error.component of an error that is not about one component. */
+#define FWDELTA_NO_COMPONENT UINT32_MAX
+
+/* What functions return: whose fault it is. */
+typedef uint32_t fwdelta_status;
+
+enum fwdelta_category {
+    FWDELTA_OK = 0,
+    /* bytes malformed or not canonical */
+    FWDELTA_FORMAT = 1,
+    /* well-formed, but newer than this library */
+    FWDELTA_UNSUPPORTED = 2,
+    /* declares more than the limits allow */
+    FWDELTA_LIMIT = 3,
+    /* not authentic */
+    FWDELTA_SIGNATURE = 4,
+    /* authentic, but refused */
+    FWDELTA_POLICY = 5,
+    /* the old image is not the one named */
+    FWDELTA_WRONG_OLD = 6,
+    /* a chunk, payload or result does not match its digest */
+    FWDELTA_CORRUPT = 7,
+    /* a driver failed or a payload is missing; trying again is legal */
+    FWDELTA_STORAGE = 8,
+    /* the caller misused this interface */
+    FWDELTA_USAGE = 9,
+    /* an internal invariant does not hold */
+    FWDELTA_BUG = 10
+};
+
+/* The rule that was broken; its hundreds are the category. */
+enum fwdelta_detail {
+    /* the bytes end inside an item */
+    FWDELTA_E_TRUNCATED = 101,
+    /* not in deterministic CBOR: longer than needed, indefinite or out of order */
+    FWDELTA_E_NOT_CANONICAL = 102,
+    /* a map key occurs twice */
+    FWDELTA_E_DUPLICATE_KEY = 103,
+    /* an item has another CBOR type than the format says */
+    FWDELTA_E_WRONG_TYPE = 104,
+    /* bytes follow the end of the structure */
+    FWDELTA_E_TRAILING_BYTES = 105,
+    /* the CBOR tag is not the one required here */
+    FWDELTA_E_BAD_TAG = 106,
+    /* a text string is not UTF-8 */
+    FWDELTA_E_BAD_UTF8 = 107,
+    /* an integrated payload is not referenced by the manifest or an approval */
+    FWDELTA_E_UNREFERENCED_PAYLOAD = 108,
+    /* a required field is absent */
+    FWDELTA_E_MISSING_FIELD = 109,
+    /* a value is outside the range of its field */
+    FWDELTA_E_BAD_VALUE = 110,
+    /* the delta header contradicts the manifest */
+    FWDELTA_E_HEADER_MISMATCH = 111,
+    /* two components have the same name */
+    FWDELTA_E_DUPLICATE_COMPONENT = 112,
+    /* not a file of this kind */
+    FWDELTA_E_BAD_MAGIC = 113,
+    /* a cover or literal reaches outside the old or the new image */
+    FWDELTA_E_BAD_COVER = 114,
+    /* the coded stream is not valid or does not end where it should */
+    FWDELTA_E_BAD_STREAM = 115,
+    /* two authentication blocks carry the same key id or approval */
+    FWDELTA_E_DUPLICATE_BLOCK = 116,
+    /* vendor blocks disagree about the operator requirement */
+    FWDELTA_E_VENDORS_DISAGREE = 117,
+    /* a PLMN is not five or six decimal digits */
+    FWDELTA_E_BAD_PLMN = 118,
+    /* a payload reference is not of the required form */
+    FWDELTA_E_BAD_REFERENCE = 119,
+    /* a format version this implementation does not know */
+    FWDELTA_E_UNKNOWN_VERSION = 201,
+    /* a map key this implementation does not know */
+    FWDELTA_E_UNKNOWN_KEY = 202,
+    /* an algorithm this implementation does not know */
+    FWDELTA_E_UNKNOWN_ALGORITHM = 203,
+    /* a command sequence outside the accepted recipe grammar */
+    FWDELTA_E_UNKNOWN_RECIPE = 204,
+    /* a coder this implementation does not have */
+    FWDELTA_E_UNKNOWN_CODER = 205,
+    /* a delta section this implementation does not know */
+    FWDELTA_E_UNKNOWN_SECTION = 206,
+    /* an approval mode this implementation does not know */
+    FWDELTA_E_UNKNOWN_MODE = 207,
+    /* a COSE header label this implementation does not know */
+    FWDELTA_E_UNKNOWN_LABEL = 208,
+    /* a defined feature that this build does not include */
+    FWDELTA_E_NOT_BUILT_IN = 209,
+    /* the authenticated part of the envelope is larger than allowed */
+    FWDELTA_E_ENVELOPE_TOO_LARGE = 301,
+    /* more authentication blocks than allowed */
+    FWDELTA_E_TOO_MANY_BLOCKS = 302,
+    /* more components than allowed */
+    FWDELTA_E_TOO_MANY_COMPONENTS = 303,
+    /* nested deeper than allowed */
+    FWDELTA_E_TOO_DEEP = 304,
+    /* more keys, operators or payloads than allowed */
+    FWDELTA_E_TOO_MANY_KEYS = 305,
+    /* the delta needs more working memory than is given */
+    FWDELTA_E_WORKSPACE_TOO_SMALL = 306,
+    /* an image is larger than allowed */
+    FWDELTA_E_IMAGE_TOO_LARGE = 307,
+    /* the chunk length is larger than allowed */
+    FWDELTA_E_CHUNK_TOO_LARGE = 308,
+    /* the new image does not fit its slot */
+    FWDELTA_E_NO_SPACE = 309,
+    /* a string is longer than allowed */
+    FWDELTA_E_STRING_TOO_LONG = 310,
+    /* the manifest does not match its digest */
+    FWDELTA_E_DIGEST_MISMATCH = 401,
+    /* fewer vendor signatures than the trust anchor requires */
+    FWDELTA_E_VENDOR_THRESHOLD = 402,
+    /* a block by a trusted key does not verify */
+    FWDELTA_E_BAD_SIGNATURE = 403,
+    /* a trusted key is used in a role or for a PLMN it is not trusted for */
+    FWDELTA_E_WRONG_ROLE = 404,
+    /* the package is for another vendor's devices */
+    FWDELTA_E_WRONG_VENDOR = 501,
+    /* the package is for another class of device */
+    FWDELTA_E_WRONG_CLASS = 502,
+    /* the sequence number is lower than the device's */
+    FWDELTA_E_ROLLBACK = 503,
+    /* the sequence number is further ahead than the device allows */
+    FWDELTA_E_SEQUENCE_JUMP = 504,
+    /* the package has expired */
+    FWDELTA_E_EXPIRED = 505,
+    /* approved, but not by the operator of this SIM */
+    FWDELTA_E_OPERATOR_MISMATCH = 506,
+    /* the vendor requires an operator's approval that is not there */
+    FWDELTA_E_OPERATOR_REQUIRED = 507,
+    /* the SIM does not allow firmware updates */
+    FWDELTA_E_FOTA_NOT_ALLOWED = 508,
+    /* no operator approved it and the device asks for an approval */
+    FWDELTA_E_NOT_APPROVED = 509,
+    /* the operator's validation string is not the SIM's */
+    FWDELTA_E_STRING_MISMATCH = 510,
+    /* there is no SIM and the device refuses to update without one */
+    FWDELTA_E_NO_SIM = 511,
+    /* the operator's approval is in a mode the trust anchor does not accept */
+    FWDELTA_E_MODE_NOT_ALLOWED = 512,
+    /* the trust anchor requires a validation string and the approval has none */
+    FWDELTA_E_STRING_MISSING = 513,
+    /* the old image has another digest than the one this update starts from */
+    FWDELTA_E_OLD_DIGEST = 601,
+    /* the old image has another size than the one this update starts from */
+    FWDELTA_E_OLD_SIZE = 602,
+    /* a chunk does not match its hash */
+    FWDELTA_E_CHUNK_DIGEST = 701,
+    /* a payload does not match its digest */
+    FWDELTA_E_PAYLOAD_DIGEST = 702,
+    /* the delta header does not match its digest */
+    FWDELTA_E_HEADER_DIGEST = 703,
+    /* the new image does not match its digest */
+    FWDELTA_E_NEW_DIGEST = 704,
+    /* the text does not match its digest */
+    FWDELTA_E_TEXT_DIGEST = 705,
+    /* the prompts do not match their digest */
+    FWDELTA_E_PROMPTS_DIGEST = 706,
+    /* a payload has another size than the manifest says */
+    FWDELTA_E_PAYLOAD_SIZE = 707,
+    /* reading from storage failed */
+    FWDELTA_E_READ_FAILED = 801,
+    /* writing to storage failed */
+    FWDELTA_E_WRITE_FAILED = 802,
+    /* a payload is neither in the package nor beside it */
+    FWDELTA_E_MISSING_PAYLOAD = 803,
+    /* the device state could not be read or written */
+    FWDELTA_E_STATE_FAILED = 804,
+    /* an argument does not fit */
+    FWDELTA_E_BAD_ARGUMENT = 901,
+    /* the call is not legal in this state */
+    FWDELTA_E_WRONG_STATE = 902,
+    /* no old image was given for a component that needs one */
+    FWDELTA_E_MISSING_OLD = 903,
+    /* cancelled by the caller */
+    FWDELTA_E_CANCELLED = 904,
+    /* an internal invariant does not hold */
+    FWDELTA_E_BUG = 1001
+};
+
+typedef struct fwdelta_error {
+    /* enum fwdelta_detail, 0 for success */
+    uint16_t detail;
+    /* what the function returned */
+    uint8_t category;
+    /* 0 once a byte of an old image may have been overwritten */
+    uint8_t old_intact;
+    /* number of the component it is about, or FWDELTA_NO_COMPONENT */
+    uint32_t component;
+    /* offset in the structure that was read, 0 where that has no meaning */
+    uint64_t pos;
+} fwdelta_error;
+
+/* A readable medium: the staged package, a detached payload, an old image. */
+typedef struct fwdelta_source {
+    uint32_t abi;
+    /* handed to the callback */
+    void *ctx;
+    /* Fills `buf` with `len` bytes from `pos`; never reads short. 1: the cells hold no valid word
+     * (an ECC fault); any other value: the driver failed. */
+    int32_t (*read)(void *ctx, uint64_t pos, uint8_t *buf, size_t len);
+} fwdelta_source;
+
+/* The slot a new image goes to. */
+typedef struct fwdelta_target {
+    uint32_t abi;
+    /* bytes erased together; 1 where no erase is needed */
+    uint32_t sector_len;
+    /* bytes in the slot */
+    uint64_t len;
+    /* bytes programmed together, 1 to 32; positions and lengths are multiples of it */
+    uint16_t write_len;
+    /* what an erased byte reads as, and what the last write unit is padded with */
+    uint8_t erased;
+    /* handed to the callbacks */
+    void *ctx;
+    /* Erases sector number `sector`; not called when sector_len is 1. */
+    int32_t (*erase)(void *ctx, uint32_t sector);
+    /* Programs erased bytes, each one once, from the front to the back. */
+    int32_t (*program)(void *ctx, uint64_t pos, const uint8_t *data, size_t len);
+    /* Returns once everything programmed survives a power cut. */
+    int32_t (*sync)(void *ctx);
+} fwdelta_target;
+
+/* Signature verification by a crypto cell, ROM or other library. */
+typedef struct fwdelta_crypto {
+    uint32_t abi;
+    /* handed to the callback */
+    void *ctx;
+    /* 0 exactly if `signature` is an Ed25519 signature of `message` under `key` (RFC 8032), S is
+     * canonical, and neither the key nor R is of small order. */
+    int32_t (*verify_ed25519)(void *ctx, const uint8_t key[32], const uint8_t *message,
+                              size_t message_len, const uint8_t signature[64]);
+} fwdelta_crypto;
+
+/* What one call of a decompressor did. */
+typedef struct fwdelta_flow {
+    /* input bytes it will not need again */
+    size_t consumed;
+    /* output bytes it wrote */
+    size_t produced;
+    /* not 0: the frame ended and all of it was written out */
+    uint8_t done;
+} fwdelta_flow;
+
+/* zstd for packages of the profile `fast`; it owns its window. */
+typedef struct fwdelta_decompressor {
+    uint32_t abi;
+    /* handed to the callbacks */
+    void *ctx;
+    /* Starts a new frame whose window is at most 2^window_log bytes. */
+    int32_t (*start)(void *ctx, uint8_t window_log);
+    /* Decompresses as far as either buffer lasts; other than 0 for what is not a frame. */
+    int32_t (*run)(void *ctx, const uint8_t *input, size_t input_len, uint8_t *output,
+                   size_t output_len, fwdelta_flow *flow);
+} fwdelta_decompressor;
+
+/* Progress, watchdog and cancellation. */
+typedef struct fwdelta_progress {
+    uint32_t abi;
+    /* handed to the callback */
+    void *ctx;
+    /* Called before every read of a medium and at least once per programmed buffer. `done` of
+     * `total` bytes of new images are programmed; `total` is 0 as long as nothing is written.
+     * Other than 0 cancels. */
+    int32_t (*step)(void *ctx, uint64_t done, uint64_t total);
+} fwdelta_progress;
+
+/* Ceilings, checked before memory or time depends on a number from the package. */
+typedef struct fwdelta_limits {
+    /* largest old or new image */
+    uint64_t image_len;
+    /* largest text or prompts */
+    uint64_t text_len;
+    /* largest working memory a delta may ask for, a decompressor's window included */
+    uint64_t workspace_len;
+    /* largest authentication wrapper plus manifest */
+    uint32_t envelope_len;
+    /* largest chunk of a payload, without its hash */
+    uint32_t chunk_len;
+} fwdelta_limits;
+
+enum fwdelta_sim {
+    FWDELTA_SIM_ABSENT = 0,
+    FWDELTA_SIM_WITHOUT_FOTA = 1,
+    FWDELTA_SIM_WITH_FOTA = 2
+};
+
+/* What the device knows of itself besides its trust anchor. */
+typedef struct fwdelta_device {
+    uint32_t abi;
+    /* enum fwdelta_sim */
+    uint8_t sim;
+    /* 0 before the first update */
+    uint8_t has_sequence;
+    /* content of the SIM's EF_FOTA; read for FWDELTA_SIM_WITH_FOTA only, like plmn */
+    uint8_t ef_fota[FWDELTA_EF_FOTA_LEN];
+    /* the SIM's operator, five or six digits and a terminating zero */
+    char plmn[FWDELTA_PLMN_LEN];
+    /* sequence number of the last confirmed update */
+    uint64_t sequence;
+} fwdelta_device;
+
+/* Everything about one package on one device. */
+typedef struct fwdelta_update {
+    uint32_t abi;
+    /* the whole package; it is read again by every call and every time checked anew */
+    const fwdelta_source *package;
+    uint64_t package_len;
+    /* the compiled trust anchor */
+    const uint8_t *trust;
+    size_t trust_len;
+    const fwdelta_device *device;
+    const fwdelta_limits *limits;
+    /* NULL: the built-in Ed25519 (FWDELTA_USAGE if the library was built without) */
+    const fwdelta_crypto *crypto;
+    /* NULL: packages that need one are refused (FWDELTA_UNSUPPORTED) */
+    const fwdelta_decompressor *decompressor;
+    /* NULL: none */
+    const fwdelta_progress *progress;
+    /* takes the authentication wrapper and the manifest; limits->envelope_len is always enough */
+    uint8_t *envelope_buf;
+    size_t envelope_buf_len;
+    /* Working memory. fwdelta_verify needs one byte (more is faster), the other functions as much
+     * as the largest fwdelta_component.work_len. Uninitialised and without alignment. */
+    uint8_t *work;
+    size_t work_len;
+} fwdelta_update;
+
+/* Why the operator decision was to go on. */
+enum fwdelta_decision {
+    /* the SIM's operator approved */
+    FWDELTA_APPROVED = 1,
+    /* not approved for this SIM, which the device's policy allows */
+    FWDELTA_UNAPPROVED = 2,
+    /* the SIM has no EF_FOTA */
+    FWDELTA_WITHOUT_FOTA = 3,
+    /* there is no SIM, which the device's policy allows */
+    FWDELTA_WITHOUT_SIM = 4
+};
+
+/* How an operator approved. */
+enum fwdelta_mode {
+    FWDELTA_MODE_NONE = 0,
+    FWDELTA_MODE_STRING = 1,
+    FWDELTA_MODE_SECRET = 2,
+    FWDELTA_MODE_SIGNED = 3
+};
+
+/* What a package says. */
+typedef struct fwdelta_summary {
+    /* to be stored once the new image has proved itself, not before */
+    uint64_t sequence;
+    uint8_t vendor_id[16];
+    uint8_t class_id[16];
+    uint32_t component_count;
+    /* enum fwdelta_decision */
+    uint8_t decision;
+    /* enum fwdelta_mode of the approval that counted */
+    uint8_t approval_mode;
+    /* PLMN of the operator whose approval counted, zero-terminated; empty for none */
+    char approved_by[FWDELTA_PLMN_LEN];
+} fwdelta_summary;
+
+/* What a package says of one component. The texts stand in envelope_buf, without terminating
+ * zero, until that buffer is used again. */
+typedef struct fwdelta_component {
+    /* 1 to 32 of a-z A-Z 0-9 . _ - */
+    const char *name;
+    uint32_t name_len;
+    uint32_t payload_uri_len;
+    /* uri of a detached payload; NULL where the payload is in the package */
+    const char *payload_uri;
+    /* base name of that uri: what the payload's file is called */
+    const char *payload_name;
+    uint32_t payload_name_len;
+    /* 0: the new image is sent in full and no old image is read */
+    uint32_t has_old;
+    uint64_t old_len;
+    uint64_t new_len;
+    uint64_t payload_len;
+    /* bytes of fwdelta_update.work that applying takes */
+    uint64_t work_len;
+    /* SHA-256 */
+    uint8_t old_digest[32];
+    uint8_t new_digest[32];
+    uint8_t payload_digest[32];
+} fwdelta_component;
+
+/* Where one component is stored. */
+typedef struct fwdelta_part {
+    /* NULL where has_old is 0 */
+    const fwdelta_source *old;
+    uint64_t old_len;
+    /* NULL where the payload is in the package */
+    const fwdelta_source *payload;
+    uint64_t payload_len;
+    const fwdelta_target *slot;
+} fwdelta_part;
+
+/* What device management protocols call an outcome. */
+typedef struct fwdelta_codes {
+    /* OMA FUMO 1.0 result code */
+    uint16_t fumo;
+    /* OMA Download 1.0 install-notify status */
+    uint16_t install_notify;
+    /* LwM2M object 5, update result */
+    uint8_t lwm2m;
+} fwdelta_codes;
+
+/* The version of this interface that the library was built with. */
+uint32_t fwdelta_abi_version(void);
+
+/* Ceilings for microcontrollers: 4 KiB of envelope, images to 16 MiB, 10 KiB of workspace. */
+fwdelta_status fwdelta_limits_device(fwdelta_limits *out);
+
+/* Ceilings for Linux-class devices: 64 KiB of envelope, 24 MiB of workspace. */
+fwdelta_status fwdelta_limits_linux(fwdelta_limits *out);
+
+/* Verifies the package alone: shape, signatures, vendor, class, sequence number, operators, texts
+ * and delta headers (steps 1 to 6 and part of 7). Describes up to `component_max` components,
+ * which may be 0 with `components` NULL. Reads neither payloads nor old images. */
+fwdelta_status fwdelta_verify(const fwdelta_update *update, fwdelta_summary *out,
+                              fwdelta_component *components, uint32_t component_max,
+                              fwdelta_error *error);
+
+/* Does every check that comes before the first write (steps 1 to 8), for all components: also
+ * payloads, old images, slots and working memory. `parts` holds one entry for each component of
+ * the package, in the package's order. */
+fwdelta_status fwdelta_check(const fwdelta_update *update, const fwdelta_part *parts,
+                             uint32_t part_count, fwdelta_error *error);
+
+/* Does what fwdelta_check does, then writes every new image and checks its digest, last of all
+ * (steps 1 to 10). Only FWDELTA_OK means that all slots hold their new images. */
+fwdelta_status fwdelta_apply(const fwdelta_update *update, const fwdelta_part *parts,
+                             uint32_t part_count, fwdelta_error *error);
+
+/* The name of an enum fwdelta_detail as in docs/format.md; "Ok" for 0, "Unknown" for what is none.
+ * Never NULL. */
+const char *fwdelta_error_name(uint16_t detail);
+
+/* The codes of an enum fwdelta_detail, or of success for 0. */
+fwdelta_status fwdelta_codes_of(uint16_t detail, fwdelta_codes *out);
+
+/* Not in the library. With the signature callback nothing refers to it. A library built with the
+ * feature `ed25519` does: there the application defines it, so that it resets the device or ends
+ * the process. It must not return. */
+void fwdelta_panic(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

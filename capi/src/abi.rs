@@ -1,0 +1,278 @@
+//! The C side of the interface as `include/fwdelta.h` states it: tables, structures, constants.
+//!
+//! Meaning and units of every field stand in the header. `tests/c.rs` compares sizes, offsets and
+//! constants of both.
+
+use core::ffi::{c_char, c_void};
+
+/// What every table and request carries in its first field.
+pub const ABI_VERSION: u32 = 1;
+/// [`Failure::component`] of an error that is not about one component.
+pub const NO_COMPONENT: u32 = u32::MAX;
+/// Bytes of EF_FOTA.
+pub const EF_FOTA_LEN: usize = 17;
+/// Bytes of a PLMN as text with its terminating zero, rounded up.
+pub const PLMN_LEN: usize = 8;
+/// [`Device::sim`]: no SIM.
+pub const SIM_ABSENT: u8 = 0;
+/// [`Device::sim`]: a SIM without EF_FOTA.
+pub const SIM_WITHOUT_FOTA: u8 = 1;
+/// [`Device::sim`]: a SIM with EF_FOTA.
+pub const SIM_WITH_FOTA: u8 = 2;
+/// What [`Source::read`] gives for cells that hold no valid word.
+pub const READ_UNCORRECTABLE: i32 = 1;
+
+/// `fwdelta_source`
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Source {
+    /// [`ABI_VERSION`]
+    pub abi: u32,
+    /// Handed to the callback.
+    pub ctx: *mut c_void,
+    /// Fills `buf` from `pos`.
+    pub read: Option<unsafe extern "C" fn(*mut c_void, u64, *mut u8, usize) -> i32>,
+}
+
+/// `fwdelta_target`
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// [`ABI_VERSION`]
+    pub abi: u32,
+    /// Bytes erased together.
+    pub sector_len: u32,
+    /// Bytes in the slot.
+    pub len: u64,
+    /// Bytes programmed together.
+    pub write_len: u16,
+    /// What an erased byte reads as.
+    pub erased: u8,
+    /// Handed to the callbacks.
+    pub ctx: *mut c_void,
+    /// Erases a sector.
+    pub erase: Option<unsafe extern "C" fn(*mut c_void, u32) -> i32>,
+    /// Programs erased bytes.
+    pub program: Option<unsafe extern "C" fn(*mut c_void, u64, *const u8, usize) -> i32>,
+    /// Makes what was programmed durable.
+    pub sync: Option<unsafe extern "C" fn(*mut c_void) -> i32>,
+}
+
+/// `fwdelta_crypto`
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Crypto {
+    /// [`ABI_VERSION`]
+    pub abi: u32,
+    /// Handed to the callback.
+    pub ctx: *mut c_void,
+    /// Key of 32 bytes, message, signature of 64 bytes.
+    pub verify_ed25519:
+        Option<unsafe extern "C" fn(*mut c_void, *const u8, *const u8, usize, *const u8) -> i32>,
+}
+
+/// `fwdelta_decompressor`
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Decompressor {
+    /// [`ABI_VERSION`]
+    pub abi: u32,
+    /// Handed to the callbacks.
+    pub ctx: *mut c_void,
+    /// Starts a frame.
+    pub start: Option<unsafe extern "C" fn(*mut c_void, u8) -> i32>,
+    /// Decompresses a piece.
+    pub run: Option<
+        unsafe extern "C" fn(*mut c_void, *const u8, usize, *mut u8, usize, *mut Flow) -> i32,
+    >,
+}
+
+/// `fwdelta_flow`
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Flow {
+    /// Input bytes used up.
+    pub consumed: usize,
+    /// Output bytes written.
+    pub produced: usize,
+    /// Not 0: the frame ended.
+    pub done: u8,
+}
+
+/// `fwdelta_progress`
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// [`ABI_VERSION`]
+    pub abi: u32,
+    /// Handed to the callback.
+    pub ctx: *mut c_void,
+    /// Bytes written, bytes in all; not 0 cancels.
+    pub step: Option<unsafe extern "C" fn(*mut c_void, u64, u64) -> i32>,
+}
+
+/// `fwdelta_limits`
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Largest image.
+    pub image_len: u64,
+    /// Largest text or prompts.
+    pub text_len: u64,
+    /// Largest workspace.
+    pub workspace_len: u64,
+    /// Largest authenticated part of the envelope.
+    pub envelope_len: u32,
+    /// Largest chunk.
+    pub chunk_len: u32,
+}
+
+/// `fwdelta_device`
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Device {
+    /// [`ABI_VERSION`]
+    pub abi: u32,
+    /// [`SIM_ABSENT`] to [`SIM_WITH_FOTA`]
+    pub sim: u8,
+    /// Whether `sequence` is there.
+    pub has_sequence: u8,
+    /// Content of the file.
+    pub ef_fota: [u8; EF_FOTA_LEN],
+    /// The SIM's operator, with a terminating zero.
+    pub plmn: [c_char; PLMN_LEN],
+    /// Of the last confirmed update.
+    pub sequence: u64,
+}
+
+/// `fwdelta_update`
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Update {
+    /// [`ABI_VERSION`]
+    pub abi: u32,
+    /// The staged package.
+    pub package: *const Source,
+    /// Its length.
+    pub package_len: u64,
+    /// The compiled trust anchor.
+    pub trust: *const u8,
+    /// Its length.
+    pub trust_len: usize,
+    /// What the device knows of itself.
+    pub device: *const Device,
+    /// Ceilings.
+    pub limits: *const Limits,
+    /// Signature verification; null for the built-in one.
+    pub crypto: *const Crypto,
+    /// Decompressor; null for none.
+    pub decompressor: *const Decompressor,
+    /// Called between steps; null for none.
+    pub progress: *const Progress,
+    /// Takes the authenticated part of the envelope.
+    pub envelope_buf: *mut u8,
+    /// Its length.
+    pub envelope_buf_len: usize,
+    /// Working memory.
+    pub work: *mut u8,
+    /// Its length.
+    pub work_len: usize,
+}
+
+/// `fwdelta_part`
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Part {
+    /// The old image; null where none is needed.
+    pub old: *const Source,
+    /// Its length.
+    pub old_len: u64,
+    /// The detached payload; null where it is in the package.
+    pub payload: *const Source,
+    /// Its length.
+    pub payload_len: u64,
+    /// The slot for the new image.
+    pub slot: *const Target,
+}
+
+/// `fwdelta_summary`
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Summary {
+    /// Of the package.
+    pub sequence: u64,
+    /// UUID.
+    pub vendor_id: [u8; 16],
+    /// UUID.
+    pub class_id: [u8; 16],
+    /// How many components.
+    pub component_count: u32,
+    /// Basis of the operator decision.
+    pub decision: u8,
+    /// Mode of the approval that counted, 0 for none.
+    pub approval_mode: u8,
+    /// Whose approval it was, empty for none.
+    pub approved_by: [c_char; PLMN_LEN],
+}
+
+/// `fwdelta_component`
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Component {
+    /// Its name, in `envelope_buf`.
+    pub name: *const c_char,
+    /// Bytes.
+    pub name_len: u32,
+    /// Bytes of `payload_uri`.
+    pub payload_uri_len: u32,
+    /// Uri of the detached payload, in `envelope_buf`; null where it is in the package.
+    pub payload_uri: *const c_char,
+    /// Base name of that uri.
+    pub payload_name: *const c_char,
+    /// Bytes of `payload_name`.
+    pub payload_name_len: u32,
+    /// Whether an old image is needed.
+    pub has_old: u32,
+    /// Length of the old image.
+    pub old_len: u64,
+    /// Length of the new image.
+    pub new_len: u64,
+    /// Length of the payload.
+    pub payload_len: u64,
+    /// Bytes of `work` that applying takes.
+    pub work_len: u64,
+    /// SHA-256 of the old image.
+    pub old_digest: [u8; 32],
+    /// SHA-256 of the new image.
+    pub new_digest: [u8; 32],
+    /// SHA-256 of the payload.
+    pub payload_digest: [u8; 32],
+}
+
+/// `fwdelta_error`
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Failure {
+    /// The rule that was broken, 0 for success.
+    pub detail: u16,
+    /// Whose fault, as returned.
+    pub category: u8,
+    /// Whether the old images are whole.
+    pub old_intact: u8,
+    /// Which component, or [`NO_COMPONENT`].
+    pub component: u32,
+    /// Byte offset.
+    pub pos: u64,
+}
+
+/// `fwdelta_codes`
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Codes {
+    /// FUMO result code.
+    pub fumo: u16,
+    /// Install-notify status.
+    pub install_notify: u16,
+    /// LwM2M update result.
+    pub lwm2m: u8,
+}

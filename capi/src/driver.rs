@@ -1,0 +1,201 @@
+//! The caller's tables of callbacks as core's traits.
+
+use core::cell::Cell;
+
+use fwdelta_core::codec::{Decompressor, Flow};
+use fwdelta_core::format::trust::PublicKey;
+use fwdelta_core::storage::{Geometry, ReadError, Source, Target};
+use fwdelta_core::verify::Crypto;
+use fwdelta_core::{Detail, Result};
+
+use crate::abi;
+
+/// Calls the caller between bounded pieces of work, and remembers if it said stop.
+#[derive(Debug)]
+pub(crate) struct Progress<'a> {
+    table: Option<&'a abi::Progress>,
+    done: Cell<u64>,
+    total: Cell<u64>,
+    cancelled: Cell<bool>,
+}
+
+impl<'a> Progress<'a> {
+    pub(crate) const fn new(table: Option<&'a abi::Progress>) -> Self {
+        Self { table, done: Cell::new(0), total: Cell::new(0), cancelled: Cell::new(false) }
+    }
+
+    /// Announces how many bytes of new images will be written.
+    pub(crate) fn expect(&self, total: u64) {
+        self.total.set(total);
+    }
+
+    /// `Cancelled` once the caller has said so.
+    pub(crate) fn step(&self) -> Result<()> {
+        if let Some(abi::Progress { ctx, step: Some(step), .. }) = self.table {
+            // SAFETY: the caller's own callback with the caller's own context.
+            let answer = unsafe { step(*ctx, self.done.get(), self.total.get()) };
+            self.cancelled.set(self.cancelled.get() || answer != 0);
+        }
+        if self.is_cancelled() { Err(Detail::Cancelled.into()) } else { Ok(()) }
+    }
+
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancelled.get()
+    }
+
+    fn written(&self, len: usize) {
+        self.done.set(self.done.get().saturating_add(len as u64));
+    }
+}
+
+/// A readable medium; reading is also where long checks let the caller feed its watchdog.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Medium<'a> {
+    pub(crate) table: &'a abi::Source,
+    pub(crate) progress: &'a Progress<'a>,
+}
+
+impl Source for Medium<'_> {
+    type Error = ();
+
+    fn read(&mut self, pos: u64, buf: &mut [u8]) -> core::result::Result<(), ReadError<()>> {
+        self.progress.step().map_err(|_| ReadError::Io(()))?;
+        let read = self.table.read.ok_or(ReadError::Io(()))?;
+        // SAFETY: the caller's own callback; `buf` is valid for its length during the call.
+        match unsafe { read(self.table.ctx, pos, buf.as_mut_ptr(), buf.len()) } {
+            0 => Ok(()),
+            abi::READ_UNCORRECTABLE => Err(ReadError::Uncorrectable),
+            _ => Err(ReadError::Io(())),
+        }
+    }
+}
+
+/// An old image; a full image has none, and no cover to read it by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Old<'a>(pub(crate) Option<Medium<'a>>);
+
+impl Source for Old<'_> {
+    type Error = ();
+
+    fn read(&mut self, pos: u64, buf: &mut [u8]) -> core::result::Result<(), ReadError<()>> {
+        self.0.as_mut().ok_or(ReadError::Uncorrectable)?.read(pos, buf)
+    }
+}
+
+/// A slot.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Slot<'a> {
+    pub(crate) table: &'a abi::Target,
+    pub(crate) progress: &'a Progress<'a>,
+}
+
+impl Target for Slot<'_> {
+    type Error = ();
+
+    fn geometry(&self) -> Geometry {
+        let abi::Target { len, sector_len, write_len, erased, .. } = *self.table;
+        Geometry { len, sector_len, write_len, erased }
+    }
+
+    fn erase(&mut self, sector: u32) -> core::result::Result<(), ()> {
+        let erase = self.table.erase.ok_or(())?;
+        // SAFETY: the caller's own callback with the caller's own context.
+        done(unsafe { erase(self.table.ctx, sector) })
+    }
+
+    fn program(&mut self, pos: u64, data: &[u8]) -> core::result::Result<(), ()> {
+        let program = self.table.program.ok_or(())?;
+        // SAFETY: the caller's own callback; `data` is valid for its length during the call.
+        done(unsafe { program(self.table.ctx, pos, data.as_ptr(), data.len()) })?;
+        self.progress.written(data.len());
+        Ok(())
+    }
+
+    fn sync(&mut self) -> core::result::Result<(), ()> {
+        let sync = self.table.sync.ok_or(())?;
+        // SAFETY: the caller's own callback with the caller's own context.
+        done(unsafe { sync(self.table.ctx) })
+    }
+}
+
+fn done(answer: i32) -> core::result::Result<(), ()> {
+    if answer == 0 { Ok(()) } else { Err(()) }
+}
+
+/// Signature verification: the caller's, or the one built in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Verifier<'a> {
+    Callback(&'a abi::Crypto),
+    #[cfg(feature = "ed25519")]
+    BuiltIn,
+}
+
+impl<'a> Verifier<'a> {
+    /// The caller's, or the one built in where the caller has none.
+    pub(crate) fn new(table: Option<&'a abi::Crypto>) -> Result<Self> {
+        match table {
+            Some(table) => Ok(Self::Callback(table)),
+            #[cfg(feature = "ed25519")]
+            None => Ok(Self::BuiltIn),
+            #[cfg(not(feature = "ed25519"))]
+            None => Err(Detail::BadArgument.into()),
+        }
+    }
+}
+
+impl Crypto for Verifier<'_> {
+    fn verify_ed25519(&self, key: &PublicKey, message: &[u8], signature: &[u8; 64]) -> bool {
+        match self {
+            Self::Callback(abi::Crypto { ctx, verify_ed25519: Some(verify), .. }) => {
+                let (key, signature) = (key.as_ptr(), signature.as_ptr());
+                // SAFETY: the caller's own callback; the three buffers are valid for the lengths
+                // that the header states during the call.
+                unsafe { verify(*ctx, key, message.as_ptr(), message.len(), signature) == 0 }
+            }
+            Self::Callback(_) => false,
+            #[cfg(feature = "ed25519")]
+            Self::BuiltIn => fwdelta_core::verify::Ed25519.verify_ed25519(key, message, signature),
+        }
+    }
+}
+
+/// The caller's decompressor; coders that need one are refused where there is none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unpacker<'a>(pub(crate) Option<&'a abi::Decompressor>);
+
+impl Unpacker<'_> {
+    /// `NotBuiltIn` where there is none.
+    pub(crate) fn is_there(self) -> Result<()> {
+        if self.0.is_some() { Ok(()) } else { Err(Detail::NotBuiltIn.into()) }
+    }
+}
+
+impl Decompressor for Unpacker<'_> {
+    fn start(&mut self, window_log: u8) -> Result<()> {
+        let Some(abi::Decompressor { ctx, start: Some(start), .. }) = self.0 else {
+            return Err(Detail::NotBuiltIn.into());
+        };
+        // SAFETY: the caller's own callback with the caller's own context.
+        let answer = unsafe { start(*ctx, window_log) };
+        if answer == 0 { Ok(()) } else { Err(Detail::NotBuiltIn.into()) }
+    }
+
+    fn run(&mut self, input: &[u8], output: &mut [u8]) -> Result<Flow> {
+        let Some(abi::Decompressor { ctx, run: Some(run), .. }) = self.0 else {
+            return Err(Detail::NotBuiltIn.into());
+        };
+        let mut flow = abi::Flow::default();
+        let (from, to) = (input.as_ptr(), output.as_mut_ptr());
+        // SAFETY: the caller's own callback; both buffers are valid for their lengths and `flow`
+        // for one value during the call.
+        let answer = unsafe { run(*ctx, from, input.len(), to, output.len(), &mut flow) };
+        if answer != 0 {
+            return Err(Detail::BadStream.into());
+        }
+        let abi::Flow { consumed, produced, done } = flow;
+        if consumed > input.len() || produced > output.len() {
+            return Err(Detail::BadArgument.into());
+        }
+        Ok(Flow { consumed, produced, done: done != 0 })
+    }
+}

@@ -1,0 +1,236 @@
+//! One package on one device, in the order of docs/format.md, section 7.
+
+use fwdelta_core::apply::{Applier, Io, Step, verify_old};
+use fwdelta_core::format::delta::{Coder, DeltaHeader};
+use fwdelta_core::format::envelope::{PayloadKey, Span};
+use fwdelta_core::format::trust::Trust;
+use fwdelta_core::limits::COMPONENT_COUNT_MAX;
+use fwdelta_core::storage::Source as _;
+use fwdelta_core::verify::{Device, Package};
+use fwdelta_core::{Detail, Error, Limits, Result};
+
+use crate::abi;
+use crate::driver::{Medium, Old, Progress, Slot, Unpacker, Verifier};
+
+/// Payload bytes read at a time while decoding; they are on the stack.
+const INPUT_LEN: usize = 256;
+/// Largest write unit, as core's `Geometry` says.
+const WRITE_LEN_MAX: u16 = 32;
+
+/// An error and the component it is about.
+pub(crate) type About = (Error, Option<u8>);
+
+/// What the caller lends for a whole call, checked for null.
+#[derive(Debug)]
+pub(crate) struct Request<'a> {
+    pub(crate) package: Medium<'a>,
+    pub(crate) package_len: u64,
+    pub(crate) trust: &'a [u8],
+    pub(crate) device: Device,
+    pub(crate) limits: Limits,
+    pub(crate) verifier: Verifier<'a>,
+    pub(crate) unpacker: Unpacker<'a>,
+    pub(crate) envelope_buf: &'a mut [u8],
+    pub(crate) work: &'a mut [u8],
+}
+
+/// Storage of one component, checked for null.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part<'a> {
+    pub(crate) old: Option<&'a abi::Source>,
+    pub(crate) old_len: u64,
+    pub(crate) payload: Option<&'a abi::Source>,
+    pub(crate) payload_len: u64,
+    pub(crate) slot: &'a abi::Target,
+}
+
+/// Storage of all components, by number.
+pub(crate) type Parts<'a> = [Option<Part<'a>>; COMPONENT_COUNT_MAX];
+
+/// A package that has passed steps 1 to 6.
+#[derive(Debug)]
+pub(crate) struct Session<'a> {
+    pub(crate) package: Package<'a>,
+    file: Medium<'a>,
+    limits: Limits,
+    unpacker: Unpacker<'a>,
+    work: &'a mut [u8],
+}
+
+impl<'a> Session<'a> {
+    /// Steps 1 to 6.
+    pub(crate) fn open(request: Request<'a>) -> Result<Self> {
+        let Request { package: mut file, limits, unpacker, work, .. } = request;
+        if work.is_empty() {
+            return Err(Detail::BadArgument.into());
+        }
+        let trust = Trust::parse(request.trust)?;
+        let package = Package::verify(
+            &mut file,
+            request.package_len,
+            request.envelope_buf,
+            &trust,
+            &request.device,
+            &request.verifier,
+            &limits,
+        )?;
+        Ok(Self { package, file, limits, unpacker, work })
+    }
+
+    fn indices(&self) -> core::ops::Range<u8> {
+        0..self.package.manifest.component_count()
+    }
+
+    fn progress(&self) -> &'a Progress<'a> {
+        self.file.progress
+    }
+
+    /// The delta header of one component: read and checked anew at every use, which costs one
+    /// hash of at most 512 bytes and saves keeping eight of them.
+    pub(crate) fn header(&mut self, index: u8) -> core::result::Result<DeltaHeader, About> {
+        let header = self.package.header(&mut self.file, index, &self.limits);
+        header.map_err(|error| (error, Some(index)))
+    }
+
+    /// The part of step 7 that needs the package alone: texts and headers.
+    pub(crate) fn check_small(&mut self) -> core::result::Result<(), About> {
+        self.package.check_texts(&mut self.file, self.work).map_err(|error| (error, None))?;
+        self.indices().try_for_each(|index| self.header(index).map(|_| ()))
+    }
+
+    /// Steps 7 and 8 for all components. Nothing is written.
+    pub(crate) fn check(&mut self, parts: &Parts<'a>) -> core::result::Result<(), About> {
+        let count = usize::from(self.package.manifest.component_count());
+        if parts.iter().flatten().count() != count {
+            return Err((Detail::BadArgument.into(), None));
+        }
+        self.check_small()?;
+        for check in [Self::check_payload, Self::check_old, Self::check_space] {
+            for (index, part) in self.indices().zip(parts.iter().flatten()) {
+                let header = self.header(index)?;
+                check(self, index, &header, part).map_err(|error| (error, Some(index)))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the payload of component `index` is.
+    fn payload(&self, index: u8, part: &Part<'a>) -> Result<(Medium<'a>, Span)> {
+        if self.package.manifest.component(index)?.detached.is_none() {
+            let span = self.package.envelope.payload(PayloadKey::Delta(index));
+            return Ok((self.file, span.ok_or(Detail::MissingPayload)?));
+        }
+        let table = part.payload.ok_or(Detail::MissingPayload)?;
+        let medium = Medium { table, progress: self.progress() };
+        Ok((medium, Span { pos: 0, len: part.payload_len }))
+    }
+
+    fn old(&self, part: &Part<'a>) -> Old<'a> {
+        Old(part.old.map(|table| Medium { table, progress: self.progress() }))
+    }
+
+    fn check_payload(&mut self, index: u8, _: &DeltaHeader, part: &Part<'a>) -> Result<()> {
+        let (mut payload, span) = self.payload(index, part)?;
+        self.package.check_delta(&mut payload, span, index, self.work)
+    }
+
+    fn check_old(&mut self, _: u8, header: &DeltaHeader, part: &Part<'a>) -> Result<()> {
+        let Some(id) = &header.old else { return Ok(()) };
+        if part.old.is_none() {
+            return Err(Detail::MissingOld.into());
+        }
+        if part.old_len != id.len {
+            return Err(Detail::OldSize.into());
+        }
+        verify_old(header, &mut self.old(part), self.work)
+    }
+
+    /// Slot, workspace and decompressor, which the applier would only miss with other slots
+    /// written.
+    fn check_space(&mut self, _: u8, header: &DeltaHeader, part: &Part<'a>) -> Result<()> {
+        let write_len = part.slot.write_len;
+        if part.slot.sector_len == 0 || !(1..=WRITE_LEN_MAX).contains(&write_len) {
+            return Err(Detail::BadArgument.into());
+        }
+        let padded_len = header.new.len.checked_next_multiple_of(u64::from(write_len));
+        if padded_len.is_none_or(|len| len > part.slot.len) {
+            return Err(Detail::NoSpace.into());
+        }
+        Applier::open(header, self.work, &self.limits)?;
+        match header.coder {
+            Coder::Streams { .. } | Coder::Bsdiff { .. } => self.unpacker.is_there(),
+            Coder::Stored | Coder::Bits { .. } => Ok(()),
+        }
+    }
+
+    /// Steps 7 to 10 for all components.
+    pub(crate) fn apply(&mut self, parts: &Parts<'a>) -> core::result::Result<(), About> {
+        self.check(parts)?;
+        let lens = self.package.manifest.components().map(|component| component.new.len);
+        self.progress().expect(lens.fold(0, u64::saturating_add));
+        for (index, part) in self.indices().zip(parts.iter().flatten()) {
+            let header = self.header(index)?;
+            self.apply_one(index, &header, part).map_err(|error| (error, Some(index)))?;
+        }
+        Ok(())
+    }
+
+    fn apply_one(&mut self, index: u8, header: &DeltaHeader, part: &Part<'a>) -> Result<()> {
+        let (payload, span) = self.payload(index, part)?;
+        let mut old = self.old(part);
+        let mut new = Slot { table: part.slot, progress: self.progress() };
+        let mut unpacker = self.unpacker;
+        let mut input = Input { payload, span, read: 0, buf: [0; INPUT_LEN], start: 0, end: 0 };
+        let progress = self.progress();
+        let mut applier = Applier::open(header, self.work, &self.limits)?;
+        let mut io = Io { old: &mut old, new: &mut new, decompressor: &mut unpacker };
+        loop {
+            progress.step()?;
+            let (taken, step) = applier.feed(&mut io, input.pending())?;
+            input.take(taken);
+            match step {
+                Step::Done => break,
+                Step::NeedInput => input.fill()?,
+                Step::Yield => {}
+            }
+        }
+        applier.finish(io.new).map(|_| ())
+    }
+}
+
+/// The payload on its way from its medium to the applier.
+struct Input<'a> {
+    payload: Medium<'a>,
+    span: Span,
+    /// Bytes of the payload read.
+    read: u64,
+    buf: [u8; INPUT_LEN],
+    start: usize,
+    end: usize,
+}
+
+impl Input<'_> {
+    fn pending(&self) -> &[u8] {
+        self.buf.get(self.start..self.end).unwrap_or(&[])
+    }
+
+    fn take(&mut self, len: usize) {
+        self.start = self.start.saturating_add(len);
+    }
+
+    /// Reads the next piece if there is nothing left of the last.
+    fn fill(&mut self) -> Result<()> {
+        if self.start < self.end {
+            return Ok(());
+        }
+        let left = self.span.len.saturating_sub(self.read);
+        let len = usize::try_from(left).unwrap_or(usize::MAX).min(INPUT_LEN);
+        let pos = self.span.pos.saturating_add(self.read);
+        let piece = self.buf.get_mut(..len).filter(|piece| !piece.is_empty());
+        let piece = piece.ok_or(Error::at(Detail::PayloadSize, pos))?;
+        self.payload.read(pos, piece).map_err(|_| Error::at(Detail::ReadFailed, pos))?;
+        self.read = self.read.saturating_add(len as u64);
+        (self.start, self.end) = (0, len);
+        Ok(())
+    }
+}

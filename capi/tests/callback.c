@@ -1,0 +1,131 @@
+/* The library as it ships: signatures by callback. That this program links although nothing
+ * defines fwdelta_panic shows that no path to a panic is left.
+ *
+ * callback TESTDATA */
+#include "device.h"
+#include "raw_frame.h"
+
+/* A crypto cell that believes everything, or nothing, and looks at what it is given. */
+struct cell {
+    int answer;
+    int calls;
+    uint8_t last_key[32];
+};
+
+static int32_t cell_verify(void *ctx, const uint8_t key[32], const uint8_t *message,
+                           size_t message_len, const uint8_t signature[64])
+{
+    static const char context[] = "\x84\x6aSignature1";
+    struct cell *cell = ctx;
+    CHECK(message_len > sizeof context);
+    CHECK(memcmp(message, context, sizeof context - 1) == 0);
+    CHECK(signature[63] < 0x20 && memcmp(cell->last_key, key, 32) != 0);
+    memcpy(cell->last_key, key, 32);
+    cell->calls++;
+    return cell->answer;
+}
+
+static void signatures(const char *packages)
+{
+    struct rig rig;
+    struct cell cell = { 0, 0, { 0 } };
+    fwdelta_crypto crypto = { FWDELTA_ABI_VERSION, NULL, cell_verify };
+    fwdelta_summary summary;
+    crypto.ctx = &cell;
+    rig_open(&rig, packages, "package.suit");
+    CHECK(refused(&rig, fwdelta_verify(&rig.update, &summary, NULL, 0, &rig.error),
+                  FWDELTA_E_BAD_ARGUMENT));
+    rig.update.crypto = &crypto;
+    CHECK(fwdelta_verify(&rig.update, &summary, NULL, 0, &rig.error) == FWDELTA_OK);
+    /* The vendor and two operators. */
+    CHECK(cell.calls == 3 && summary.sequence == 7);
+    cell.answer = 1;
+    CHECK(refused(&rig, fwdelta_verify(&rig.update, &summary, NULL, 0, &rig.error),
+                  FWDELTA_E_BAD_SIGNATURE));
+    CHECK(cell.calls == 4);
+    crypto.verify_ed25519 = NULL;
+    CHECK(refused(&rig, fwdelta_verify(&rig.update, &summary, NULL, 0, &rig.error),
+                  FWDELTA_E_BAD_ARGUMENT));
+    CHECK(cell.calls == 4);
+    rig_close(&rig);
+}
+
+/* How a decompressor may misbehave. */
+enum fault { FAULT_START, FAULT_RUN, FAULT_CONSUMED, FAULT_PRODUCED, FAULT_NONE };
+
+struct faulty {
+    struct raw_frame frame;
+    enum fault fault;
+};
+
+static int32_t faulty_start(void *ctx, uint8_t window_log)
+{
+    struct faulty *faulty = ctx;
+    return faulty->fault == FAULT_START ? -1 : raw_start(&faulty->frame, window_log);
+}
+
+static int32_t faulty_run(void *ctx, const uint8_t *input, size_t input_len, uint8_t *output,
+                          size_t output_len, fwdelta_flow *flow)
+{
+    struct faulty *faulty = ctx;
+    int32_t answer = raw_run(&faulty->frame, input, input_len, output, output_len, flow);
+    flow->consumed = faulty->fault == FAULT_CONSUMED ? input_len + 1 : flow->consumed;
+    flow->produced = faulty->fault == FAULT_PRODUCED ? SIZE_MAX : flow->produced;
+    return faulty->fault == FAULT_RUN ? 1 : answer;
+}
+
+/* A vector under zstd, with no decompressor, with ones that lie, and with one that works. */
+static void decompressors(const char *vectors)
+{
+    static const uint16_t expected[] = {
+        FWDELTA_E_NOT_BUILT_IN, FWDELTA_E_BAD_STREAM, FWDELTA_E_BAD_ARGUMENT,
+        FWDELTA_E_BAD_ARGUMENT, 0,
+    };
+    static uint8_t work[1 << 20];
+    struct rig rig;
+    struct cell cell = { 0, 0, { 0 } };
+    struct bytes old_bytes = load(vectors, "old.bin");
+    struct bytes new_bytes = load(vectors, "new.bin");
+    struct faulty faulty;
+    struct flash flash = flash_of(new_bytes.len, 1024, 1);
+    fwdelta_crypto crypto = { FWDELTA_ABI_VERSION, NULL, cell_verify };
+    fwdelta_decompressor decompressor = { FWDELTA_ABI_VERSION, NULL, faulty_start, faulty_run };
+    fwdelta_source old = source_of(&old_bytes);
+    fwdelta_target slot = target_of(&flash);
+    fwdelta_part part = { NULL, 0, NULL, 0, NULL };
+    int fault;
+    rig_open_bare(&rig, vectors, "valid-fast.suit");
+    CHECK(fwdelta_limits_linux(&rig.limits) == FWDELTA_OK);
+    rig.update.work = work;
+    rig.update.work_len = sizeof work;
+    crypto.ctx = &cell;
+    decompressor.ctx = &faulty;
+    rig.update.crypto = &crypto;
+    part.old = &old;
+    part.old_len = old_bytes.len;
+    part.slot = &slot;
+    CHECK(refused(&rig, fwdelta_check(&rig.update, &part, 1, &rig.error), FWDELTA_E_NOT_BUILT_IN));
+    rig.update.decompressor = &decompressor;
+    for (fault = FAULT_START; fault <= FAULT_NONE; fault++) {
+        CHECK(flash_is_untouched(&flash));
+        memset(cell.last_key, 0, sizeof cell.last_key);
+        faulty.fault = (enum fault)fault;
+        CHECK(refused(&rig, fwdelta_apply(&rig.update, &part, 1, &rig.error), expected[fault]));
+    }
+    CHECK(flash_holds(&flash, &new_bytes));
+    free(flash.cells.data);
+    free(old_bytes.data);
+    free(new_bytes.data);
+    rig_close(&rig);
+}
+
+int main(int argc, char **argv)
+{
+    char dir[512];
+    CHECK(argc == 2);
+    snprintf(dir, sizeof dir, "%s/capi", argv[1]);
+    signatures(dir);
+    snprintf(dir, sizeof dir, "%s/vectors", argv[1]);
+    decompressors(dir);
+    return passed("callback");
+}

@@ -1,0 +1,59 @@
+#!/bin/sh
+# Makes testdata/capi anew: packages for the C programs in this folder.
+#
+# The keys live in a temporary folder and are gone afterwards, so a new run gives other signatures.
+# Runs the command from the top of the repository; set FWDELTA to use one that is built already.
+set -eu
+cd "$(dirname "$0")/../.."
+fwdelta=${FWDELTA:-}
+if [ -z "$fwdelta" ]; then
+    cargo build --quiet --release --bin fwdelta
+    fwdelta=${CARGO_TARGET_DIR:-target}/release/fwdelta
+fi
+firmware=testdata/firmware
+out=testdata/capi
+keys=$(mktemp -d)
+trap 'rm -rf "$keys"' EXIT
+rm -rf "$out"
+mkdir "$out"
+
+for name in vendor op-26201 op-310410; do
+    "$fwdelta" keygen --out "$keys/$name"
+done
+cat > "$keys/trust.toml" <<'TRUST'
+version = 1
+[vendor]
+threshold = 1
+keys = ["vendor.pub"]
+[[operator]]
+plmn = "26201"
+keys = ["op-26201.pub"]
+[[operator]]
+plmn = "310410"
+keys = ["op-310410.pub"]
+TRUST
+"$fwdelta" trust compile "$keys/trust.toml" -o "$out/trust.cbor"
+
+# Condition byte with the allow bit, then the string "fwdelta test SIM".
+printf '\001fwdelta test SIM' > "$out/ef_fota.bin"
+string=667764656c746120746573742053494d
+
+# approved NAME BUILD-ARGUMENT...: a package with approvals of both operators.
+approved() {
+    name=$1
+    shift
+    "$fwdelta" build "$@" --key "$keys/vendor.key" --sequence 7 -o "$out/$name.suit"
+    "$fwdelta" approve "$out/$name.suit" --operator 26201 --key "$keys/op-26201.key" \
+        --string "$string" -o "$keys/$name.suit"
+    "$fwdelta" approve "$keys/$name.suit" --operator 310410 --key "$keys/op-310410.key" \
+        -o "$out/$name.suit"
+}
+
+approved package --old "$firmware/moondancer/old.bin" --new "$firmware/moondancer/new.bin"
+approved detached --detached https://updates.example.com/ \
+    --old "$firmware/apollo/old.bin" --new "$firmware/apollo/new.bin"
+approved pair \
+    --component "boot:$firmware/apollo/old.bin:$firmware/apollo/new.bin" \
+    --component "app:$firmware/moondancer/old.bin:$firmware/moondancer/new.bin"
+approved full --new "$firmware/apollo/new.bin"
+ls -l "$out"

@@ -1,0 +1,97 @@
+use super::*;
+use crate::format::cbor::SliceSink;
+
+fn blob(n: u8) -> Blob {
+    Blob { len: u64::from(n) * 1000, digest: [n; 32] }
+}
+
+fn component(name: &'static str, old: bool, detached: Option<&'static str>) -> Component<'static> {
+    let old = old.then(|| blob(1));
+    Component { name, old, new: blob(2), header: blob(3), delta: blob(4), detached }
+}
+
+fn summary() -> Summary<'static> {
+    Summary {
+        sequence: 7,
+        vendor_id: [1; 16],
+        class_id: [2; 16],
+        reference_uri: Some("https://updates.example.com/p.suit"),
+        text: Some([5; 32]),
+        prompts: Some(blob(6)),
+    }
+}
+
+fn emitted<'b>(buf: &'b mut [u8], s: &Summary<'_>, components: &[Component<'_>]) -> &'b [u8] {
+    let mut writer = Writer(SliceSink::new(buf));
+    emit(&mut writer, s, components).unwrap();
+    let len = writer.0.written().len();
+    &buf[..len]
+}
+
+fn detail(bytes: &[u8]) -> Detail {
+    Manifest::parse(bytes, 0).unwrap_err().detail
+}
+
+#[test]
+fn parse_of_emit_is_identity() {
+    let detached = Some("https://cdn.example.com/a/kernel.fwd?x=1");
+    let all = [
+        component("boot", true, None),
+        component("kernel", false, detached),
+        component("rootfs", true, None),
+    ];
+    let bare = Summary { reference_uri: None, text: None, prompts: None, ..summary() };
+    for summary in [summary(), bare] {
+        for count in 1..=all.len() {
+            let mut buf = [0; 4096];
+            let bytes = emitted(&mut buf, &summary, &all[..count]);
+            let manifest = Manifest::parse(bytes, 0).unwrap();
+            assert_eq!(manifest.summary, summary);
+            assert_eq!(usize::from(manifest.component_count()), count);
+            for (index, component) in all[..count].iter().enumerate() {
+                assert_eq!(manifest.component(index as u8).as_ref(), Ok(component));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_changed_recipe_is_never_read_as_another() {
+    let mut buf = [0; 2048];
+    let len = emitted(&mut buf, &summary(), &[component("main", true, None)]).len();
+    let original = Manifest::parse(&buf[..len], 0).unwrap();
+    let (facts, part) = (original.summary, original.component(0).unwrap());
+    for pos in 0..len {
+        for bit in 0..8 {
+            let mut changed = buf;
+            changed[pos] ^= 1 << bit;
+            let Ok(manifest) = Manifest::parse(&changed[..len], 0) else { continue };
+            // What still parses differs in a value, and re-emits to exactly the changed bytes.
+            let component = manifest.component(0).unwrap();
+            assert!((manifest.summary, component) != (facts, part));
+            let mut again = [0; 2048];
+            let again = emitted(&mut again, &manifest.summary, &[component]);
+            assert_eq!(again, &changed[..len]);
+        }
+    }
+}
+
+#[test]
+fn refuses_duplicates_truncation_and_bad_references() {
+    let mut buf = [0; 4096];
+    let twice = [component("a", true, None), component("a", true, None)];
+    assert_eq!(detail(emitted(&mut buf, &summary(), &twice)), Detail::DuplicateComponent);
+    let bad = [component("a b", true, None)];
+    assert_eq!(detail(emitted(&mut buf, &summary(), &bad)), Detail::BadValue);
+    for uri in ["https://x/", "#p", "x/..", ""] {
+        let bad = [component("a", true, Some(uri))];
+        assert_eq!(detail(emitted(&mut buf, &summary(), &bad)), Detail::BadReference, "{uri}");
+    }
+    let same = [component("a", true, Some("x/p")), component("b", true, Some("y/p"))];
+    assert_eq!(detail(emitted(&mut buf, &summary(), &same)), Detail::BadReference);
+    let good = [component("a", true, None)];
+    let len = emitted(&mut buf, &summary(), &good).len();
+    for len in 0..len {
+        assert!(Manifest::parse(&buf[..len], 0).is_err());
+    }
+}

@@ -1,0 +1,45 @@
+//! SHA-256, the only digest of all formats.
+
+use sha2::Digest as _;
+
+/// A SHA-256 digest.
+pub type Sha256Digest = [u8; 32];
+
+/// An incremental SHA-256.
+#[derive(Clone, Debug, Default)]
+pub struct Sha256(sha2::Sha256);
+
+impl Sha256 {
+    /// An empty hash.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of all bytes added.
+    #[must_use]
+    pub fn finish(self) -> Sha256Digest {
+        self.0.finalize().into()
+    }
+}
+
+/// The digest of `bytes`.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> Sha256Digest {
+    let mut hash = Sha256::new();
+    hash.update(bytes);
+    hash.finish()
+}
+
+/// Compares in time that depends on the length only; for strings and authentication tags.
+#[must_use]
+pub fn equal_in_constant_time(a: &[u8], b: &[u8]) -> bool {
+    let difference = a.iter().zip(b).fold(0u8, |sum, (x, y)| sum | (x ^ y));
+    // `black_box` keeps the loop from being turned into an early exit.
+    a.len() == b.len() && core::hint::black_box(difference) == 0
+}

@@ -1,0 +1,17 @@
+//! Whether a package may be applied: signatures, policy, operators, payload digests.
+//!
+//! The order of checks is docs/format.md, section 7; [`Package::verify`] does steps 1 to 6 and the
+//! other methods of [`Package`] the rest. No byte of a slot is touched here.
+
+pub mod codes;
+mod crypto;
+mod operator;
+mod package;
+mod signers;
+
+pub use crypto::Crypto;
+#[cfg(feature = "ed25519")]
+pub use crypto::Ed25519;
+pub use crypto::{MAC_INFO, mac_key, secret_mac};
+pub use operator::{Basis, Decision, EF_FOTA_LEN, EfFota, Sim};
+pub use package::{Device, Package, hash_payload};

@@ -1,0 +1,278 @@
+//! One package on one device: the checks of docs/format.md, section 7, in their order.
+
+use super::crypto::Crypto;
+use super::operator::{Decision, Sim, decide};
+use super::signers::check_signers;
+use crate::error::{Detail, Error, Result};
+use crate::format::auth::{Authentication, Claim};
+use crate::format::cbor::{HEAD_LEN_MAX, Major, SliceSink, Writer};
+use crate::format::delta::DeltaHeader;
+use crate::format::envelope::{Envelope, PayloadKey, Span};
+use crate::format::manifest::{Blob, Manifest};
+use crate::format::trust::Trust;
+use crate::hash::{Sha256, Sha256Digest};
+use crate::limits::{HEADER_LEN_MAX, Limits};
+use crate::storage::Source;
+
+/// What the device knows of itself besides its trust anchor.
+#[derive(Clone, Copy, Debug)]
+pub struct Device {
+    /// Its SIM.
+    pub sim: Sim,
+    /// The sequence number of the last confirmed update, if there was one.
+    pub sequence: Option<u64>,
+}
+
+/// A package that is authentic and that policy lets pass.
+#[derive(Clone, Debug)]
+pub struct Package<'b> {
+    /// Where its parts stand.
+    pub envelope: Envelope<'b>,
+    /// Its blocks.
+    pub auth: Authentication<'b>,
+    /// Its manifest.
+    pub manifest: Manifest<'b>,
+    /// What the operator decision was.
+    pub decision: Decision,
+}
+
+impl<'b> Package<'b> {
+    /// Steps 1 to 6: shape, signatures, vendor, class, sequence number, operators.
+    ///
+    /// `package` holds `len` bytes; its authenticated part is read into `buf`, once.
+    ///
+    /// # Errors
+    /// The first check that fails, as docs/format.md says.
+    pub fn verify<S: Source>(
+        package: &mut S,
+        len: u64,
+        buf: &'b mut [u8],
+        trust: &Trust<'_>,
+        device: &Device,
+        crypto: &impl Crypto,
+        limits: &Limits,
+    ) -> Result<Self> {
+        let envelope = Envelope::scan(package, len, limits, buf)?;
+        let auth = Authentication::parse(envelope.auth, envelope.auth_pos)?;
+        if manifest_digest(envelope.manifest)? != *auth.digest {
+            return Err(Error::at(Detail::DigestMismatch, envelope.manifest_pos));
+        }
+        let requirement = check_signers(&auth, trust, crypto)?;
+        let manifest = Manifest::parse(envelope.manifest, envelope.manifest_pos)?;
+        check_references(&envelope, &auth, &manifest)?;
+        check_device(&manifest, trust, device)?;
+        let decision = decide(&auth, requirement, trust, device.sim)?;
+        Ok(Self { envelope, auth, manifest, decision })
+    }
+
+    /// First part of step 7: text and prompts, where present, match their digests.
+    ///
+    /// # Errors
+    /// `TextDigest`, `PromptsDigest`, `ReadFailed`.
+    pub fn check_texts<S: Source>(&self, package: &mut S, scratch: &mut [u8]) -> Result<()> {
+        if let (Some(digest), Some(span)) = (&self.manifest.summary.text, self.envelope.text) {
+            let mut head = [0; HEAD_LEN_MAX];
+            let mut writer = Writer(SliceSink::new(&mut head));
+            writer.head(Major::Bytes, span.len)?;
+            let mut hash = Sha256::new();
+            hash.update(writer.0.written());
+            update_from(&mut hash, package, span, scratch)?;
+            expect(hash.finish() == *digest, Detail::TextDigest, span)?;
+        }
+        for (key, span) in self.envelope.payloads() {
+            let digest = match key {
+                PayloadKey::Prompts => self.manifest.summary.prompts.map(|blob| blob.digest),
+                PayloadKey::OperatorPrompts(plmn) => operator_prompts(&self.auth, plmn)?,
+                PayloadKey::Header(_) | PayloadKey::Delta(_) => continue,
+            };
+            let found = hash_payload(package, span, scratch)?;
+            expect(Some(found) == digest, Detail::PromptsDigest, span)?;
+        }
+        Ok(())
+    }
+
+    /// The delta header's bytes of component `index`, their digest checked, in `buf`.
+    ///
+    /// # Errors
+    /// `PayloadSize`, `HeaderDigest`, `EnvelopeTooLarge`, `ReadFailed`.
+    fn read_header<'h, S: Source>(
+        &self,
+        package: &mut S,
+        index: u8,
+        buf: &'h mut [u8],
+    ) -> Result<&'h [u8]> {
+        let blob = self.manifest.component(index)?.header;
+        let span = self.envelope.payload(PayloadKey::Header(index));
+        let span = span.ok_or(Detail::MissingPayload)?;
+        expect(span.len == blob.len, Detail::PayloadSize, span)?;
+        let room = usize::try_from(span.len).ok().and_then(|len| buf.get_mut(..len));
+        let bytes = room.ok_or(Error::at(Detail::EnvelopeTooLarge, span.pos))?;
+        let failed = Error::at(Detail::ReadFailed, span.pos);
+        package.read(span.pos, bytes).map_err(|_| failed)?;
+        let digest = crate::hash::sha256(bytes);
+        expect(digest == blob.digest, Detail::HeaderDigest, span)?;
+        Ok(bytes)
+    }
+
+    /// Reads the delta header of component `index`, checks its digest, parses it and compares it
+    /// with the manifest.
+    ///
+    /// # Errors
+    /// As `Package::read_header` and [`DeltaHeader::parse`]; `HeaderMismatch`; what
+    /// [`DeltaHeader::check`] refuses under `limits`.
+    pub fn header<S: Source>(
+        &self,
+        package: &mut S,
+        index: u8,
+        limits: &Limits,
+    ) -> Result<DeltaHeader> {
+        let mut buf = [0; HEADER_LEN_MAX];
+        let header = DeltaHeader::parse(self.read_header(package, index, &mut buf)?)?;
+        let part = self.manifest.component(index)?;
+        let agrees = header.old == part.old
+            && header.new == part.new
+            && header.payload_len == part.delta.len
+            && header.chain.is_some();
+        if !agrees {
+            return Err(Detail::HeaderMismatch.into());
+        }
+        header.check(limits)?;
+        Ok(header)
+    }
+
+    /// Checks the delta payload of component `index`, which is all of `span` in `payload`.
+    ///
+    /// # Errors
+    /// `PayloadSize`, `PayloadDigest`, `ReadFailed`.
+    pub fn check_delta<S: Source>(
+        &self,
+        payload: &mut S,
+        span: Span,
+        index: u8,
+        scratch: &mut [u8],
+    ) -> Result<()> {
+        let Blob { len, digest } = self.manifest.component(index)?.delta;
+        expect(span.len == len, Detail::PayloadSize, span)?;
+        expect(hash_payload(payload, span, scratch)? == digest, Detail::PayloadDigest, span)
+    }
+}
+
+/// SHA-256 of a payload, read through `scratch`.
+///
+/// # Errors
+/// `ReadFailed`, and `BadArgument` for an empty scratch buffer.
+pub fn hash_payload<S: Source>(
+    source: &mut S,
+    span: Span,
+    scratch: &mut [u8],
+) -> Result<Sha256Digest> {
+    let mut hash = Sha256::new();
+    update_from(&mut hash, source, span, scratch)?;
+    Ok(hash.finish())
+}
+
+fn update_from<S: Source>(
+    hash: &mut Sha256,
+    source: &mut S,
+    span: Span,
+    scratch: &mut [u8],
+) -> Result<()> {
+    if scratch.is_empty() {
+        return Err(Detail::BadArgument.into());
+    }
+    let (mut pos, mut left) = (span.pos, span.len);
+    while left > 0 {
+        let len = left.min(scratch.len() as u64);
+        let bytes = scratch.get_mut(..len as usize).ok_or(Detail::Bug)?;
+        source.read(pos, bytes).map_err(|_| Error::at(Detail::ReadFailed, pos))?;
+        hash.update(bytes);
+        pos += len;
+        left -= len;
+    }
+    Ok(())
+}
+
+fn expect(fits: bool, detail: Detail, span: Span) -> Result<()> {
+    if fits { Ok(()) } else { Err(Error::at(detail, span.pos)) }
+}
+
+/// SHA-256 of the manifest with its byte string head, as SUIT defines it.
+fn manifest_digest(manifest: &[u8]) -> Result<Sha256Digest> {
+    struct HashSink(Sha256);
+    impl crate::format::cbor::Sink for HashSink {
+        fn put(&mut self, bytes: &[u8]) -> Result<()> {
+            self.0.update(bytes);
+            Ok(())
+        }
+    }
+    let mut writer = Writer(HashSink(Sha256::new()));
+    writer.bytes(manifest)?;
+    Ok(writer.0.0.finish())
+}
+
+/// The digest all of an operator's blocks give for its prompts.
+fn operator_prompts(
+    auth: &Authentication<'_>,
+    plmn: crate::format::plmn::Plmn,
+) -> Result<Option<Sha256Digest>> {
+    let mut common = None;
+    for block in auth.blocks() {
+        if let Claim::Approval { plmn: by, prompts: Some(prompts), .. } = block.claim
+            && by == plmn
+            && *common.get_or_insert(*prompts) != *prompts
+        {
+            return Err(Error::at(Detail::BadValue, block.pos));
+        }
+    }
+    Ok(common)
+}
+
+/// Payloads in the envelope and references to them agree, both ways.
+fn check_references(
+    envelope: &Envelope<'_>,
+    auth: &Authentication<'_>,
+    manifest: &Manifest<'_>,
+) -> Result<()> {
+    for (key, span) in envelope.payloads() {
+        let referenced = match key {
+            PayloadKey::Prompts => manifest.summary.prompts.is_some(),
+            PayloadKey::Header(index) => index < manifest.component_count(),
+            PayloadKey::Delta(index) => {
+                manifest.component(index).is_ok_and(|component| component.detached.is_none())
+            }
+            PayloadKey::OperatorPrompts(plmn) => operator_prompts(auth, plmn)?.is_some(),
+        };
+        expect(referenced, Detail::UnreferencedPayload, span)?;
+    }
+    let there =
+        |key| if envelope.payload(key).is_some() { Ok(()) } else { Err(Detail::MissingPayload) };
+    if manifest.summary.prompts.is_some() {
+        there(PayloadKey::Prompts)?;
+    }
+    for block in auth.blocks() {
+        if let Claim::Approval { plmn, prompts: Some(_), .. } = block.claim {
+            there(PayloadKey::OperatorPrompts(plmn))?;
+        }
+    }
+    for (index, component) in manifest.components().enumerate() {
+        there(PayloadKey::Header(index as u8))?;
+        if component.detached.is_none() {
+            there(PayloadKey::Delta(index as u8))?;
+        }
+    }
+    Ok(())
+}
+
+/// Steps 4 and 5: vendor, class, sequence number.
+fn check_device(manifest: &Manifest<'_>, trust: &Trust<'_>, device: &Device) -> Result<()> {
+    let (summary, policy) = (&manifest.summary, &trust.policy);
+    if policy.vendor_id.is_some_and(|id| id != summary.vendor_id) {
+        return Err(Detail::WrongVendor.into());
+    }
+    if policy.class_id.is_some_and(|id| id != summary.class_id) {
+        return Err(Detail::WrongClass.into());
+    }
+    let Some(stored) = device.sequence else { return Ok(()) };
+    let ahead = summary.sequence.checked_sub(stored).ok_or(Detail::Rollback)?;
+    if ahead > policy.jump_max { Err(Detail::SequenceJump.into()) } else { Ok(()) }
+}

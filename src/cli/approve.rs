@@ -1,0 +1,118 @@
+//! `fwdelta approve`: add an operator's approval to a finished package.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use serde_json::json;
+
+use super::report::Report;
+use super::{args, output};
+use crate::core::format::plmn::Plmn;
+use crate::error::{Error, Result};
+use crate::package::{Approval, Method, SecretKey, approve};
+
+/// Add an operator's approval; manifest, blocks and payloads stay identical to the byte
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  fwdelta approve update.suit --operator 26201 --key op.key -o approved.suit
+  fwdelta approve update.suit --operator 26201 --mode secret --string-file sim.hex \\
+    -o approved.suit")]
+pub(crate) struct Args {
+    /// The package
+    package: PathBuf,
+    /// PLMN of the operator, as in 26201
+    #[arg(long, value_parser = args::plmn)]
+    operator: Plmn,
+    /// The operator's private key (modes signed and string)
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// signed: the operator's signature; string: a clear validation string under an attaching
+    /// key; secret: a MAC under the string, forgeable by whoever holds such a SIM
+    #[arg(long, value_enum, default_value = "signed")]
+    mode: ModeName,
+    /// The validation string as 32 hexadecimal digits; other users of this machine can see it
+    #[arg(long, value_name = "32HEX", value_parser = args::string16)]
+    #[arg(conflicts_with = "string_file")]
+    string: Option<[u8; 16]>,
+    /// File with the validation string as 32 hexadecimal digits
+    #[arg(long, value_name = "FILE")]
+    string_file: Option<PathBuf>,
+    /// The operator's own prompts (TOML: a table per language), shown instead of the vendor's
+    #[arg(long, value_name = "FILE")]
+    prompts: Option<PathBuf>,
+    /// Where to write the approved package
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ModeName {
+    String,
+    Secret,
+    Signed,
+}
+
+pub(crate) fn run(args: &Args) -> Result<Report> {
+    let package = output::read(&args.package)?;
+    let key = args.key.as_deref().map(args::secret_key).transpose()?;
+    let prompts = prompts(args)?;
+    let method = method(args, key.as_ref())?;
+    let approval = Approval { plmn: args.operator, method, prompts: prompts.as_deref() };
+    let approved =
+        approve(&package, &approval).map_err(|error| error.about(args.package.display()))?;
+    output::write(&args.output, &approved)?;
+    let added = approved.len() - package.len();
+    let mode = format!("{:?}", args.mode).to_lowercase();
+    let text = format!(
+        "{}: approved by {} ({mode}), {} bytes, {added} more than before",
+        args.output.display(),
+        args.operator,
+        approved.len()
+    );
+    let json = json!({
+        "package": args.output,
+        "operator": args.operator.as_str(),
+        "mode": mode,
+        "len": approved.len(),
+        "added_len": added,
+    });
+    Ok(Report::new(text, json))
+}
+
+fn method<'k>(args: &Args, key: Option<&'k SecretKey>) -> Result<Method<'k>> {
+    let key = || key.ok_or_else(|| Error::input("--key", "this mode needs the operator's key"));
+    let given = string(args)?;
+    let needed = || {
+        let what = "this mode needs the validation string: --string or --string-file";
+        given.ok_or_else(|| Error::input("--string", what))
+    };
+    Ok(match args.mode {
+        ModeName::Signed => Method::Signed { key: key()?, string: given },
+        ModeName::String => Method::String { key: key()?, string: needed()? },
+        ModeName::Secret => Method::Secret { string: needed()? },
+    })
+}
+
+fn string(args: &Args) -> Result<Option<[u8; 16]>> {
+    let read = |path: &PathBuf| {
+        args::string16(&args::text(path)?).map_err(|what| Error::input(path.display(), what))
+    };
+    let string = args
+        .string
+        .map_or_else(|| args.string_file.as_ref().map(read).transpose(), |s| Ok(Some(s)))?;
+    match string {
+        Some(string) if string == [0; 16] || string == [0xff; 16] => {
+            let what = "sixteen times 00 or FF is an unprovisioned SIM and never matches";
+            Err(Error::input("--string", what))
+        }
+        other => Ok(other),
+    }
+}
+
+fn prompts(args: &Args) -> Result<Option<Vec<u8>>> {
+    let Some(path) = &args.prompts else { return Ok(None) };
+    let subject = path.display().to_string();
+    let prompts = crate::release::prompts::Prompts::from_toml(&args::text(path)?, &subject)?;
+    Ok(Some(prompts.to_cbor()))
+}

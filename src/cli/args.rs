@@ -1,0 +1,141 @@
+//! Arguments that several commands share, and how they are read.
+
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use zeroize::Zeroizing;
+
+use super::output;
+use crate::core::format::plmn::Plmn;
+use crate::core::format::trust::Trust;
+use crate::core::verify::{EfFota, Sim};
+use crate::diff::Profile;
+use crate::error::{Error, Result};
+use crate::package::{PublicKey, SecretKey, trust_file};
+use crate::release::Release;
+
+/// Reads a private key file.
+pub(crate) fn secret_key(path: &Path) -> Result<SecretKey> {
+    let pem = Zeroizing::new(text(path)?);
+    SecretKey::from_pem(&pem, &path.display().to_string())
+}
+
+/// Reads a public key file.
+pub(crate) fn public_key(path: &Path) -> Result<PublicKey> {
+    PublicKey::from_pem(&text(path)?, &path.display().to_string())
+}
+
+/// Reads a text file.
+pub(crate) fn text(path: &Path) -> Result<String> {
+    let bytes = output::read(path)?;
+    String::from_utf8(bytes).map_err(|_| Error::input(path.display(), "not a UTF-8 text file"))
+}
+
+/// A PLMN on the command line.
+pub(crate) fn plmn(text: &str) -> Result<Plmn, String> {
+    Plmn::parse(text).map_err(|_| "a PLMN is five or six digits, as in 26201".to_owned())
+}
+
+/// Sixteen bytes as 32 hexadecimal digits.
+pub(crate) fn string16(text: &str) -> Result<[u8; 16], String> {
+    let wrong = || "a validation string is 32 hexadecimal digits".to_owned();
+    let text = text.trim();
+    if text.len() != 32 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(wrong());
+    }
+    let mut bytes = [0; 16];
+    for (index, byte) in bytes.iter_mut().enumerate() {
+        let digits = text.get(2 * index..2 * index + 2).ok_or_else(wrong)?;
+        *byte = u8::from_str_radix(digits, 16).map_err(|_| wrong())?;
+    }
+    Ok(bytes)
+}
+
+/// Reads a trust file: `.toml` is compiled on the fly, anything else must be compiled already.
+pub(crate) fn trust(path: &Path) -> Result<Vec<u8>> {
+    let subject = path.display().to_string();
+    if path.extension().is_some_and(|extension| extension == "toml") {
+        let dir = path.parent().unwrap_or(Path::new(""));
+        return trust_file::compile(&text(path)?, &subject, &mut |name| {
+            public_key(&dir.join(name))
+        });
+    }
+    let bytes = output::read(path)?;
+    Trust::parse(&bytes).map_err(|error| Error::from(error).about(&subject))?;
+    Ok(bytes)
+}
+
+/// Reads a release file and the notes files it names; sane defaults without one.
+pub(crate) fn release(path: Option<&Path>) -> Result<Release> {
+    let Some(path) = path else { return Ok(Release::default()) };
+    let dir = path.parent().unwrap_or(Path::new(""));
+    let subject = path.display().to_string();
+    Release::parse(&text(path)?, &subject, &mut |name| text(&dir.join(name)))
+}
+
+/// What deltas are made for.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum ProfileName {
+    /// Microcontrollers: smallest delta, at most 10 KiB of working memory
+    #[default]
+    Small,
+    /// Linux-class devices: zstd streams, fastest to apply
+    Fast,
+    /// Streams of the bsdiff crate, as a test oracle; quadratic time on repetitive data
+    Bsdiff,
+}
+
+impl From<ProfileName> for Profile {
+    fn from(name: ProfileName) -> Self {
+        match name {
+            ProfileName::Small => Profile::Small,
+            ProfileName::Fast => Profile::Fast,
+            ProfileName::Bsdiff => Profile::Bsdiff,
+        }
+    }
+}
+
+/// What SIM the device has.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct SimArgs {
+    /// Content of the SIM's EF_FOTA: a file of 17 bytes, condition byte and validation string
+    #[arg(long, value_name = "FILE", conflicts_with = "sim")]
+    ef_fota: Option<PathBuf>,
+    /// The device has no SIM, or one without EF_FOTA [default: none]
+    #[arg(long, value_enum)]
+    sim: Option<SimState>,
+    /// Operator of the SIM [default: the only one in the trust file]
+    #[arg(long, value_parser = plmn)]
+    plmn: Option<Plmn>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum SimState {
+    None,
+    NoFota,
+}
+
+impl SimArgs {
+    /// The SIM as core knows it.
+    pub(crate) fn sim(&self, trust: &Trust<'_>) -> Result<Sim> {
+        let Some(path) = &self.ef_fota else {
+            return Ok(match self.sim {
+                Some(SimState::NoFota) => Sim::WithoutFota,
+                Some(SimState::None) | None => Sim::Absent,
+            });
+        };
+        let bytes = Zeroizing::new(output::read(path)?);
+        let ef_fota = EfFota::parse(&bytes).map_err(|_| {
+            let what = format!("EF_FOTA is 17 bytes, this file has {}", bytes.len());
+            Error::input(path.display(), what)
+        })?;
+        let only = || {
+            let mut operators = trust.operators();
+            operators.next().filter(|_| operators.next().is_none()).map(|entry| entry.plmn)
+        };
+        let plmn = self.plmn.or_else(only).ok_or_else(|| {
+            Error::input("--plmn", "the trust file has several operators or none; name the SIM's")
+        })?;
+        Ok(Sim::WithFota { plmn, ef_fota })
+    }
+}

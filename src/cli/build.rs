@@ -1,0 +1,223 @@
+//! `fwdelta build`: images in, a signed package out.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::args::{self, ProfileName};
+use super::input::Input;
+use super::output;
+use super::progress::Bar;
+use super::report::Report;
+use crate::core::format::plmn::Plmn;
+use crate::core::hash::sha256;
+use crate::diff::Options;
+use crate::error::{Error, Result};
+use crate::hex::hex;
+use crate::package::build::{BuildOptions, Built, Detached, Images, build};
+use crate::release::Release;
+
+/// Build a signed package; without an old image the new one is sent in full
+///
+/// With several --old, one package per old image is written, each with the first eight digits of
+/// its old image's SHA-256 in its name.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  fwdelta build --old v1.bin --new v2.bin --key vendor.key --sequence 7 -o update.suit
+  fwdelta build --component boot:b1.bin:b2.bin --component app::a2.hex --key vendor.key \\
+      --sequence 8 --release release.toml --require any -o update.suit")]
+pub(crate) struct Args {
+    /// Old image: raw, Intel HEX or S-record; repeat for one package per old image
+    #[arg(long, value_name = "FILE")]
+    old: Vec<PathBuf>,
+    /// New image: raw, Intel HEX or S-record
+    #[arg(long, value_name = "FILE", required_unless_present = "component")]
+    new: Option<PathBuf>,
+    /// A component of its own, OLD may be empty; repeatable, order is kept
+    #[arg(long, value_name = "NAME:OLD:NEW", conflicts_with_all = ["old", "new"])]
+    component: Vec<String>,
+    /// Name of the component that --old and --new make
+    #[arg(long, default_value = "main")]
+    name: String,
+    /// Vendor's private key; repeat for several signatures
+    #[arg(long, value_name = "FILE", required = true)]
+    key: Vec<PathBuf>,
+    /// Sequence number, which only grows [default: the release file's]
+    #[arg(long)]
+    sequence: Option<u64>,
+    /// Version, vendor, notes and prompts (docs/release-file.md)
+    #[arg(long, value_name = "FILE")]
+    release: Option<PathBuf>,
+    /// What the deltas are made for
+    #[arg(long, value_enum, default_value_t)]
+    profile: ProfileName,
+    /// Require an operator's approval: `any`, or PLMNs separated by commas
+    #[arg(long, value_name = "any|PLMN,...", value_parser = requirement)]
+    require: Option<Requirement>,
+    /// Write payloads beside the package, to be found under this base URI (may be empty)
+    #[arg(long, value_name = "BASE_URI", num_args = 0..=1, default_missing_value = "")]
+    detached: Option<String>,
+    /// Bytes of payload per authenticated chunk [default: 1024 for small, 65536 otherwise]
+    #[arg(long, value_name = "BYTES")]
+    chunk_len: Option<u32>,
+    /// Leave text out of the package, for devices that show nothing
+    #[arg(long)]
+    no_text: bool,
+    /// Threads to work with, 0 for one per processor; the package is the same for any number
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+    /// Where to write the package
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+}
+
+#[derive(Clone, Debug)]
+struct Requirement(Vec<Plmn>);
+
+fn requirement(text: &str) -> Result<Requirement, String> {
+    if text == "any" {
+        return Ok(Requirement(Vec::new()));
+    }
+    text.split(',').map(|part| args::plmn(part.trim())).collect::<Result<_, _>>().map(Requirement)
+}
+
+/// Files of one component.
+struct Files {
+    name: String,
+    old: Option<Input>,
+    new: Input,
+}
+
+pub(crate) fn run(args: &Args) -> Result<Report> {
+    let release = args::release(args.release.as_deref())?;
+    let keys = args.key.iter().map(|path| args::secret_key(path)).collect::<Result<Vec<_>>>()?;
+    let sequence = args.sequence.or(release.sequence).ok_or_else(|| {
+        Error::input("--sequence", "give a sequence number, here or in the release file")
+    })?;
+    let bar = Bar::new();
+    let (mut lines, mut packages) = (Vec::new(), Vec::new());
+    for files in packages_of(args)? {
+        let path = match args.old.len() {
+            0 | 1 => args.output.clone(),
+            _ => numbered(&args.output, files[0].old.as_deref().unwrap_or_default()),
+        };
+        let options = BuildOptions {
+            diff: Options { profile: args.profile.into(), threads: args.threads },
+            chunk_len: args.chunk_len,
+            sequence,
+            requirement: args.require.as_ref().map(|list| list.0.clone()),
+            detached: args
+                .detached
+                .as_ref()
+                .map(|base_uri| Detached { stem: stem(&path), base_uri: base_uri.clone() }),
+            without_text: args.no_text,
+        };
+        let built = built(&files, &release, &keys, &options, &bar)?;
+        write_all(&path, &built)?;
+        let (line, json) = describe(&path, &built);
+        lines.push(line);
+        packages.push(json);
+    }
+    drop(bar);
+    Ok(Report::new(lines.join("\n"), json!({ "packages": packages, "sequence": sequence })))
+}
+
+fn packages_of(args: &Args) -> Result<Vec<Vec<Files>>> {
+    if !args.component.is_empty() {
+        let components = args.component.iter().map(|spec| component(spec));
+        return Ok(vec![components.collect::<Result<_>>()?]);
+    }
+    let new = args.new.as_deref().ok_or_else(|| Error::input("--new", "give the new image"))?;
+    let files = |old: Option<&Path>| {
+        let old = old.map(Input::open).transpose()?;
+        Ok(vec![Files { name: args.name.clone(), old, new: Input::open(new)? }])
+    };
+    if args.old.is_empty() {
+        return Ok(vec![files(None)?]);
+    }
+    args.old.iter().map(|old| files(Some(old))).collect()
+}
+
+fn component(spec: &str) -> Result<Files> {
+    let wrong = || Error::input(spec, "a component is NAME:OLD:NEW, OLD may be empty");
+    let (name, files) = spec.split_once(':').ok_or_else(wrong)?;
+    let (old, new) = files.split_once(':').ok_or_else(wrong)?;
+    let old = Some(old).filter(|old| !old.is_empty());
+    let old = old.map(|old| Input::open(Path::new(old))).transpose()?;
+    Ok(Files { name: name.to_owned(), old, new: Input::open(Path::new(new))? })
+}
+
+fn built(
+    files: &[Files],
+    release: &Release,
+    keys: &[crate::package::SecretKey],
+    options: &BuildOptions,
+    bar: &Bar,
+) -> Result<Built> {
+    let mut loaded = Vec::new();
+    for part in files {
+        let old = part.old.as_ref().map(Input::image).transpose()?;
+        if old.as_deref().is_some_and(<[u8]>::is_empty) {
+            let what = "the old image is empty; leave it out to send the new one in full";
+            return Err(Error::input(&part.name, what));
+        }
+        loaded.push((part.name.as_str(), old, part.new.image()?));
+    }
+    let images: Vec<_> =
+        loaded.iter().map(|(name, old, new)| Images { name, old: old.as_deref(), new }).collect();
+    build(&images, release, keys, options, bar)
+}
+
+fn stem(path: &Path) -> String {
+    path.file_stem().map_or("payload".to_owned(), |stem| stem.to_string_lossy().into_owned())
+}
+
+/// `update.suit` for an old image becomes `update-1a2b3c4d.suit`.
+fn numbered(path: &Path, old: &[u8]) -> PathBuf {
+    let digits = hex(&sha256(old)[..4]);
+    let extension = path.extension().map(|extension| extension.to_string_lossy().into_owned());
+    let extension = extension.map_or(String::new(), |extension| format!(".{extension}"));
+    path.with_file_name(format!("{}-{digits}{extension}", stem(path)))
+}
+
+/// Payloads first: a package is never there without what it refers to.
+fn write_all(path: &Path, built: &Built) -> Result<()> {
+    for (name, payload) in &built.payloads {
+        output::write(&path.with_file_name(name), payload)?;
+    }
+    output::write(path, &built.package)
+}
+
+fn describe(path: &Path, built: &Built) -> (String, Value) {
+    let payload_len: usize = built.payloads.iter().map(|(_, payload)| payload.len()).sum();
+    let components: Vec<_> = built
+        .deltas
+        .iter()
+        .map(|delta| {
+            json!({
+                "name": delta.name,
+                "old_len": delta.header.old.map(|old| old.len),
+                "old_sha256": delta.header.old.map(|old| hex(&old.digest)),
+                "new_len": delta.header.new.len,
+                "new_sha256": hex(&delta.header.new.digest),
+                "delta_len": delta.delta_len,
+                "payload_len": delta.header.payload_len,
+                "workspace_len": delta.header.workspace_len,
+                "coder": delta.header.coder.name(),
+            })
+        })
+        .collect();
+    let new_len: u64 = built.deltas.iter().map(|delta| delta.header.new.len).sum();
+    let len = built.package.len() + payload_len;
+    let percent = 100.0 * len as f64 / new_len.max(1) as f64;
+    let line = format!("{}: {len} bytes, {percent:.1} % of the new image", path.display());
+    let json = json!({
+        "package": path,
+        "len": built.package.len(),
+        "detached": built.payloads.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+        "detached_len": payload_len,
+        "components": components,
+    });
+    (line, json)
+}

@@ -1,0 +1,154 @@
+//! `fwdelta describe`: download descriptors and prompts of a finished package.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::report::Report;
+use super::{args, output};
+use crate::core::format::manifest::base_name;
+use crate::core::format::plmn::Plmn;
+use crate::core::hash::sha256;
+use crate::descriptor::{DescriptorFile, FileFacts, PackageFacts, describe};
+use crate::error::{Error, Result};
+use crate::package::assemble::Parts;
+use crate::package::inspect::{self, Description};
+use crate::release::language::{Choice, Hints, choose};
+use crate::release::{Moment, Prompts, Release, parse_prompts};
+
+/// Write OMA download descriptors (1.0 and 2.0) in every language, with an index
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  fwdelta describe approved.suit --release release.toml \\
+      --base-uri https://updates.example.com/ --out-dir dd/
+  fwdelta describe approved.suit --out-dir dd/ --base-uri https://u.example/ --msisdn +43660123")]
+pub(crate) struct Args {
+    /// The package
+    package: PathBuf,
+    /// Version, vendor, notes and prompts (docs/release-file.md)
+    #[arg(long, value_name = "FILE")]
+    release: Option<PathBuf>,
+    /// Where package, payloads and descriptors will be published
+    #[arg(long, value_name = "URI")]
+    base_uri: String,
+    /// Folder to write to; made if it is not there
+    #[arg(long, value_name = "DIR")]
+    out_dir: PathBuf,
+    /// Where detached payloads are [default: beside the package]
+    #[arg(long, value_name = "DIR")]
+    payload_dir: Option<PathBuf>,
+    /// Show what a device with this language would show
+    #[arg(long, value_name = "TAG")]
+    device_language: Option<String>,
+    /// Show what a device with this operator's SIM would show
+    #[arg(long, value_parser = args::plmn)]
+    plmn: Option<Plmn>,
+    /// Show what a device with this telephone number would show
+    #[arg(long, value_name = "NUMBER")]
+    msisdn: Option<String>,
+}
+
+pub(crate) fn run(args: &Args) -> Result<Report> {
+    let release = args::release(args.release.as_deref())?;
+    let package = output::read(&args.package)?;
+    let about = |error: Error| error.about(args.package.display());
+    let description = inspect::describe(&package).map_err(about)?;
+    let facts = facts(args, &package, &description, &release)?;
+    let files = describe(&facts, &release, &args.base_uri)?;
+    write_all(&args.out_dir, &files)?;
+    let names: Vec<_> = files.iter().map(|file| file.name.as_str()).collect();
+    let mut text = format!("{}: {} files", args.out_dir.display(), names.len());
+    let mut json = json!({ "out_dir": args.out_dir, "files": names });
+    let asked = (&args.device_language, &args.plmn, &args.msisdn) != (&None, &None, &None);
+    if asked {
+        let shown = shown(args, &package).map_err(about)?;
+        for (moment, prompt) in &shown.prompts {
+            text += &format!("\n{}: {prompt}", moment.name());
+        }
+        text += &format!("\nlanguage {}, by {}", shown.language, shown.reason);
+        json["shown"] = shown.json();
+    }
+    Ok(Report::new(text, json))
+}
+
+fn facts(
+    args: &Args,
+    package: &[u8],
+    description: &Description,
+    release: &Release,
+) -> Result<PackageFacts> {
+    let dir = args.package.parent().unwrap_or(Path::new(""));
+    let payload_dir = args.payload_dir.as_deref().unwrap_or(dir);
+    let name = args.package.file_name().map(|name| name.to_string_lossy().into_owned());
+    let name = name.ok_or_else(|| Error::input(args.package.display(), "not a file name"))?;
+    let mut payloads = Vec::new();
+    for uri in description.components.iter().filter_map(|part| part.detached.as_deref()) {
+        let name = base_name(uri)?;
+        let bytes = output::read(&payload_dir.join(name))?;
+        payloads.push(file_facts(name.to_owned(), "application/octet-stream", &bytes));
+    }
+    Ok(PackageFacts {
+        envelope: file_facts(name, crate::descriptor::ENVELOPE_TYPE, package),
+        payloads,
+        version: release.version.clone(),
+        install_size: description.components.iter().map(|part| part.new.len).sum(),
+    })
+}
+
+fn file_facts(file_name: String, media_type: &str, bytes: &[u8]) -> FileFacts {
+    let media_type = media_type.to_owned();
+    FileFacts { file_name, media_type, size: bytes.len() as u64, sha256: sha256(bytes) }
+}
+
+fn write_all(dir: &Path, files: &[DescriptorFile]) -> Result<()> {
+    std::fs::create_dir_all(dir).map_err(|error| Error::io("create", dir, error))?;
+    files.iter().try_for_each(|file| output::write(&dir.join(&file.name), &file.bytes))
+}
+
+/// What one device would show.
+struct Shown {
+    language: String,
+    reason: String,
+    by_operator: bool,
+    prompts: Vec<(Moment, String)>,
+}
+
+impl Shown {
+    fn json(&self) -> Value {
+        let prompts: serde_json::Map<_, _> = self
+            .prompts
+            .iter()
+            .map(|(moment, prompt)| (moment.name().to_owned(), prompt.as_str().into()))
+            .collect();
+        json!({
+            "language": self.language,
+            "reason": self.reason,
+            "by_operator": self.by_operator,
+            "prompts": prompts,
+        })
+    }
+}
+
+/// The prompts in the package, the operator's own where there are some for the SIM.
+fn shown(args: &Args, package: &[u8]) -> Result<Shown> {
+    let parts = Parts::read(package)?;
+    let own = args.plmn.and_then(|plmn| parts.payload(&format!("#q{plmn}")));
+    let missing = || Error::input("prompts", "the package has none");
+    let bytes = own.or_else(|| parts.payload("#p")).ok_or_else(missing)?;
+    let prompts: Prompts = parse_prompts(bytes)?;
+    let hints = Hints {
+        device_language: args.device_language.as_deref(),
+        plmn: args.plmn.as_ref().map(Plmn::as_str),
+        msisdn: args.msisdn.as_deref(),
+    };
+    let default = crate::release::Tag::new("en").map_err(|what| Error::input("en", what))?;
+    let choice: Choice<'_> = choose(prompts.languages(), &default, hints).ok_or_else(missing)?;
+    let text = |moment| prompts.get(choice.tag, moment).map(str::to_owned);
+    Ok(Shown {
+        language: choice.tag.to_string(),
+        reason: choice.reason.to_string(),
+        by_operator: own.is_some(),
+        prompts: Moment::ALL.into_iter().filter_map(|m| Some((m, text(m)?))).collect(),
+    })
+}

@@ -1,0 +1,114 @@
+//! `fwdelta trust`: compile a trust file into the anchor devices read, and show one.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::report::Report;
+use super::{args, output};
+use crate::core::format::auth::{Mode, kid_of};
+use crate::core::format::trust::{Keys, Trust};
+use crate::error::{Error, Result};
+use crate::hex::hex;
+
+/// Compile or show a trust anchor
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  fwdelta trust compile trust.toml -o trust.cbor
+  fwdelta trust show trust.cbor --json")]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Compile trust.toml into canonical CBOR
+    Compile {
+        /// The trust file
+        file: PathBuf,
+        /// Where to write the compiled anchor
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+    },
+    /// Show a trust file or a compiled anchor
+    Show {
+        /// The file
+        file: PathBuf,
+    },
+}
+
+pub(crate) fn run(args: &Args) -> Result<Report> {
+    match &args.command {
+        Command::Compile { file, output } => {
+            let bytes = args::trust(file)?;
+            output::write(output, &bytes)?;
+            let mut report = show(&bytes, file)?;
+            report.text = format!("{}: {} bytes\n{}", output.display(), bytes.len(), report.text);
+            Ok(report)
+        }
+        Command::Show { file } => show(&args::trust(file)?, file),
+    }
+}
+
+fn show(bytes: &[u8], file: &std::path::Path) -> Result<Report> {
+    let trust = Trust::parse(bytes).map_err(|error| Error::from(error).about(file.display()))?;
+    let kids = |keys: Keys<'_>| keys.iter().map(|key| hex(&kid_of(key))).collect::<Vec<_>>();
+    let vendor = kids(trust.vendor_keys);
+    let mut text = format!(
+        "version {}\nvendor: {} of {} keys must sign: {}",
+        trust.version,
+        trust.threshold,
+        vendor.len(),
+        vendor.join(" ")
+    );
+    let mut operators = Vec::new();
+    for entry in trust.operators() {
+        let modes = mode_names(entry.modes);
+        let keys = kids(entry.keys);
+        let rule = if entry.string_required { "required" } else { "optional" };
+        text += &format!(
+            "\noperator {}: {} (string {rule}): {}",
+            entry.plmn,
+            modes.join(", "),
+            keys.join(" ")
+        );
+        operators.push(json!({
+            "plmn": entry.plmn.as_str(),
+            "modes": modes,
+            "string_required": entry.string_required,
+            "keys": keys,
+            "attach_keys": kids(entry.attach_keys),
+        }));
+    }
+    let policy = &trust.policy;
+    let choice = |apply| if apply { "apply" } else { "refuse" };
+    let id = |id: Option<[u8; 16]>| id.map_or(Value::Null, |id| hex(&id).into());
+    let (unapproved, no_sim) = (choice(policy.apply_unapproved), choice(policy.apply_without_sim));
+    text += &format!("\npolicy: unapproved {unapproved}, without SIM {no_sim}");
+    let json = json!({
+        "version": trust.version,
+        "threshold": trust.threshold,
+        "vendor_keys": vendor,
+        "operators": operators,
+        "policy": {
+            "vendor_id": id(policy.vendor_id),
+            "class_id": id(policy.class_id),
+            "unapproved": unapproved,
+            "no_sim": no_sim,
+            "allow_bit": policy.allow_bit,
+            "jump_max": policy.jump_max,
+        },
+    });
+    Ok(Report::new(text, json))
+}
+
+fn mode_names(modes: u8) -> Vec<&'static str> {
+    [(Mode::String, "string"), (Mode::Secret, "secret"), (Mode::Signed, "signed")]
+        .into_iter()
+        .filter(|(mode, _)| modes & mode.bit() != 0)
+        .map(|(_, name)| name)
+        .collect()
+}

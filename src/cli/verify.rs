@@ -1,0 +1,239 @@
+//! `fwdelta verify`, and what `apply` shares with it: the device's side of a package.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::args::{self, SimArgs};
+use super::output;
+use super::progress::Bar;
+use super::report::{Report, success_codes};
+use crate::core::Limits;
+use crate::core::format::manifest::Manifest;
+use crate::core::format::trust::Trust;
+use crate::core::verify::{Basis, Device, Ed25519, Package};
+use crate::diff::FileSource;
+use crate::error::{Error, Result};
+use crate::hex::hex;
+use crate::package::inspect::mode_name;
+use crate::package::receive::{self, Checked, Extent, Supply};
+
+/// What the device knows and has.
+#[derive(Debug, clap::Args)]
+pub(crate) struct DeviceArgs {
+    /// The package
+    pub package: PathBuf,
+    /// Whom the device trusts: trust.toml, or a compiled anchor
+    #[arg(long, value_name = "FILE")]
+    trust: PathBuf,
+    /// Old image, as NAME:FILE where there are several components
+    #[arg(long, value_name = "FILE")]
+    pub old: Vec<String>,
+    #[command(flatten)]
+    sim: SimArgs,
+    /// Where detached payloads are [default: beside the package]
+    #[arg(long, value_name = "DIR")]
+    payload_dir: Option<PathBuf>,
+    /// The device's state: the sequence number of its last confirmed update
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
+}
+
+/// Verify a package as a device would, without applying it
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  fwdelta verify approved.suit --trust trust.toml --ef-fota sim.bin --json
+  fwdelta verify approved.suit --trust trust.toml --sim no-fota --old v1.bin")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// Check the envelope only; detached payloads may be missing
+    #[arg(long)]
+    envelope_only: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result<Report> {
+    let extent = if args.envelope_only { Extent::Envelope } else { Extent::Package };
+    with_package(&args.device, extent, |opened| {
+        let missing = opened.checked.iter().filter(|checked| !checked.payload).count();
+        let mut text = format!("{}: verified", args.device.package.display());
+        text += &format!("\noperator decision: {}", basis_text(opened.package.decision.basis));
+        if missing > 0 {
+            text += &format!("\n{missing} detached payloads not there, not checked");
+        }
+        if opened.checked.iter().any(|checked| !checked.old) {
+            text += "\nold image not given, not checked";
+        }
+        Ok(Report::new(text, opened.json()))
+    })
+}
+
+/// A package that has passed every check before the first write.
+pub(crate) struct Opened<'p, 'b> {
+    pub package: &'p Package<'b>,
+    pub file: &'p mut FileSource,
+    pub supply: &'p mut Files,
+    pub checked: Vec<Checked>,
+    pub bar: &'p Bar,
+}
+
+impl Opened<'_, '_> {
+    /// What was found, for programs.
+    pub(crate) fn json(&self) -> Value {
+        let manifest = &self.package.manifest;
+        let decision = &self.package.decision;
+        let components: Vec<_> = manifest
+            .components()
+            .zip(&self.checked)
+            .map(|(component, checked)| {
+                json!({
+                    "name": component.name,
+                    "new_len": component.new.len,
+                    "new_sha256": hex(&component.new.digest),
+                    "payload_checked": checked.payload,
+                    "old_checked": checked.old,
+                    "workspace_len": checked.header.workspace_len,
+                })
+            })
+            .collect();
+        json!({
+            "sequence": manifest.summary.sequence,
+            "decision": basis_name(decision.basis),
+            "approved_by": decision.approval.map(|(plmn, _)| plmn.to_string()),
+            "approval_mode": decision.approval.map(|(_, mode)| mode_name(mode)),
+            "components": components,
+            "codes": success_codes(),
+        })
+    }
+}
+
+fn basis_name(basis: Basis) -> &'static str {
+    match basis {
+        Basis::Approved => "approved",
+        Basis::Unapproved => "unapproved",
+        Basis::WithoutFota => "sim-without-ef-fota",
+        Basis::WithoutSim => "no-sim",
+    }
+}
+
+fn basis_text(basis: Basis) -> &'static str {
+    match basis {
+        Basis::Approved => "approved by the SIM's operator",
+        Basis::Unapproved => "not approved, which the device's policy allows",
+        Basis::WithoutFota => "the SIM has no EF_FOTA",
+        Basis::WithoutSim => "no SIM, which the device's policy allows",
+    }
+}
+
+/// Verifies the package and everything `extent` asks for, then does `work`.
+pub(crate) fn with_package<R>(
+    args: &DeviceArgs,
+    extent: Extent,
+    work: impl FnOnce(&mut Opened<'_, '_>) -> Result<R>,
+) -> Result<R> {
+    let anchor = args::trust(&args.trust)?;
+    let trust = Trust::parse(&anchor)?;
+    let sequence = args.state.as_deref().map(read_state).transpose()?.flatten();
+    let device = Device { sim: args.sim.sim(&trust)?, sequence };
+    let about = |error: Error| error.about(args.package.display());
+    let (mut file, len) = open(&args.package)?;
+    let limits = Limits::LINUX;
+    let mut buf = vec![0; limits.envelope_len.min(usize::try_from(len).unwrap_or(usize::MAX))];
+    let package = Package::verify(&mut file, len, &mut buf, &trust, &device, &Ed25519, &limits)
+        .map_err(|error| about(error.into()))?;
+    let mut supply = Files::new(args, &package.manifest)?;
+    let bar = Bar::new();
+    let checked = receive::check(&package, &mut file, &mut supply, extent, &limits, &bar)
+        .map_err(|error| if error.has_subject() { error } else { about(error) })?;
+    work(&mut Opened {
+        package: &package,
+        file: &mut file,
+        supply: &mut supply,
+        checked,
+        bar: &bar,
+    })
+}
+
+fn open(path: &Path) -> Result<(FileSource, u64)> {
+    let file = std::fs::File::open(path).map_err(|error| Error::io("open", path, error))?;
+    let meta = file.metadata().map_err(|error| Error::io("read", path, error))?;
+    if meta.is_dir() {
+        let error = std::io::ErrorKind::IsADirectory.into();
+        return Err(Error::io("read", path, error));
+    }
+    Ok((FileSource(file), meta.len()))
+}
+
+/// Old images and detached payloads as files.
+pub(crate) struct Files {
+    olds: Vec<(String, PathBuf)>,
+    payload_dir: PathBuf,
+}
+
+impl Files {
+    fn new(args: &DeviceArgs, manifest: &Manifest<'_>) -> Result<Self> {
+        let olds = named(&args.old, manifest, "--old")?;
+        let beside = args.package.parent().unwrap_or(Path::new(""));
+        let payload_dir = args.payload_dir.clone().unwrap_or(beside.to_owned());
+        Ok(Self { olds, payload_dir })
+    }
+}
+
+/// Assigns `NAME:FILE`, or a bare `FILE` where there is one component, to components.
+pub(crate) fn named(
+    given: &[String],
+    manifest: &Manifest<'_>,
+    option: &str,
+) -> Result<Vec<(String, PathBuf)>> {
+    let names: Vec<_> = manifest.components().map(|component| component.name).collect();
+    let mut all: Vec<(String, PathBuf)> = Vec::new();
+    for text in given {
+        let split = text.split_once(':').filter(|(name, _)| names.contains(name));
+        let (name, path) = match (split, names.as_slice()) {
+            (Some((name, path)), _) => (name, path),
+            (None, [only]) => (*only, text.as_str()),
+            (None, _) => {
+                let what = format!("say which component it is for, as NAME:{text}, NAME one of");
+                return Err(Error::input(option, format!("{what} {}", names.join(", "))));
+            }
+        };
+        if all.iter().any(|(known, _)| known == name) {
+            return Err(Error::input(option, format!("component {name} is given twice")));
+        }
+        all.push((name.to_owned(), path.into()));
+    }
+    Ok(all)
+}
+
+impl Supply for Files {
+    type File = FileSource;
+
+    fn payload(&mut self, file_name: &str) -> Result<Option<(FileSource, u64)>> {
+        let path = self.payload_dir.join(file_name);
+        if path.exists() { open(&path).map(Some) } else { Ok(None) }
+    }
+
+    fn old(&mut self, component: &str) -> Result<Option<(FileSource, u64)>> {
+        let path = self.olds.iter().find(|(name, _)| name == component);
+        path.map(|(_, path)| open(path)).transpose()
+    }
+}
+
+/// The stored sequence number; none before the first update.
+fn read_state(path: &Path) -> Result<Option<u64>> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let wrong = || {
+        let what = "not a state file; it must be {\"sequence\": NUMBER}";
+        Error::input(path.display(), what)
+    };
+    let state: Value = serde_json::from_slice(&output::read(path)?).map_err(|_| wrong())?;
+    state["sequence"].as_u64().map(Some).ok_or_else(wrong)
+}
+
+/// Stores the sequence number of a confirmed update.
+pub(crate) fn write_state(path: &Path, sequence: u64) -> Result<()> {
+    output::write(path, format!("{}\n", json!({ "sequence": sequence })).as_bytes())
+}

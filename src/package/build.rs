@@ -1,0 +1,156 @@
+//! From images to a signed package: a delta per component, then [`seal`].
+
+use crate::core::format::manifest::is_name;
+use crate::core::format::plmn::Plmn;
+use crate::diff::{self, Delta, Options, Profile};
+use crate::error::{Error, Result};
+use crate::package::keys::SecretKey;
+use crate::package::seal::{Draft, DraftComponent, seal};
+use crate::progress::Progress;
+use crate::release::Release;
+
+/// Images of one component.
+#[derive(Clone, Copy, Debug)]
+pub struct Images<'i> {
+    /// The component's name.
+    pub name: &'i str,
+    /// The old image; `None` sends the new one in full.
+    pub old: Option<&'i [u8]>,
+    /// The new image.
+    pub new: &'i [u8],
+}
+
+/// How to build.
+#[derive(Clone, Debug, Default)]
+pub struct BuildOptions {
+    /// How deltas are made.
+    pub diff: Options,
+    /// Bytes of payload per authenticated chunk; the profile's default if `None`.
+    pub chunk_len: Option<u32>,
+    /// The sequence number.
+    pub sequence: u64,
+    /// Which operators must approve: none, any of a list, or any for an empty list.
+    pub requirement: Option<Vec<Plmn>>,
+    /// Puts payloads beside the envelope, with file names of this stem and uris under this base.
+    pub detached: Option<Detached>,
+    /// Leaves the text out of the package, for devices that show nothing.
+    pub without_text: bool,
+}
+
+/// Where detached payloads will be found.
+#[derive(Clone, Debug)]
+pub struct Detached {
+    /// What file names begin with.
+    pub stem: String,
+    /// What uris begin with; empty for bare file names.
+    pub base_uri: String,
+}
+
+/// A finished package.
+#[derive(Clone, Debug)]
+pub struct Built {
+    /// The envelope.
+    pub package: Vec<u8>,
+    /// Detached payloads by file name.
+    pub payloads: Vec<(String, Vec<u8>)>,
+    /// What each component's delta is like.
+    pub deltas: Vec<BuiltDelta>,
+}
+
+/// The delta of one component, for reports.
+#[derive(Clone, Debug)]
+pub struct BuiltDelta {
+    /// The component's name.
+    pub name: String,
+    /// Its header.
+    pub header: crate::core::format::delta::DeltaHeader,
+    /// Bytes of header and payload before they were cut into a chain.
+    pub delta_len: usize,
+}
+
+/// Bytes of payload per chunk: what a device must hold before it may decode (package.md).
+#[must_use]
+pub const fn default_chunk_len(profile: Profile) -> u32 {
+    match profile {
+        Profile::Small => 1024,
+        Profile::Fast | Profile::Bsdiff => 1 << 16,
+    }
+}
+
+/// Builds a package of `components`.
+///
+/// Every delta in it has been applied by core's interpreter and compared with its new image.
+///
+/// # Errors
+/// As [`diff::create`] and [`seal`]; for component names outside the format's rules.
+pub fn build(
+    components: &[Images<'_>],
+    release: &Release,
+    keys: &[SecretKey],
+    options: &BuildOptions,
+    progress: &dyn Progress,
+) -> Result<Built> {
+    let mut draft = draft(components, release, options)?;
+    let (mut payloads, mut deltas) = (Vec::new(), Vec::new());
+    for (index, images) in components.iter().enumerate() {
+        if !is_name(images.name) {
+            let what = "a component name is 1 to 32 of a-z A-Z 0-9 . _ -";
+            return Err(Error::input(images.name, what));
+        }
+        let delta = diff::create(images.old.unwrap_or(&[]), images.new, &options.diff, progress)?;
+        let delta_len = delta.header_bytes()?.len() + delta.payload.len();
+        let chunk_len = options.chunk_len.unwrap_or(default_chunk_len(options.diff.profile));
+        let delta = delta.chained(chunk_len)?;
+        deltas.push(BuiltDelta { name: images.name.to_owned(), header: delta.header, delta_len });
+        let component = draft_component(images.name, index, delta, options)?;
+        if let Some(detached) = &options.detached {
+            payloads.push((file_name(detached, index), component.payload.clone()));
+        }
+        draft.components.push(component);
+    }
+    let package = seal(&draft, keys)?;
+    Ok(Built { package, payloads, deltas })
+}
+
+fn draft(components: &[Images<'_>], release: &Release, options: &BuildOptions) -> Result<Draft> {
+    let names: Vec<_> = components.iter().map(|images| images.name).collect();
+    let text = match options.without_text {
+        true => None,
+        false => Some(release.text_cbor(&names)?),
+    };
+    Ok(Draft {
+        sequence: options.sequence,
+        vendor_id: release.vendor_id(),
+        class_id: release.class_id(),
+        reference_uri: release.links.reference_uri.as_ref().map(|uri| uri.as_str().to_owned()),
+        text,
+        prompts: Some(release.prompts_cbor()?),
+        components: Vec::new(),
+        requirement: options.requirement.clone(),
+    })
+}
+
+fn draft_component(
+    name: &str,
+    index: usize,
+    delta: Delta,
+    options: &BuildOptions,
+) -> Result<DraftComponent> {
+    let detached = options.detached.as_ref().map(|detached| {
+        let separator =
+            if detached.base_uri.is_empty() || detached.base_uri.ends_with('/') { "" } else { "/" };
+        format!("{}{separator}{}", detached.base_uri, file_name(detached, index))
+    });
+    Ok(DraftComponent {
+        name: name.to_owned(),
+        old: delta.header.old,
+        new: delta.header.new,
+        header: delta.header_bytes()?,
+        payload: delta.payload,
+        detached,
+    })
+}
+
+fn file_name(detached: &Detached, index: usize) -> String {
+    format!("{}.{index}.fwd", detached.stem)
+}

@@ -1,0 +1,203 @@
+//! What a package says, for people and programs; nothing here decides anything.
+
+use serde::Serialize;
+
+use crate::core::format::auth::{Authentication, Claim, Mode};
+use crate::core::format::delta::DeltaHeader;
+use crate::core::format::manifest::{Blob, Component, Manifest};
+use crate::error::Result;
+use crate::hex::hex;
+use crate::package::assemble::{Parts, manifest_digest};
+use crate::release::text::LanguageText;
+use crate::release::{Prompts, parse_prompts, parse_text};
+
+/// A package, described.
+#[derive(Clone, Debug, Serialize)]
+pub struct Description {
+    /// Bytes of the whole package.
+    pub len: u64,
+    /// Bytes without integrated payloads.
+    pub envelope_len: u64,
+    /// The sequence number.
+    pub sequence: u64,
+    /// UUID of the vendor.
+    pub vendor_id: String,
+    /// UUID of the device class.
+    pub class_id: String,
+    /// Where the package can be found.
+    pub reference_uri: Option<String>,
+    /// Digest the blocks sign.
+    pub manifest_digest: String,
+    /// Whether that is the manifest's digest.
+    pub manifest_intact: bool,
+    /// Which operators must approve: null for none, empty for any.
+    pub required_operators: Option<Vec<String>>,
+    /// Signatures and approvals.
+    pub blocks: Vec<BlockDescription>,
+    /// The components.
+    pub components: Vec<ComponentDescription>,
+    /// Version, as the text says.
+    pub version: Option<String>,
+    /// Languages of the text.
+    pub text_languages: Vec<String>,
+    /// Languages of the vendor's prompts.
+    pub prompt_languages: Vec<String>,
+}
+
+/// One signature or approval.
+#[derive(Clone, Debug, Serialize)]
+pub struct BlockDescription {
+    /// `vendor` or `operator`.
+    pub role: &'static str,
+    /// Key id; none in mode secret.
+    pub kid: Option<String>,
+    /// The operator.
+    pub plmn: Option<String>,
+    /// How it approves.
+    pub mode: Option<&'static str>,
+    /// Whether a validation string is in it; the string is never shown.
+    pub has_string: bool,
+    /// Whether the operator has prompts of its own.
+    pub has_prompts: bool,
+    /// Bytes.
+    pub len: u64,
+}
+
+/// One component.
+#[derive(Clone, Debug, Serialize)]
+pub struct ComponentDescription {
+    /// Its name.
+    pub name: String,
+    /// The old image; none for a full image.
+    pub old: Option<BlobDescription>,
+    /// The new image.
+    pub new: BlobDescription,
+    /// The delta payload.
+    pub payload: BlobDescription,
+    /// Where the payload is, if detached.
+    pub detached: Option<String>,
+    /// How the payload is coded.
+    pub coder: &'static str,
+    /// Bytes of working memory the device needs.
+    pub workspace_len: u64,
+    /// Bytes of payload per authenticated chunk.
+    pub chunk_len: Option<u32>,
+}
+
+/// Size and digest.
+#[derive(Clone, Debug, Serialize)]
+pub struct BlobDescription {
+    /// Bytes.
+    pub len: u64,
+    /// SHA-256.
+    pub sha256: String,
+}
+
+impl From<Blob> for BlobDescription {
+    fn from(blob: Blob) -> Self {
+        Self { len: blob.len, sha256: hex(&blob.digest) }
+    }
+}
+
+/// Describes a package; shapes are checked, signatures are not.
+///
+/// # Errors
+/// As docs/format.md, for malformed packages.
+pub fn describe(package: &[u8]) -> Result<Description> {
+    let parts = Parts::read(package)?;
+    let manifest = Manifest::parse(&parts.manifest, 0)?;
+    let auth = Authentication::parse(&parts.wrapper, 0)?;
+    let text = parts.text.map(parse_text).transpose()?.unwrap_or_default();
+    let prompts = parts.payload("#p").map(parse_prompts).transpose()?;
+    let summary = &manifest.summary;
+    let integrated: usize = parts.payloads.iter().map(|(_, payload)| payload.len()).sum();
+    let mut components = Vec::new();
+    for index in 0..manifest.component_count() {
+        components.push(component(&parts, index, &manifest.component(index)?)?);
+    }
+    Ok(Description {
+        len: package.len() as u64,
+        envelope_len: (package.len() - integrated) as u64,
+        sequence: summary.sequence,
+        vendor_id: uuid(summary.vendor_id),
+        class_id: uuid(summary.class_id),
+        reference_uri: summary.reference_uri.map(str::to_owned),
+        manifest_digest: hex(&parts.digest),
+        manifest_intact: manifest_digest(&parts.manifest) == parts.digest,
+        required_operators: required(&auth),
+        blocks: blocks(&auth),
+        components,
+        version: version(text.values()),
+        text_languages: text.keys().cloned().collect(),
+        prompt_languages: prompts
+            .iter()
+            .flat_map(Prompts::languages)
+            .map(ToString::to_string)
+            .collect(),
+    })
+}
+
+fn uuid(bytes: [u8; 16]) -> String {
+    uuid::Uuid::from_bytes(bytes).to_string()
+}
+
+fn version<'t>(mut texts: impl Iterator<Item = &'t LanguageText>) -> Option<String> {
+    texts.find_map(|text| text.components.values().find_map(|part| part.version.clone()))
+}
+
+fn required(auth: &Authentication<'_>) -> Option<Vec<String>> {
+    let requirement = auth.blocks().find_map(|block| match block.claim {
+        Claim::Vendor { requirement, .. } => Some(requirement),
+        Claim::Approval { .. } => None,
+    })?;
+    let list = || requirement.operators().map(|plmn| plmn.to_string()).collect();
+    requirement.is_required().then(list)
+}
+
+fn blocks(auth: &Authentication<'_>) -> Vec<BlockDescription> {
+    let describe = |claim: &Claim<'_>, len: usize| {
+        let (mode, string, prompts) = match claim {
+            Claim::Vendor { .. } => (None, None, None),
+            Claim::Approval { mode, string, prompts, .. } => (Some(*mode), *string, *prompts),
+        };
+        BlockDescription {
+            role: if mode.is_some() { "operator" } else { "vendor" },
+            kid: claim.kid().map(|kid| hex(kid)),
+            plmn: claim.plmn().map(|plmn| plmn.to_string()),
+            mode: mode.map(mode_name),
+            has_string: string.is_some(),
+            has_prompts: prompts.is_some(),
+            len: len as u64,
+        }
+    };
+    auth.blocks().map(|block| describe(&block.claim, block.len())).collect()
+}
+
+/// The name of a mode on the command line and in reports.
+#[must_use]
+pub const fn mode_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::String => "string",
+        Mode::Secret => "secret",
+        Mode::Signed => "signed",
+    }
+}
+
+fn component(
+    parts: &Parts<'_>,
+    index: u8,
+    component: &Component<'_>,
+) -> Result<ComponentDescription> {
+    let header = parts.payload(&format!("#h{index}"));
+    let header = DeltaHeader::parse(header.ok_or(crate::core::Detail::MissingPayload)?)?;
+    Ok(ComponentDescription {
+        name: component.name.to_owned(),
+        old: component.old.map(Into::into),
+        new: component.new.into(),
+        payload: component.delta.into(),
+        detached: component.detached.map(str::to_owned),
+        coder: header.coder.name(),
+        workspace_len: header.workspace_len,
+        chunk_len: header.chain.map(|chain| chain.chunk_len),
+    })
+}

@@ -1,0 +1,13 @@
+//! Packages: assembling, signing, approving, inspecting and receiving them.
+
+pub mod approve;
+pub mod assemble;
+pub mod build;
+pub mod inspect;
+pub mod keys;
+pub mod receive;
+pub mod seal;
+pub mod trust_file;
+
+pub use approve::{Approval, Method, approve};
+pub use keys::{PublicKey, SecretKey};

@@ -1,0 +1,239 @@
+//! `trust.toml`, what people write, compiled into the trust anchor devices read
+//! (docs/trust-file.md).
+
+use serde::Deserialize;
+
+use crate::cbor::encode;
+use crate::core::format::auth::Mode;
+use crate::core::format::plmn::Plmn;
+use crate::core::format::trust::{self, OperatorFacts, Policy, Trust};
+use crate::error::{Error, Result};
+use crate::package::keys::PublicKey;
+
+/// Reads a public key file named in a trust file.
+pub type LoadKey<'l> = dyn FnMut(&str) -> Result<PublicKey> + 'l;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    version: u64,
+    vendor: Vendor,
+    #[serde(default)]
+    operator: Vec<OperatorEntry>,
+    #[serde(default)]
+    device: DeviceEntry,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Vendor {
+    #[serde(default = "one")]
+    threshold: u8,
+    keys: Vec<String>,
+}
+
+fn one() -> u8 {
+    1
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OperatorEntry {
+    plmn: String,
+    keys: Vec<String>,
+    #[serde(default = "signed")]
+    modes: Vec<ModeName>,
+    #[serde(default)]
+    string: StringRule,
+    #[serde(default)]
+    attach_keys: Vec<String>,
+}
+
+fn signed() -> Vec<ModeName> {
+    vec![ModeName::Signed]
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum ModeName {
+    String,
+    Secret,
+    Signed,
+}
+
+impl ModeName {
+    fn bit(self) -> u8 {
+        match self {
+            ModeName::String => Mode::String.bit(),
+            ModeName::Secret => Mode::Secret.bit(),
+            ModeName::Signed => Mode::Signed.bit(),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq)]
+#[serde(rename_all = "lowercase")]
+enum StringRule {
+    #[default]
+    Optional,
+    Required,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
+#[serde(rename_all = "lowercase")]
+enum Choice {
+    Refuse,
+    Apply,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DeviceEntry {
+    vendor_id: Option<uuid::Uuid>,
+    vendor_domain: Option<String>,
+    class_id: Option<uuid::Uuid>,
+    class: Option<String>,
+    unapproved: Option<Choice>,
+    no_sim: Option<Choice>,
+    allow_bit: Option<u8>,
+    jump_max: Option<u64>,
+}
+
+impl DeviceEntry {
+    fn policy(&self, subject: &str) -> Result<Policy> {
+        let wrong = |what: &str| Error::input(subject, format!("[device]: {what}"));
+        let vendor = match (&self.vendor_id, &self.vendor_domain) {
+            (Some(_), Some(_)) => return Err(wrong("give vendor_id or vendor_domain, not both")),
+            (id, domain) => id.or(domain.as_deref().map(vendor_id)),
+        };
+        let class = match (&self.class_id, &self.class, vendor) {
+            (Some(_), Some(_), _) => return Err(wrong("give class_id or class, not both")),
+            (None, Some(_), None) => return Err(wrong("class needs vendor_id or vendor_domain")),
+            (id, name, vendor) => {
+                id.or(name.as_deref().zip(vendor).map(|(name, vendor)| class_id(vendor, name)))
+            }
+        };
+        let default = Policy::default();
+        let applies = |choice: Option<Choice>, default| {
+            choice.map_or(default, |choice| choice == Choice::Apply)
+        };
+        let allow_bit = self.allow_bit.unwrap_or(default.allow_bit);
+        if allow_bit > 7 {
+            return Err(wrong("allow_bit is 0 to 7"));
+        }
+        Ok(Policy {
+            vendor_id: vendor.map(uuid::Uuid::into_bytes),
+            class_id: class.map(uuid::Uuid::into_bytes),
+            apply_unapproved: applies(self.unapproved, default.apply_unapproved),
+            apply_without_sim: applies(self.no_sim, default.apply_without_sim),
+            allow_bit,
+            jump_max: self.jump_max.unwrap_or(default.jump_max),
+        })
+    }
+}
+
+/// UUID of a vendor's domain (RFC 9562, version 5 in the DNS name space).
+#[must_use]
+pub fn vendor_id(domain: &str) -> uuid::Uuid {
+    uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_DNS, domain.as_bytes())
+}
+
+/// UUID of a device class of a vendor.
+#[must_use]
+pub fn class_id(vendor: uuid::Uuid, class: &str) -> uuid::Uuid {
+    uuid::Uuid::new_v5(&vendor, class.as_bytes())
+}
+
+/// Compiles the text of a trust file; `subject` names it, `load` reads the key files it names.
+///
+/// # Errors
+/// When the text is wrong, a key cannot be read, or the result breaks a rule of docs/format.md,
+/// section 6.
+pub fn compile(text: &str, subject: &str, load: &mut LoadKey<'_>) -> Result<Vec<u8>> {
+    let file: File = toml::from_str(text).map_err(|error| Error::input(subject, error))?;
+    let mut keys = |names: &[String]| -> Result<Vec<[u8; 32]>> {
+        names.iter().map(|name| load(name).map(|key| key.0)).collect()
+    };
+    let vendor_keys = keys(&file.vendor.keys)?;
+    let mut entries = Vec::new();
+    for entry in &file.operator {
+        let plmn = Plmn::parse(&entry.plmn).map_err(|_| {
+            let what = format!("operator plmn \"{}\" is not five or six digits", entry.plmn);
+            Error::input(subject, what)
+        })?;
+        entries.push((plmn, keys(&entry.keys)?, keys(&entry.attach_keys)?, entry));
+    }
+    entries.sort_by_key(|entry| entry.0);
+    let operators: Vec<_> = entries
+        .iter()
+        .map(|(plmn, keys, attach_keys, entry)| OperatorFacts {
+            plmn: *plmn,
+            keys,
+            modes: entry.modes.iter().fold(0, |sum, mode| sum | mode.bit()),
+            string_required: entry.string == StringRule::Required,
+            attach_keys,
+        })
+        .collect();
+    let policy = file.device.policy(subject)?;
+    let vendor = (file.vendor.threshold, vendor_keys.as_slice());
+    let bytes = encode(|w| trust::emit(w, file.version, vendor, &operators, &policy));
+    Trust::parse(&bytes).map_err(|error| explain(error.detail, error, subject))?;
+    Ok(bytes)
+}
+
+fn explain(detail: crate::core::Detail, error: crate::core::Error, subject: &str) -> Error {
+    use crate::core::Detail;
+    let remedy = match detail {
+        Detail::DuplicateBlock => "a key is listed twice; every role needs keys of its own",
+        Detail::NotCanonical => "an operator is listed twice; merge its entries",
+        Detail::BadValue => "threshold must be 1 to the number of vendor keys, modes not empty",
+        Detail::MissingField => "vendor and operators need at least one key each",
+        Detail::TooManyKeys => "at most 16 keys a role and 32 operators",
+        _ => return Error::from(error).about(subject),
+    };
+    Error::from(error).about(subject).remedy(remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::package::keys::SecretKey;
+
+    const MINIMAL: &str = r#"
+        version = 1
+        [vendor]
+        threshold = 1
+        keys = ["vendor.pub"]
+        [[operator]]
+        plmn = "26201"
+        keys = ["op.pub"]
+    "#;
+
+    fn load(name: &str) -> Result<PublicKey> {
+        let seed = if name == "vendor.pub" { 1 } else { 2 };
+        Ok(SecretKey::from_seed(&[seed; 32]).public())
+    }
+
+    #[test]
+    fn the_minimal_file_has_the_documented_defaults() {
+        let bytes = compile(MINIMAL, "trust.toml", &mut load).unwrap();
+        let trust = Trust::parse(&bytes).unwrap();
+        assert_eq!(trust.policy, Policy::default());
+        let operator = trust.operator(Plmn::parse("26201").unwrap()).unwrap();
+        assert_eq!((operator.modes, operator.string_required), (4, false));
+    }
+
+    #[test]
+    fn errors_name_the_file_and_the_remedy() {
+        for (from, to, what) in [
+            ("26201", "2620", "five or six digits"),
+            ("threshold = 1", "threshold = 2", "threshold"),
+            ("op.pub", "vendor.pub", "keys of its own"),
+            ("version = 1", "version = 1\nnonsense = 2", "nonsense"),
+        ] {
+            let text = MINIMAL.replace(from, to);
+            let error = compile(&text, "trust.toml", &mut load).unwrap_err().to_string();
+            assert!(error.starts_with("trust.toml") && error.contains(what), "{error}");
+        }
+    }
+}

@@ -1,0 +1,239 @@
+#!/usr/bin/env python3
+"""Reads packages with nothing of ours: cbor2 for CBOR, `cryptography` for signatures.
+
+Environment: FWDELTA names the command that makes the packages, FWDELTA_TESTDATA the test data.
+Follows docs/format.md, not the code. Prints one line per check and a summary; exits 1 on failure.
+"""
+
+import hashlib
+import hmac
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import cbor2
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+STRING, PLMN, MODE, REQUIREMENT, PROMPTS = -70001, -70002, -70003, -70004, -70005
+SECRET = bytes.fromhex("00112233445566778899aabbccddeeff")
+
+passed = failed = 0
+
+
+def check(name, holds):
+    global passed, failed
+    print(f"test {name} ... {'ok' if holds else 'FAILED'}")
+    passed, failed = passed + bool(holds), failed + (not holds)
+
+
+def sha256(data):
+    return hashlib.sha256(data).digest()
+
+
+def public_key(path):
+    """The key object and its raw 32 bytes, from SPKI PEM."""
+    key = serialization.load_pem_public_key(path.read_bytes())
+    raw = key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    return key, raw
+
+
+def canonical(data):
+    """Whether re-encoding in deterministic form gives the same bytes."""
+    return cbor2.dumps(cbor2.loads(data), canonical=True) == data
+
+
+class Package:
+    """An envelope, decoded as docs/format.md, section 3, says."""
+
+    def __init__(self, data):
+        tag = cbor2.loads(data)
+        assert tag.tag == 107, "SUIT envelope tag"
+        self.envelope = tag.value
+        auth = cbor2.loads(self.envelope[2])
+        self.payload = auth[0]
+        self.digest = cbor2.loads(auth[0])
+        self.blocks = [cbor2.loads(block) for block in auth[1:]]
+        self.manifest = cbor2.loads(self.envelope[3])
+        self.common = cbor2.loads(self.manifest[3])
+        self.components = self.common[2]
+        self.parameters = self._parameters()
+
+    def _parameters(self):
+        """Digest and size of every component, from the shared sequence."""
+        sequence = cbor2.loads(self.common[4])
+        found, index = {}, 0
+        for command, argument in zip(sequence[::2], sequence[1::2]):
+            if command == 12:
+                index = argument
+            elif command == 20 and 3 in argument:
+                algorithm, digest = cbor2.loads(argument[3])
+                assert algorithm == -16
+                found[index] = (digest, argument[14])
+        return found
+
+    def uris(self):
+        """What is fetched for which component, from the install sequence."""
+        sequence = cbor2.loads(self.manifest[20])
+        found, index, uri = {}, 0, None
+        for command, argument in zip(sequence[::2], sequence[1::2]):
+            if command == 12:
+                index = argument
+            elif command == 20:
+                uri = argument.get(21, uri)
+            elif command == 21:
+                found[index] = uri
+        return found
+
+    def manifest_digest(self):
+        return sha256(cbor2.dumps(self.envelope[3]))
+
+    def block_of(self, wanted):
+        """The block whose protected header satisfies `wanted`, with that header."""
+        for block in self.blocks:
+            header = cbor2.loads(block.value[0])
+            if wanted(header):
+                return block, header
+        raise AssertionError("no such block")
+
+
+def verifies(package, block, key):
+    """COSE_Sign1 with a detached payload (RFC 9052, section 4.4)."""
+    protected, unprotected, payload, signature = block.value
+    assert block.tag == 18 and unprotected == {} and payload is None
+    message = cbor2.dumps(["Signature1", protected, b"", package.payload])
+    try:
+        key.verify(signature, message)
+    except InvalidSignature:
+        return False
+    return True
+
+
+def mac_verifies(package, block, string, plmn):
+    """COSE_Mac0 under the key derived from the SIM's string."""
+    protected, unprotected, payload, tag = block.value
+    assert block.tag == 17 and unprotected == {} and payload is None
+    info = b"fwdelta/approval/v1" + plmn.encode()
+    key = HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=info).derive(string)
+    message = cbor2.dumps(["MAC0", protected, b"", package.payload])
+    return hmac.compare_digest(hmac.new(key, message, hashlib.sha256).digest(), tag)
+
+
+def chain_holds(header, payload):
+    """Every chunk record matches the hash before it (docs/format-delta.md)."""
+    chunk_len, expected = header[8]
+    pos, record_len = 0, chunk_len + 32
+    while True:
+        left = len(payload) - pos
+        record = payload[pos : pos + (record_len if left > chunk_len else left)]
+        if sha256(record) != expected:
+            return False
+        pos += len(record)
+        if pos == len(payload):
+            return True
+        expected = record[-32:]
+
+
+def check_package(name, data, old, new, keys):
+    package = Package(data)
+    check(f"{name}: envelope is deterministic CBOR", canonical(data))
+    check(f"{name}: manifest is deterministic CBOR", canonical(package.envelope[3]))
+    check(f"{name}: digest algorithm is SHA-256", package.digest[0] == -16)
+    check(f"{name}: manifest digest", package.manifest_digest() == package.digest[1])
+    check(f"{name}: sequence number", package.manifest[2] == 7)
+    roles = [[part.decode() for part in component] for component in package.components]
+    expected = [["main", "old"], ["main", "dhdr"], ["main", "delta"], ["main", "new"], ["prompts"]]
+    check(f"{name}: components", roles == expected)
+    images = {0: old, 3: new}
+    for index, image in images.items():
+        stated = package.parameters[index]
+        check(f"{name}: image {index}", stated == (sha256(image), len(image)))
+    uris = package.uris()
+    check(f"{name}: references", uris == {1: "#h0", 2: "#payload0", 4: "#p"})
+    for index, uri in uris.items():
+        payload = package.envelope[uri]
+        check(f"{name}: {uri}", package.parameters[index] == (sha256(payload), len(payload)))
+    text = package.envelope[23]
+    check(f"{name}: text", package.manifest[23] == [-16, sha256(cbor2.dumps(text))])
+    check(f"{name}: text is a map of languages", "en" in cbor2.loads(text))
+    prompts = cbor2.loads(package.envelope["#p"])
+    check(f"{name}: four prompts", set(prompts["en"]) == {1, 2, 3, 4})
+    header = cbor2.loads(package.envelope["#h0"])
+    stated = (header[2], header[3], header[4], header[5])
+    check(f"{name}: header", stated == (len(old), sha256(old), len(new), sha256(new)))
+    check(f"{name}: hash chain", chain_holds(header, package.envelope["#payload0"]))
+    check_blocks(name, package, keys)
+    return package
+
+
+def check_blocks(name, package, keys):
+    key, raw = keys["vendor"]
+    block, header = package.block_of(lambda header: REQUIREMENT in header)
+    check(f"{name}: vendor algorithm", header[1] == -19)
+    check(f"{name}: vendor key id", header[4] == sha256(raw)[:8])
+    check(f"{name}: vendor requires any operator", header[REQUIREMENT] == [])
+    check(f"{name}: vendor signature", verifies(package, block, key))
+    check(f"{name}: not by another key", not verifies(package, block, keys["signed"][0]))
+    for mode, number, plmn in [("signed", 3, "26201"), ("string", 1, "310410")]:
+        key, raw = keys[mode]
+        block, header = package.block_of(lambda header: header.get(PLMN) == plmn)
+        said = (header[MODE], header[4])
+        check(f"{name}: {mode} approval header", said == (number, sha256(raw)[:8]))
+        check(f"{name}: {mode} approval signature", verifies(package, block, key))
+    check(f"{name}: clear string", header[STRING] == SECRET)
+    block, header = package.block_of(lambda header: header.get(MODE) == 2)
+    check(f"{name}: secret approval", mac_verifies(package, block, SECRET, "20801"))
+    check(f"{name}: not under another string", not mac_verifies(package, block, bytes(16), "20801"))
+    check(f"{name}: the secret is not in the package", STRING not in header)
+
+
+def untouched(before, after):
+    """Approving added a block and changed nothing else."""
+    same = {key: value for key, value in before.envelope.items() if key != 2}
+    rest = {key: value for key, value in after.envelope.items() if key != 2}
+    old_blocks = cbor2.loads(before.envelope[2])
+    new_blocks = cbor2.loads(after.envelope[2])
+    return same == rest and new_blocks[: len(old_blocks)] == old_blocks
+
+
+def main():
+    command = os.environ["FWDELTA"]
+    firmware = Path(os.environ["FWDELTA_TESTDATA"]) / "firmware"
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+
+        def run(*arguments):
+            subprocess.run([command, *map(str, arguments)], check=True, stdout=subprocess.DEVNULL)
+
+        keys = {}
+        for name in ["vendor", "signed", "string"]:
+            run("keygen", "--out", work / name)
+            keys[name] = public_key(work / f"{name}.pub")
+        approvals = [
+            ["26201", "--key", work / "signed.key"],
+            ["310410", "--key", work / "string.key", "--mode", "string", "--string", SECRET.hex()],
+            ["20801", "--mode", "secret", "--string", SECRET.hex()],
+        ]
+        pairs = sorted(path.parent for path in firmware.glob("*/old.bin"))
+        for pair in pairs:
+            old, new = (pair / "old.bin").read_bytes(), (pair / "new.bin").read_bytes()
+            for profile in ["small", "fast"]:
+                name = f"{pair.name} {profile}"
+                path = work / "package.suit"
+                run("build", "--old", pair / "old.bin", "--new", pair / "new.bin", "--profile",
+                    profile, "--key", work / "vendor.key", "--sequence", "7", "--require", "any",
+                    "-o", path)
+                before = Package(path.read_bytes())
+                for approval in approvals:
+                    run("approve", path, "--operator", *approval, "-o", path)
+                after = check_package(name, path.read_bytes(), old, new, keys)
+                check(f"{name}: approving changed nothing else", untouched(before, after))
+    print(f"\ntest result: {'ok' if not failed else 'FAILED'}. {passed} passed; {failed} failed")
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,207 @@
+//! Golden vectors: every file in testdata/vectors gives the outcome its index says, from core and
+//! from the command alike. `cargo xtask vectors` makes them anew.
+
+mod common;
+#[path = "vectors/forge.rs"]
+mod forge;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use common::{STRING, key, plmn, receive, tiny_pair};
+use fwdelta::core::Detail;
+use fwdelta::core::verify::{Device, EfFota, Sim};
+use fwdelta::package::{PublicKey, trust_file};
+
+fn dir() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/vectors")
+}
+
+const INDEX: &str = "index.tsv";
+const HEADER: &str = "name\ttrust\told\tsim\tsequence\texpect";
+
+/// One line of the index, as read.
+struct Line {
+    name: String,
+    trust: PathBuf,
+    old: PathBuf,
+    sim: String,
+    sequence: Option<u64>,
+    expect: u16,
+}
+
+fn index() -> Vec<Line> {
+    static MADE: std::sync::Once = std::sync::Once::new();
+    if std::env::var_os("FWDELTA_REGENERATE").is_some() {
+        MADE.call_once(regenerate);
+    }
+    let text = std::fs::read_to_string(dir().join(INDEX)).unwrap();
+    let mut lines = text.lines();
+    assert_eq!(lines.next(), Some(HEADER));
+    let read = |line: &str| {
+        let fields: Vec<_> = line.split('\t').collect();
+        let [name, trust, old, sim, sequence, expect] = fields.as_slice() else {
+            panic!("six fields: {line}")
+        };
+        Line {
+            name: (*name).to_owned(),
+            trust: dir().join(trust),
+            old: dir().join(old),
+            sim: (*sim).to_owned(),
+            sequence: sequence.parse().ok(),
+            expect: expect.parse().unwrap(),
+        }
+    };
+    lines.map(read).collect()
+}
+
+#[test]
+fn core_gives_the_expected_detail() {
+    let (_, new) = tiny_pair();
+    let lines = index();
+    assert!(lines.len() > 100, "{}", lines.len());
+    let mut wrong = Vec::new();
+    for line in &lines {
+        let package = std::fs::read(dir().join(format!("{}.suit", line.name))).unwrap();
+        let (old, anchor) =
+            (std::fs::read(&line.old).unwrap(), std::fs::read(&line.trust).unwrap());
+        let device = Device { sim: sim(&line.sim), sequence: line.sequence };
+        let outcome = receive(&mut package.as_slice(), package.len(), &old, &anchor, device);
+        let detail = outcome.as_ref().map_or_else(|detail| *detail as u16, |_| 0);
+        if detail != line.expect {
+            wrong.push(format!("{}: {detail}, expected {}", line.name, line.expect));
+        }
+        if let Ok(image) = outcome {
+            assert_eq!(image, new, "{}", line.name);
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+fn sim(text: &str) -> Sim {
+    match text.split_once(':') {
+        Some((operator, file)) => {
+            let bytes = std::fs::read(dir().join(file)).unwrap();
+            Sim::WithFota { plmn: plmn(operator), ef_fota: EfFota::parse(&bytes).unwrap() }
+        }
+        None if text == "no-fota" => Sim::WithoutFota,
+        None => Sim::Absent,
+    }
+}
+
+#[test]
+fn the_command_gives_the_same_number_and_leaves_nothing_behind() {
+    for line in index() {
+        let work = tempfile::tempdir().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fwdelta"));
+        command.args(["apply", "--json"]).arg(dir().join(format!("{}.suit", line.name)));
+        command.arg("--trust").arg(&line.trust).arg("--old").arg(&line.old);
+        command.arg("-o").arg(work.path().join("new"));
+        match line.sim.split_once(':') {
+            Some((operator, file)) => {
+                command.args(["--plmn", operator, "--ef-fota"]).arg(dir().join(file));
+            }
+            None => {
+                command.args(["--sim", &line.sim]);
+            }
+        }
+        let state = work.path().join("state");
+        if let Some(sequence) = line.sequence {
+            std::fs::write(&state, format!("{{\"sequence\":{sequence}}}")).unwrap();
+            command.arg("--state").arg(&state);
+        }
+        let output = command.output().unwrap();
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let expected = if line.expect == 0 { 0 } else { 10 + i32::from(line.expect / 100) };
+        assert_eq!(output.status.code(), Some(expected), "{}: {report}", line.name);
+        let left: Vec<_> = std::fs::read_dir(work.path()).unwrap().collect();
+        if line.expect == 0 {
+            assert_eq!(report["ok"], true);
+            assert_eq!(left.len(), 2, "{}", line.name);
+        } else {
+            assert_eq!(report["error"]["detail"], line.expect, "{}", line.name);
+            assert_eq!(report["error"]["old_intact"], true);
+            assert_eq!(left.len(), 1, "{}: something was left behind", line.name);
+        }
+    }
+}
+
+#[test]
+fn every_reachable_rule_has_a_vector() {
+    // What no package can show: driver failures, misuse, cancelling, and rules of other inputs.
+    let elsewhere = [
+        Detail::BadMagic,
+        Detail::UnknownSection,
+        Detail::TooManyKeys,
+        Detail::ChunkTooLarge,
+        Detail::NoSpace,
+        Detail::Expired,
+        Detail::NoSim,
+        Detail::ReadFailed,
+        Detail::WriteFailed,
+        Detail::StateFailed,
+        Detail::BadArgument,
+        Detail::WrongState,
+        Detail::MissingOld,
+        Detail::Cancelled,
+        Detail::Bug,
+    ];
+    let shown: Vec<_> = index().iter().map(|line| line.expect).collect();
+    for detail in Detail::ALL {
+        let there = shown.contains(&(*detail as u16));
+        assert_eq!(there, !elsewhere.contains(detail), "{detail:?}");
+    }
+}
+
+/// Writes every vector and what they need.
+fn regenerate() {
+    let dir = dir();
+    let _ = std::fs::remove_dir_all(&dir);
+    std::fs::create_dir_all(&dir).unwrap();
+    let write = |name: &str, bytes: &[u8]| std::fs::write(dir.join(name), bytes).unwrap();
+    let (old, new) = tiny_pair();
+    let mut other = old.clone();
+    other[0] ^= 1;
+    write("old.bin", &old);
+    write("new.bin", &new);
+    write("other.bin", &other);
+    write("shorter.bin", &old[1..]);
+    write("first64.bin", &old[..64]);
+    write("ef-fota.bin", &[&[1][..], &STRING].concat());
+    write("ef-fota-forbids.bin", &[&[0][..], &STRING].concat());
+    for (name, text) in anchors() {
+        let mut load = |name: &str| -> fwdelta::Result<PublicKey> { Ok(key(name).public()) };
+        write(name, &trust_file::compile(&text, name, &mut load).unwrap());
+    }
+    let mut lines = vec![HEADER.to_owned()];
+    for vector in forge::all() {
+        write(&format!("{}.suit", vector.name), &vector.package);
+        let expect = vector.expect.map_or(0, |detail| detail as u16);
+        let forge::Vector { name, trust, old, sim, sequence, .. } = vector;
+        lines.push(format!("{name}\t{trust}\t{old}\t{sim}\t{sequence}\t{expect}"));
+    }
+    write(INDEX, (lines.join("\n") + "\n").as_bytes());
+}
+
+fn anchors() -> [(&'static str, String); 5] {
+    let text = |vendor: &str, modes: &str, device: &str| {
+        format!(
+            "version = 1\n[vendor]\n{vendor}\n[[operator]]\nplmn = \"26201\"\n\
+             keys = [\"26201\"]\n{modes}\n[[operator]]\nplmn = \"310410\"\nkeys = [\"310410\"]\n\
+             [device]\n{device}\n"
+        )
+    };
+    let vendor = "keys = [\"vendor\"]";
+    let modes = "modes = [\"string\", \"secret\", \"signed\"]";
+    let ours = "vendor_domain = \"example.invalid\"\nclass = \"device\"";
+    [
+        ("trust.cbor", text(vendor, modes, ours)),
+        ("trust-strict.cbor", text(vendor, "string = \"required\"", ours)),
+        ("trust-other-vendor.cbor", text(vendor, modes, "vendor_domain = \"example.com\"")),
+        ("trust-other-class.cbor", text(vendor, modes, &ours.replace("device", "other"))),
+        (
+            "trust-threshold.cbor",
+            text("threshold = 2\nkeys = [\"vendor\", \"vendor 2\"]", modes, ours),
+        ),
+    ]
+}

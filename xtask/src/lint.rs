@@ -1,0 +1,38 @@
+//! Formatting, lints and documentation, all without warnings.
+
+use crate::runner::{Done, Runner};
+use crate::tool::{cargo, root, run, step, target_dir};
+
+/// Packages outside the workspace, with what of them can be compiled as a test would be.
+const OUTSIDE: [(&str, &str); 2] = [("capi", "--lib"), ("fuzz", "--bins")];
+
+/// All of them.
+pub(crate) fn all(runner: &mut Runner) {
+    runner.step("formatting", || {
+        run(&mut cargo("fmt --all -- --check"))?;
+        for (name, _) in present() {
+            run(&mut cargo(&format!("fmt --manifest-path {name}/Cargo.toml -- --check")))?;
+        }
+        Ok(Done::Passed)
+    });
+    runner
+        .step("clippy", || step(&mut cargo("clippy --workspace --all-targets -- --deny warnings")));
+    for (name, targets) in OUTSIDE {
+        let step_name = format!("clippy of {name}");
+        if !root().join(name).join("Cargo.toml").is_file() {
+            runner.skip(&step_name, &format!("there is no {name}/Cargo.toml yet"));
+            continue;
+        }
+        runner.step(&step_name, || {
+            let args = format!("clippy --manifest-path {name}/Cargo.toml {targets} --target-dir");
+            step(cargo(&args).arg(target_dir().join(name)).args(["--", "--deny", "warnings"]))
+        });
+    }
+    runner.step("documentation", || {
+        step(cargo("doc --workspace --no-deps").env("RUSTDOCFLAGS", "--deny warnings"))
+    });
+}
+
+fn present() -> impl Iterator<Item = (&'static str, &'static str)> {
+    OUTSIDE.into_iter().filter(|(name, _)| root().join(name).join("Cargo.toml").is_file())
+}

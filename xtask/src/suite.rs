@@ -1,0 +1,114 @@
+//! The test suites: workspace, C interface, independent Python reader.
+
+use std::path::{Path, PathBuf};
+
+use crate::python;
+use crate::runner::{Done, Runner, StepResult};
+use crate::tool::{cargo, command, find, root, run, step, target_dir};
+
+/// Set for the slow, complete form of tests that otherwise sample (every byte flip, every cut).
+const EXHAUSTIVE: &str = "FWDELTA_EXHAUSTIVE";
+
+/// What the README promises of `cargo xtask test`.
+pub(crate) fn all(runner: &mut Runner) {
+    runner.step("workspace tests", || step(&mut cargo("test --workspace --no-fail-fast")));
+    runner.step("core tests without features", || step(&mut cargo("test --package fwdelta-core")));
+    others(runner);
+}
+
+/// The same, optimised and with every sample widened to all.
+pub(crate) fn exhaustive(runner: &mut Runner) {
+    runner.step("exhaustive workspace tests", || {
+        step(cargo("test --workspace --release --no-fail-fast").env(EXHAUSTIVE, "1"))
+    });
+    others(runner);
+}
+
+/// Golden vectors, and the packages of the C programs.
+pub(crate) fn vectors(runner: &mut Runner) {
+    runner.step("golden vectors", || {
+        step(cargo("test --test vectors").env("FWDELTA_REGENERATE", "1"))
+    });
+    runner.step("packages for the C programs", || {
+        run(&mut cargo("build --bin fwdelta"))?;
+        let program = target_dir().join("debug/fwdelta");
+        step(command(root().join("capi/tests/make-packages.sh")).env("FWDELTA", program))
+    });
+}
+
+fn others(runner: &mut Runner) {
+    if root().join("capi/Cargo.toml").is_file() {
+        runner.step("C interface tests", c_interface);
+    } else {
+        runner.skip("C interface tests", "there is no capi/Cargo.toml yet");
+    }
+    let script = root().join("tests/independent_reader.py");
+    if script.is_file() {
+        runner.step("independent Python reader", || independent_reader(&script));
+    } else {
+        runner.skip("independent Python reader", "there is no tests/independent_reader.py yet");
+    }
+}
+
+/// The reader is given the command built here, and makes its own packages with it.
+fn independent_reader(script: &Path) -> StepResult {
+    run(&mut cargo("build --bin fwdelta"))?;
+    let python = python::with_modules(&["cbor2", "cryptography"])?;
+    step(
+        command(python)
+            .arg(script)
+            .env("FWDELTA", target_dir().join("debug/fwdelta"))
+            .env("FWDELTA_TESTDATA", root().join("testdata")),
+    )
+}
+
+/// Builds the static library as shipped; gives its path.
+pub(crate) fn build_static_library() -> Result<PathBuf, String> {
+    let target = target_dir().join("capi");
+    run(cargo("build --release --manifest-path capi/Cargo.toml --target-dir").arg(&target))?;
+    let dir = target.join("release");
+    files(&dir, "a")?.pop().ok_or(format!("no static library in {}", dir.display()))
+}
+
+/// Compiles every `capi/tests/*.c` against the committed header and runs it on testdata.
+fn c_interface() -> StepResult {
+    let library = build_static_library()?;
+    let cc = find("cc").ok_or("no C compiler: install one that answers to `cc`")?;
+    let programs = files(&root().join("capi/tests"), "c")?;
+    if programs.is_empty() {
+        return Err("capi/tests holds no C program".to_owned());
+    }
+    for source in &programs {
+        let program = library.with_file_name(source.file_stem().unwrap_or_default());
+        run(command(&cc)
+            .args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-Icapi/include", "-o"])
+            .args([&program, source, &library]))?;
+        run(command(&program).arg("testdata"))?;
+    }
+    println!("test result: ok. {} passed; 0 failed; C programs", programs.len());
+    Ok(Done::Passed)
+}
+
+/// Files of `dir` that end in `extension`, sorted by name.
+pub(crate) fn files(dir: &Path, extension: &str) -> Result<Vec<PathBuf>, String> {
+    let entries = std::fs::read_dir(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+    let mut files: Vec<_> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|found| found == extension))
+        .collect();
+    files.sort();
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_files_by_extension_in_order() {
+        let found = files(&root().join("xtask/src"), "rs").unwrap();
+        assert!(found.windows(2).all(|pair| pair[0] < pair[1]));
+        assert!(found.iter().any(|path| path.ends_with("suite.rs")));
+        assert!(files(&root().join("no-such-folder"), "rs").is_err());
+    }
+}
