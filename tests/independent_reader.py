@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 import cbor2
+import independent_delta
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -165,6 +166,9 @@ def check_package(name, data, old, new, keys):
     stated = (header[2], header[3], header[4], header[5])
     check(f"{name}: header", stated == (len(old), sha256(old), len(new), sha256(new)))
     check(f"{name}: hash chain", chain_holds(header, package.envelope["#payload0"]))
+    if name.endswith(" small"):
+        decoded = independent_delta.decode(header, package.envelope["#payload0"], old)
+        check(f"{name}: delta", decoded == new)
     check_blocks(name, package, keys)
     return package
 
