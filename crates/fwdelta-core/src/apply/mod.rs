@@ -120,7 +120,7 @@ impl<'w> Applier<'w> {
         let (coder_buf, input_buf, output_buf) = Parts::of(header).split(work)?;
         let decoder = match header.coder {
             Coder::Stored => Decoder::Stored(Stored),
-            Coder::Bits { model_log } => Decoder::Bits(Bits::new(model_log, coder_buf)?),
+            Coder::Bits { model_log } => Decoder::Bits(Bits::new(model_log, coder_buf)),
             Coder::Streams { window_log, .. } => {
                 Decoder::Streams(Streams::new(window_log, coder_buf))
             }
