@@ -1,4 +1,4 @@
-//! The adaptive model of coder 1 (docs/format.md, section 4.3), shared by decoder and encoder.
+//! The adaptive model of coder 1 (docs/format-delta.md, section 6), shared by decoder and encoder.
 //!
 //! Every binary decision averages two contexts, each a 16-bit entry of one small hashed table: 13
 //! bits of probability and 3 of count. Contexts are coarse on purpose: with 2,048 entries a finer
