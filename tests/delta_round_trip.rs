@@ -146,10 +146,10 @@ fn files_are_read_back() {
     let mut random = Random::new(6);
     let (old, new) = edited(&mut random, 3000, 20);
     let delta = delta::delta(&old, &new, Profile::Small);
-    let mut file = delta.to_file().unwrap();
+    let mut file = delta.to_file();
     let (header, payload) = diff::parse_file(&file).unwrap();
     assert_eq!(Delta { header, payload: payload.to_vec() }, delta);
-    assert_eq!(DeltaHeader::parse(&delta.header_bytes().unwrap()), Ok(header));
+    assert_eq!(DeltaHeader::parse(&delta.header_bytes()), Ok(header));
     let limits = Limits::LINUX;
     assert_eq!(diff::apply(&old, &header, payload, &limits, &Silent).unwrap(), new);
     let detail = |file: &[u8]| diff::parse_file(file).unwrap_err().detail();
@@ -157,8 +157,21 @@ fn files_are_read_back() {
     file.push(0);
     assert_eq!(detail(&file), Detail::TrailingBytes);
     assert_eq!(detail(b"FWX\x01"), Detail::BadMagic);
-    let chained = delta.chained(64).unwrap().to_file().unwrap();
+    let chained = delta.chained(64).unwrap().to_file();
     assert_eq!(detail(&chained), Detail::BadValue);
+}
+
+#[test]
+fn the_worked_example_is_what_is_made() {
+    let document = include_str!("../docs/format-delta.md");
+    let (_, example) = document.split_once("## 11. Worked example").unwrap();
+    let mut images = example.lines().filter_map(|line| line.strip_prefix("    "));
+    let (old, new) = (images.next().unwrap(), images.next().unwrap());
+    let (_, block) = example.split_once("```\n").unwrap();
+    let (block, _) = block.split_once("```").unwrap();
+    let hex = block.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).unwrap());
+    let delta = delta::delta(old.as_bytes(), new.as_bytes(), Profile::Small);
+    assert_eq!(delta.to_file(), hex.collect::<Vec<_>>());
 }
 
 #[test]

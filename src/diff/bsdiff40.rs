@@ -139,7 +139,7 @@ fn transcode(file: &[u8], limits: &Limits) -> Result<(u64, Vec<u8>)> {
     let control = unpack(control, control_max)?;
     let differences = unpack(differences, new_len)?;
     let extra = unpack(extra, new_len - differences.len() as u64)?;
-    let stream = interleave(&control, &differences, &extra).ok_or(Detail::BadStream)?;
+    let stream = interleave(&control, &differences, &extra)?;
     Ok((new_len, stream))
 }
 
@@ -156,24 +156,25 @@ fn unpack(packed: &[u8], len_max: u64) -> Result<Vec<u8>> {
     if bytes.len() as u64 > len_max { Err(Detail::BadStream.into()) } else { Ok(bytes) }
 }
 
-/// Lengths that do not fit their stream give `None`; the interpreter checks everything else.
+/// Lengths that do not fit their stream, as negative ones, are `BadCover`; the interpreter checks
+/// everything else.
 fn interleave<'a>(
     control: &[u8],
     mut differences: &'a [u8],
     mut extra: &'a [u8],
-) -> Option<Vec<u8>> {
+) -> Result<Vec<u8>> {
     let mut stream = Vec::with_capacity(control.len() + differences.len() + extra.len());
     let (triples, rest) = control.as_chunks::<CONTROL_LEN>();
     for triple in triples {
         let (words, _) = triple.as_chunks::<8>();
         stream.extend_from_slice(triple);
         for (word, bytes) in words.iter().zip([&mut differences, &mut extra]) {
-            let len = usize::try_from(u64::from_le_bytes(*word)).ok()?;
-            stream.extend_from_slice(bytes.split_off(..len)?);
+            let len = usize::try_from(u64::from_le_bytes(*word)).map_err(|_| Detail::BadCover)?;
+            stream.extend_from_slice(bytes.split_off(..len).ok_or(Detail::BadCover)?);
         }
     }
     let whole = rest.is_empty() && differences.is_empty() && extra.is_empty();
-    whole.then_some(stream)
+    if whole { Ok(stream) } else { Err(Detail::BadStream.into()) }
 }
 
 /// A decompressor that copies: the stream was unpacked before.

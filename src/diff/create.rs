@@ -20,7 +20,7 @@ const SMALL_MODEL_LOG: u8 = 11;
 /// Block of profiles `fast` and `bsdiff`, in bytes.
 const BLOCK_LEN: u32 = 1 << 18;
 /// Largest window of profiles `fast` and `bsdiff`: 8 MiB.
-const WINDOW_LOG_MAX: u8 = 23;
+const FAST_WINDOW_LOG_MAX: u8 = 23;
 
 /// What the delta is made for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,7 +59,7 @@ impl Delta {
         cbor::encode(|writer| self.header.emit(writer))
     }
 
-    /// A stand-alone delta file (docs/format-delta.md, section 4.1).
+    /// A stand-alone delta file (docs/format-delta.md, section 1).
     #[must_use]
     pub fn to_file(&self) -> Vec<u8> {
         let header = cbor::encode(|writer| writer.bytes(&self.header_bytes()));
@@ -94,7 +94,7 @@ pub fn chain(payload: &[u8], chunk_len: usize) -> (Vec<u8>, [u8; HASH_LEN]) {
     let mut hash: Option<[u8; HASH_LEN]> = None;
     for record in records.iter_mut().rev() {
         record.extend_from_slice(hash.as_ref().map_or(&[], |hash| hash));
-        hash = Some(sha256(&record));
+        hash = Some(sha256(record));
     }
     (records.concat(), hash.unwrap_or_default())
 }
@@ -183,7 +183,7 @@ fn fast(old: &[u8], new: &[u8], progress: &dyn Progress) -> Result<(Coder, Vec<u
 /// Compresses with a window that holds the content, as far as allowed.
 fn packed(content: Vec<u8>, coder: impl Fn(u8) -> Coder) -> Result<(Coder, Vec<u8>)> {
     let log = content.len().next_power_of_two().ilog2() as u8;
-    let window_log = log.clamp(10, WINDOW_LOG_MAX);
+    let window_log = log.clamp(10, FAST_WINDOW_LOG_MAX);
     Ok((coder(window_log), codec::zstd::compress(&content, window_log)?))
 }
 

@@ -93,6 +93,9 @@ pub fn check<S: Source, U: Supply>(
         let checked = &mut all[usize::from(index)];
         checked.old |= check_old(package, supply, index, &checked.header, extent, &mut scratch)?;
     }
+    for Checked { header, .. } in &all {
+        Applier::workspace(header)?;
+    }
     checkpoint(progress, Stage::Verify, u64::from(count), u64::from(count))?;
     Ok(all)
 }

@@ -1,4 +1,4 @@
-//! The one interpreter: payload bytes in, image bytes out (docs/format.md, section 4.2).
+//! The one interpreter: payload bytes in, image bytes out (docs/format-delta.md, section 4).
 //!
 //! Sans-IO: the caller owns storage, decompressor and buffers, and feeds payload bytes in pieces
 //! of any size. The result does not depend on the pieces.
@@ -100,23 +100,25 @@ pub struct Applier<'w> {
 
 impl<'w> Applier<'w> {
     /// Bytes of `work` that [`Applier::open`] needs under `header`; known before the download.
+    /// After [`DeltaHeader::check`] they are within the caller's limits.
     ///
     /// # Errors
-    /// `WorkspaceTooSmall` when they exceed 64 bits.
+    /// `WorkspaceTooSmall` when the header states less than its coder needs.
     pub fn workspace(header: &DeltaHeader) -> Result<u64> {
+        if memory_len(header)? > header.workspace_len {
+            return Err(Detail::WorkspaceTooSmall.into());
+        }
         Parts::of(header).work_len()
     }
 
     /// Prepares to apply; nothing is read or written yet.
     ///
     /// # Errors
-    /// As [`DeltaHeader::check`], and `WorkspaceTooSmall` when `work` or the header's own
-    /// statement is less than needed.
+    /// As [`DeltaHeader::check`] and [`Applier::workspace`]; `WorkspaceTooSmall` when `work` is
+    /// shorter than that.
     pub fn open(header: &DeltaHeader, work: &'w mut [u8], limits: &Limits) -> Result<Self> {
         header.check(limits)?;
-        if memory_len(header)? > header.workspace_len {
-            return Err(Detail::WorkspaceTooSmall.into());
-        }
+        Self::workspace(header)?;
         let (coder_buf, input_buf, output_buf) = Parts::of(header).split(work)?;
         let decoder = match header.coder {
             Coder::Stored => Decoder::Stored(Stored),

@@ -1,4 +1,4 @@
-//! How the caller's working memory is laid out (docs/format.md, section 4.7).
+//! How the caller's working memory is laid out (docs/format-delta.md, section 9).
 
 use crate::codec::bits::Bits;
 use crate::codec::input::Input;

@@ -1,4 +1,4 @@
-//! Coder 1, adaptive bits (docs/format.md, section 4.3): operations out of the model.
+//! Coder 1, adaptive bits (docs/format-delta.md, section 6): operations out of the model.
 
 use super::input::{GROUP_LEN_MAX, Input};
 use super::model::{Model, Number, Residual};

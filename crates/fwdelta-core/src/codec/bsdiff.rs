@@ -1,4 +1,4 @@
-//! Coder 3 (docs/format.md, section 4.5): bsdiff's control, difference and extra bytes.
+//! Coder 3 (docs/format-delta.md, section 8): bsdiff's control, difference and extra bytes.
 //!
 //! Source: C. Percival, "Naive differences of executable code", 2003; the order of bytes is that
 //! of the `bsdiff` crate: 24 bytes of control, its differences, its extra bytes, and so on.

@@ -1,4 +1,4 @@
-//! The adaptive model of coder 1 (docs/format.md, section 4.3), shared by decoder and encoder.
+//! The adaptive model of coder 1 (docs/format-delta.md, section 6), shared by decoder and encoder.
 //!
 //! Every decision has two contexts; each selects one 16-bit probability in a small hashed table
 //! without collision checks. The two are averaged with weight on the one that is surer. Contexts

@@ -1,4 +1,4 @@
-//! The binary range coder of coder 1 (docs/format.md, section 4.3): decoder, and the trait that
+//! The binary range coder of coder 1 (docs/format-delta.md, section 6): decoder, and the trait that
 //! lets one model serve decoder and encoder.
 //!
 //! Source: G. N. N. Martin, "Range encoding", 1979, in the carry-propagating binary form that LZMA

@@ -1,4 +1,4 @@
-//! Coder 2 (docs/format.md, section 4.4): symbols sorted by kind into streams, in blocks that fit
+//! Coder 2 (docs/format-delta.md, section 7): symbols sorted by kind into streams, in blocks that fit
 //! the workspace, under a general decompressor.
 
 use super::content::Content;

@@ -1,4 +1,4 @@
-//! The delta header (docs/format.md, section 4.1): what a decoder must know before the payload.
+//! The delta header (docs/format-delta.md, section 2): what a decoder must know before the payload.
 
 use crate::error::{Detail, Error, Result};
 use crate::format::cbor::{MapReader, Reader, Sink, Writer};
