@@ -100,7 +100,7 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
     for files in packages_of(args)? {
         let path = match args.old.len() {
             0 | 1 => args.output.clone(),
-            _ => numbered(&args.output, files[0].old.as_deref().unwrap_or_default()),
+            _ => numbered(&args.output, files[0].old.as_ref())?,
         };
         let options = BuildOptions {
             diff: Options { profile: args.profile.into(), threads: args.threads },
@@ -174,11 +174,14 @@ fn stem(path: &Path) -> String {
 }
 
 /// `update.suit` for an old image becomes `update-1a2b3c4d.suit`.
-fn numbered(path: &Path, old: &[u8]) -> PathBuf {
-    let digits = hex(&sha256(old)[..4]);
+///
+/// The digits are the image's, as in the manifest, not those of a hex file that holds it.
+fn numbered(path: &Path, old: Option<&Input>) -> Result<PathBuf> {
+    let image = old.map(Input::image).transpose()?.unwrap_or_default();
+    let digits = hex(&sha256(&image)[..4]);
     let extension = path.extension().map(|extension| extension.to_string_lossy().into_owned());
     let extension = extension.map_or(String::new(), |extension| format!(".{extension}"));
-    path.with_file_name(format!("{}-{digits}{extension}", stem(path)))
+    Ok(path.with_file_name(format!("{}-{digits}{extension}", stem(path))))
 }
 
 /// Payloads first: a package is never there without what it refers to.
