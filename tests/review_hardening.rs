@@ -5,19 +5,21 @@ mod common;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use common::{anchor, approved, key, package, tiny_pair};
+use common::{STRING, anchor, approved, key, package, plmn, tiny_pair};
 use fwdelta::cbor::encode;
 use fwdelta::core::Detail;
 use fwdelta::core::format::auth::Authentication;
+use fwdelta::core::format::envelope::PayloadKey;
 use fwdelta::core::format::manifest::Blob;
 use fwdelta::core::format::trust::Trust;
 use fwdelta::core::hash::sha256;
 use fwdelta::core::limits::Limits;
-use fwdelta::core::verify::{Device, Ed25519, Package, Sim};
+use fwdelta::core::verify::{Device, Ed25519, EfFota, Package, Sim};
 use fwdelta::diff::{self, Profile};
 use fwdelta::package::assemble::{Parts, manifest_digest, sign_block, signed_payload};
 use fwdelta::package::build::{BuildOptions, Detached, Images, build};
 use fwdelta::package::seal::{Draft, DraftComponent, seal};
+use fwdelta::package::{Approval, Method, approve};
 use fwdelta::progress::Silent;
 use fwdelta::release::Release;
 
@@ -62,6 +64,41 @@ fn nobody_adds_text_that_the_vendor_did_not_sign() {
     let mut parts = Parts::read(&spoken).unwrap();
     parts.text = None;
     assert_eq!(verdict(&parts.write()), Ok(()));
+}
+
+#[test]
+fn prompts_of_a_block_that_does_not_count_are_not_shown() {
+    let (old, new) = tiny_pair();
+    let approved = approved(&package(Some(&old), &new, Profile::Small, &|_| {}));
+    let forged = Approval {
+        plmn: plmn("26201"),
+        method: Method::Secret { string: *b"not the SIM's..." },
+        prompts: Some(b"\xa1\x62en\xa1\x01\x6aPay 1 EUR!"),
+    };
+    let forged = approve(&approved, &forged).unwrap();
+    let honest = Approval {
+        plmn: plmn("26201"),
+        method: Method::Signed { key: &key("26201"), string: None },
+        prompts: Some(b"\xa1\x62en\xa1\x01\x69Patience!"),
+    };
+    let plain = package(Some(&old), &new, Profile::Small, &|_| {});
+    let honest = approve(&plain, &honest).unwrap();
+    let anchor = anchor("");
+    let trust = Trust::parse(&anchor).unwrap();
+    let ef_fota = EfFota::parse(&[&[1], &STRING[..]].concat()).unwrap();
+    let device = Device { sim: Sim::WithFota { plmn: plmn("26201"), ef_fota }, sequence: None };
+    for (package, shown) in [
+        (forged, PayloadKey::Prompts),
+        (honest, PayloadKey::OperatorPrompts(plmn("26201"))),
+        (approved, PayloadKey::Prompts),
+    ] {
+        let (mut file, len, mut buf) = (package.as_slice(), package.len() as u64, [0; 4096]);
+        let limits = &Limits::DEVICE;
+        let verified =
+            Package::verify(&mut file, len, &mut buf, &trust, &device, &Ed25519, limits).unwrap();
+        verified.check_texts(&mut file, &mut [0; 512]).unwrap();
+        assert_eq!(verified.prompts().unwrap().0, shown);
+    }
 }
 
 #[test]
@@ -156,6 +193,17 @@ fn a_state_that_cannot_be_read_or_written_stops_the_update() {
         assert_eq!(output.status.code(), Some(18));
         assert!(!dir.path().join("x").exists() && !dir.path().join("y").exists());
     }
+}
+
+#[test]
+fn chunks_that_no_reader_takes_are_not_built() {
+    let dir = bench();
+    let build = ["build", "--new", "new", "--key", "vendor.key", "--sequence", "1", "-o", "z"];
+    for (chunk_len, code) in [("63", 2), ("64", 0), ("1048576", 0), ("1048577", 2)] {
+        let output = run(dir.path(), &[&build[..], &["--chunk-len", chunk_len]].concat());
+        assert_eq!(output.status.code(), Some(code), "{chunk_len}");
+    }
+    assert!(run(dir.path(), &["verify", "z", "--trust", "trust.toml"]).status.success());
 }
 
 #[test]

@@ -9,6 +9,8 @@ use super::input::Input;
 use super::output;
 use super::progress::Bar;
 use super::report::Report;
+use crate::core::Limits;
+use crate::core::format::chain::CHUNK_LEN_MIN;
 use crate::core::format::plmn::Plmn;
 use crate::core::hash::sha256;
 use crate::diff::Options;
@@ -59,7 +61,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "BASE_URI", num_args = 0..=1, default_missing_value = "")]
     detached: Option<String>,
     /// Bytes of payload per authenticated chunk [default: 1024 for small, 65536 otherwise]
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(CHUNK_LENS))]
     chunk_len: Option<u32>,
     /// Leave text out of the package, for devices that show nothing
     #[arg(long)]
@@ -71,6 +73,10 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
 }
+
+/// What the format allows and a Linux-class device accepts; a larger one no reader here takes.
+const CHUNK_LENS: std::ops::RangeInclusive<i64> =
+    CHUNK_LEN_MIN as i64..=Limits::LINUX.chunk_len as i64;
 
 #[derive(Clone, Debug)]
 struct Requirement(Vec<Plmn>);

@@ -98,6 +98,16 @@ impl<'b> Package<'b> {
         Ok(())
     }
 
+    /// The prompts a device may show: those of the approval that counted for its SIM, or the
+    /// vendor's. [`Package::check_texts`] has passed before.
+    #[must_use]
+    pub fn prompts(&self) -> Option<(PayloadKey, Span)> {
+        let counted = self.decision.prompts.and(self.decision.approval);
+        let key =
+            counted.map_or(PayloadKey::Prompts, |(plmn, _)| PayloadKey::OperatorPrompts(plmn));
+        self.envelope.payload(key).map(|span| (key, span))
+    }
+
     /// The delta header's bytes of component `index`, their digest checked, in `buf`.
     ///
     /// # Errors
