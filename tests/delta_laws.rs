@@ -21,7 +21,8 @@ fn pair(name: &str, old: Vec<u8>, new: Vec<u8>) -> Pair {
 fn synthetic() -> Vec<Pair> {
     let text = noise(3, 20_000);
     let turned = [&text[9_000..], &text[..9_000]].concat();
-    let stepped: Vec<u8> = text.iter().enumerate().map(|(i, b)| b ^ u8::from(i % 97 == 0)).collect();
+    let stepped: Vec<u8> =
+        text.iter().enumerate().map(|(i, b)| b ^ u8::from(i % 97 == 0)).collect();
     let period: Vec<u8> = (0..30_000u32).map(|i| (i % 7) as u8).collect();
     vec![
         pair("both empty", vec![], vec![]),
