@@ -17,7 +17,7 @@ fn any_pieces_give_the_same_writes_in_every_coder() {
         for (pair, plain) in every_coder(pair) {
             let (all_at_once, verdict) = record(&pair.old, &plain, &LIMITS);
             assert_eq!(verdict, Ok(()), "{}", pair.name);
-            // A record that takes many calls to arrive must not look like a decoder without progress.
+            // A record that takes many calls must not look like a decoder without progress.
             for delta in [chained(&plain, 64), chained(&plain, 1000), plain] {
                 let mut random = Random::new(delta.payload.len() as u64);
                 for most in [1, 2, 70, 5000] {

@@ -1,4 +1,5 @@
-//! Guesses at whole bytes: what followed the same context before (docs/format-delta.md, section 6.5).
+//! Guesses at whole bytes: what followed the same context before (docs/format-delta.md, section
+//! 6.5).
 //!
 //! A table of bits as small as a microcontroller affords cannot hold contexts of several bytes;
 //! a byte per context can. One well-predicted decision, "the guess is right", then stands for

@@ -1,5 +1,5 @@
-//! Coder 2 (docs/format-delta.md, section 7): symbols sorted by kind into streams, in blocks that fit
-//! the workspace, under a general decompressor.
+//! Coder 2 (docs/format-delta.md, section 7): symbols sorted by kind into streams, in blocks that
+//! fit the workspace, under a general decompressor.
 
 use super::content::Content;
 use super::{Decompressor, Feed, Op, Symbols, copy, moved};

@@ -1,5 +1,5 @@
-//! The hash chain of a packaged payload (docs/format-delta.md, section 3): every chunk carries the hash
-//! of the next one, so that a device keeps 32 bytes of state and decodes only verified bytes.
+//! The hash chain of a packaged payload (docs/format-delta.md, section 3): every chunk carries the
+//! hash of the next one, so that a device keeps 32 bytes of state and decodes only verified bytes.
 
 use sha2::{Digest, Sha256};
 
