@@ -57,7 +57,7 @@ fn sizes(pairs: &[Pair]) {
         "pair", "new", "small", "fast", "bsdiff", "BSDIFF40", "small/b", "fast/b"
     );
     for pair in pairs {
-        let lens = pair.deltas.iter().map(|delta| delta.to_file().unwrap().len());
+        let lens = pair.deltas.iter().map(|delta| delta.to_file().len());
         let [small, fast, bsdiff] = lens.collect::<Vec<_>>()[..] else { unreachable!() };
         let classic = bsdiff40::create(&pair.old, &pair.new, 1, &Silent).unwrap().len();
         let ratio = |len: usize| len as f64 / bsdiff as f64;

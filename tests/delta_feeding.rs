@@ -1,20 +1,20 @@
 //! The writes to the slot do not depend on how the payload arrives, and follow the slot's rules.
 
-#[path = "common/delta.rs"]
-mod common;
+mod delta;
 
-use common::{Recorder, chained, every_coder, feed, firmware, record, short_pair};
 use fwdelta::core::storage::Geometry;
 use fwdelta::core::{Detail, Limits};
 use fwdelta_sim::Flash;
 use fwdelta_sim::fault::{Fault, Kind, Random};
 
+use delta::{Pair, Recorder, chained, every_coder, feed, firmware, record, short_pair};
+
 const LIMITS: Limits = Limits::LINUX;
 
 #[test]
 fn any_pieces_give_the_same_writes_in_every_coder() {
-    for pair in firmware().iter().take(2) {
-        for (pair, plain) in every_coder(pair) {
+    for (name, old, new) in firmware().into_iter().take(2) {
+        for (pair, plain) in every_coder(&Pair { name, old, new }) {
             let (all_at_once, verdict) = record(&pair.old, &plain, &LIMITS);
             assert_eq!(verdict, Ok(()), "{}", pair.name);
             // A record that takes many calls must not look like a decoder without progress.

@@ -145,7 +145,7 @@ fn there_is_one_file_per_language_and_version_and_an_index_of_them() {
         assert_eq!(entry["file"], file.name);
         assert_eq!(entry["media_type"], file.media_type);
         assert_eq!(entry["size"], file.bytes.len());
-        let digest = <sha2::Sha256 as sha2::Digest>::digest(&file.bytes);
+        let digest = fwdelta::core::hash::sha256(&file.bytes);
         let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(entry["sha256"], hex);
     }

@@ -8,7 +8,6 @@ import hashlib
 
 MAGIC = b"FWD\x01"
 M32 = 0xFFFFFFFF
-RATES = [1, 2, 3, 3, 4, 4, 5, 5]
 SECTION, LITERAL_LEN, COVER_LEN, DIAGONAL, FORWARD, BACKWARD, ZERO_RUN = range(7)
 
 
@@ -65,26 +64,6 @@ class RangeDecoder:
         require(self.code == 0 and self.pos == len(self.stream), 115)
 
 
-class Guesses:
-    """Section 6.5."""
-
-    def __init__(self, log):
-        self.log, self.entries = log, [(0, 0)] * (1 << log)
-
-    def get(self, context):
-        return self.entries[spread(context, self.log)]
-
-    def learn(self, context, byte):
-        at = spread(context, self.log)
-        guess, confidence = self.entries[at]
-        if guess == byte:
-            self.entries[at] = (guess, min(confidence + 1, 7))
-        elif confidence > 1:
-            self.entries[at] = (guess, confidence // 2)
-        else:
-            self.entries[at] = (byte, 0)
-
-
 def spread(context, log):
     return (context * 0x9E3779B1 & M32) >> (32 - log)
 
@@ -94,21 +73,20 @@ class Bits:
 
     def __init__(self, stream, log):
         self.coder, self.log = RangeDecoder(stream), log
-        self.entries = [(1 << 15, 0)] * (1 << log)
-        self.literals = Guesses(log - 1)
-        self.differences = [Guesses(log - 3), Guesses(log - 3)]
-        self.literal_hits = self.difference_hits = 0
-        self.values = 0
+        self.entries = [1 << 15] * (1 << log)
         self.residuals = [0] * 8
         self.new = bytearray()
 
-    def bit(self, a, b):
+    def bit(self, a, b, rate=3):
         a, b = spread(a, self.log), spread(b, self.log)
-        (pa, ca), (pb, cb) = self.entries[a], self.entries[b]
-        p = (pa + 8 + pb + 8) >> 1
+        pa, pb = self.entries[a], self.entries[b]
+        if abs(pa - 32768) > abs(pb - 32768):
+            p = (3 * pa + pb) >> 2
+        else:
+            p = (pa + 3 * pb) >> 2
         bit = self.coder.bit(max(64, min(65536 - 64, p)))
-        self.entries[a] = adapted(pa, ca, bit)
-        self.entries[b] = adapted(pb, cb, bit)
+        self.entries[a] = adapted(pa, rate, bit)
+        self.entries[b] = adapted(pb, rate, bit)
         return bit
 
     def number(self, kind, context=0):
@@ -117,25 +95,22 @@ class Bits:
         for _ in range(6):
             node = node * 2 + self.bit(base + node, base + (context + 1) * 64 + node)
         log = node - 64
+        require(log < 63, 115)
         value = 1
         for known in range(log):
-            if known < 3:
-                a = base + 0x8000 + log * 16 + value % 8 + (8 >> known)
+            if known < 2:
+                a = base + 0x8000 + log * 4 + value
                 bit = self.bit(a, a + (context + 1) * 1024)
             else:
                 bit = self.coder.bit(1 << 15)
             value = value * 2 + bit
-        require(log < 63, 115)
         return value - 1
 
-    def byte(self, a, b):
+    def byte(self, a, b, rate=3):
         node = 1
         for _ in range(8):
-            node = node * 2 + self.bit(a + node, b + node)
+            node = node * 2 + self.bit(a + node, b + node, rate)
         return node - 256
-
-    def parity(self):
-        return len(self.new) % 2
 
     def phase(self):
         return len(self.new) % 4
@@ -148,26 +123,16 @@ class Bits:
         return self.new[-distance] if len(self.new) >= distance else 0
 
     def literal(self):
-        last, second = self.before(1), self.before(2)
-        context = second << 8 | last
-        guess, confidence = self.literals.get(context)
-        confidence = min(confidence, 3)
-        hit = self.bit((10 << 24) + confidence * 8 + self.literal_hits,
-                       (11 << 24) + (guess & 0xF0) + confidence)
-        self.literal_hits = (self.literal_hits * 2 + hit) % 8
-        if hit:
-            byte = guess
-        else:
-            byte = self.byte((2 << 24) + (self.parity() << 17) + (last >> 4 << 8),
-                             (3 << 24) + (((second >> 5) * 2 + self.parity()) << 8))
-        self.literals.learn(context, byte)
+        parity = len(self.new) % 2
+        tops = (self.before(1) >> 6) * 4 + (self.before(2) >> 6)
+        byte = self.byte((2 << 24) + (parity << 8), (3 << 24) + (tops << 9) + (parity << 8), 4)
         self.push(byte, 0)
 
     def cover(self, old):
         """The residual of one cover; `old` is what it covers."""
         zeros, due, at = 0, False, 0
         while at < len(old):
-            if not due and zeros == 12:
+            if not due and zeros == 64:
                 run = self.number(ZERO_RUN, self.phase())
                 require(run <= len(old) - at, 114)
                 for byte in old[at : at + run]:
@@ -178,7 +143,8 @@ class Bits:
                 self.push(old[at], 0)
                 at, zeros = at + 1, zeros + 1
                 continue
-            value = self.difference(min(zeros, 3))
+            value = self.byte((6 << 24) + (self.phase() << 8),
+                              (7 << 24) + (int(self.residuals[0] != 0) << 8))
             require(value != 0, 115)
             self.push((old[at] + value) % 256, value)
             zeros, due, at = 0, False, at + 1
@@ -186,32 +152,9 @@ class Bits:
     def differs(self, zeros):
         r = [int(residual != 0) for residual in self.residuals]
         near = r[0] + 2 * r[1] + 4 * r[2] + 8 * r[3] + 16 * r[5] + 32 * r[7]
-        return self.bit((4 << 24) + ((self.values & 0xF0) << 12) + (zeros << 8) + self.phase(),
-                        (5 << 24) + near * 4 + self.phase())
-
-    def difference(self, gap):
-        place = (gap << 16) + (self.phase() << 20)
-        contexts = [(self.values & 0xFFFF) + place, (self.values & 0xFF) + place + (1 << 28)]
-        value, tried = None, 0
-        for which, context in enumerate(contexts):
-            guess, confidence = self.differences[which].get(context)
-            if guess in (0, tried):
-                continue
-            tried = guess
-            hit = self.bit(
-                (12 << 24) + which * 64 + confidence * 8 + self.difference_hits,
-                (13 << 24) + which * 256 + confidence * 32 + gap * 4 + self.phase())
-            self.difference_hits = (self.difference_hits * 2 + hit) % 8
-            if hit:
-                value = guess
-                break
-        if value is None:
-            value = self.byte((6 << 24) + ((self.parity() + 2 * min(gap, 1)) << 8),
-                              (7 << 24) + ((self.values >> 4 & 0xF) << 8))
-        for table, context in zip(self.differences, contexts):
-            table.learn(context, value)
-        self.values = (self.values << 8 | value) & 0xFFFF
-        return value
+        top = self.before(1) >> 3
+        return self.bit((4 << 24) + near * 4 + self.phase(),
+                        (5 << 24) + (top << 8) + (min(zeros, 3) << 6) + self.phase())
 
     def place(self, old_end, recent, skipped):
         """Where the next cover starts in old (section 6.4)."""
@@ -220,7 +163,7 @@ class Bits:
         if which < 4:
             diagonal = recent.pop(which)
         else:
-            if self.bit(8 << 24, 9 << 24):
+            if self.bit(8 << 24, 8 << 24):
                 old_pos = old_end - 1 - self.number(BACKWARD)
             else:
                 old_pos = old_end + self.number(FORWARD)
@@ -250,11 +193,9 @@ class Bits:
         return bytes(self.new)
 
 
-def adapted(p, count, bit):
+def adapted(p, rate, bit):
     """Section 6.2."""
-    rate = RATES[count]
-    p = p + ((65535 - p) >> rate) if bit else p - (p >> rate)
-    return p & ~7, min(count + 1, 7)
+    return p + ((65535 - p) >> rate) if bit else p - (p >> rate)
 
 
 def decode(header, payload, old):

@@ -12,7 +12,6 @@ mod source;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest as _, Sha256};
 use source::Source;
 
 /// Folders of code we wrote.
@@ -169,6 +168,8 @@ fn unexplained_unsafe_is_found() {
         "/// # Safety\n/// Valid.\n#[unsafe(no_mangle)]\npub unsafe extern \"C\" fn a();";
     let bare = "#[unsafe(no_mangle)]\npub unsafe extern \"C\" fn a();";
     assert_catches(rule, "capi/src/lib.rs", bare, 2, documented);
+    let pointer = "struct A(Option<unsafe extern \"C\" fn(u8) -> i32>);";
+    assert_catches(rule, "capi/src/lib.rs", "unsafe { (a.0)(1) }", 1, pointer);
 }
 
 #[test]
@@ -279,8 +280,7 @@ fn firmware_is_what_its_origin_says() {
         let text = fs::read_to_string(&origin).unwrap();
         for image in ["old.bin", "new.bin"] {
             let Ok(bytes) = fs::read(origin.with_file_name(image)) else { continue };
-            let digest: String =
-                Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+            let digest: String = fwdelta::hex::hex(&fwdelta::core::hash::sha256(&bytes));
             let row = text.lines().find(|line| line.starts_with(&format!("| `{image}` |")));
             let row = row.unwrap_or_else(|| panic!("{} has no row {image}", origin.display()));
             assert!(row.contains(&format!("| {} | `{digest}` |", bytes.len())), "{row}");

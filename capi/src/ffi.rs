@@ -15,7 +15,7 @@ use fwdelta_core::{Detail, Error, Limits, Result};
 use crate::abi;
 use crate::driver::{Medium, Progress, Unpacker, Verifier};
 use crate::names;
-use crate::session::{About, Part, Parts, Request, Session};
+use crate::session::{About, Part, Parts, Request, Session, with_session};
 
 /// Refuses a table of another version than this library's.
 trait Versioned {
@@ -197,7 +197,7 @@ unsafe fn parts<'a>(pointer: *const abi::Part, count: u32) -> Result<Parts<'a>> 
 unsafe fn run(
     update: *const abi::Update,
     failure: *mut abi::Failure,
-    work: impl FnOnce(Session<'_>) -> core::result::Result<(), About>,
+    work: impl FnOnce(&mut Session<'_>) -> core::result::Result<(), About>,
 ) -> u32 {
     // SAFETY: passed on.
     let result = unsafe { run_checked(update, work) };
@@ -214,7 +214,7 @@ unsafe fn run(
 /// As [`run`].
 unsafe fn run_checked(
     update: *const abi::Update,
-    work: impl FnOnce(Session<'_>) -> core::result::Result<(), About>,
+    work: impl FnOnce(&mut Session<'_>) -> core::result::Result<(), About>,
 ) -> core::result::Result<(), About> {
     let alone = |error| (error, None);
     // SAFETY: passed on.
@@ -223,7 +223,7 @@ unsafe fn run_checked(
     let progress = Progress::new(unsafe { optional(update.progress) }.map_err(alone)?);
     // SAFETY: passed on.
     let request = unsafe { request(update, &progress) }.map_err(alone)?;
-    let result = Session::open(request).map_err(alone).and_then(work);
+    let result = with_session(request, work);
     // A read that the caller cut short comes back as failed.
     result.map_err(
         |about| {
@@ -365,7 +365,7 @@ pub unsafe extern "C" fn fwdelta_verify(
     component_max: u32,
     failure: *mut abi::Failure,
 ) -> u32 {
-    let work = |mut session: Session<'_>| {
+    let work = |session: &mut Session<'_>| {
         let alone = |error| (error, None);
         writable(out).map_err(alone)?;
         let max = usize::try_from(component_max).unwrap_or(usize::MAX).min(COMPONENT_COUNT_MAX);
@@ -375,12 +375,12 @@ pub unsafe extern "C" fn fwdelta_verify(
         session.check_small()?;
         let count = session.package.manifest.component_count();
         for index in (0..count).take(max) {
-            let found = component(&mut session, index)?;
+            let found = component(session, index)?;
             // SAFETY: `components` was checked and has `max` places; written, never read.
             unsafe { components.add(usize::from(index)).write(found) };
         }
         // SAFETY: checked above, and the rest by this function's contract.
-        unsafe { out.write(summary(&session)) };
+        unsafe { out.write(summary(session)) };
         Ok(())
     };
     // SAFETY: passed on.
@@ -398,7 +398,7 @@ pub unsafe extern "C" fn fwdelta_check(
     component_count: u32,
     failure: *mut abi::Failure,
 ) -> u32 {
-    let work = |mut session: Session<'_>| {
+    let work = |session: &mut Session<'_>| {
         // SAFETY: passed on.
         let parts = unsafe { parts(components, component_count) };
         session.check(&parts.map_err(|error| (error, None))?)
@@ -418,7 +418,7 @@ pub unsafe extern "C" fn fwdelta_apply(
     component_count: u32,
     failure: *mut abi::Failure,
 ) -> u32 {
-    let work = |mut session: Session<'_>| {
+    let work = |session: &mut Session<'_>| {
         // SAFETY: passed on.
         let parts = unsafe { parts(components, component_count) };
         session.apply(&parts.map_err(|error| (error, None))?)

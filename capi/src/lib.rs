@@ -17,6 +17,7 @@ mod session;
 /// some, so there the application defines it (and resets the device).
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    // SAFETY: this is how the header declares it.
     unsafe extern "C" {
         fn fwdelta_panic();
     }

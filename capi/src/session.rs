@@ -47,10 +47,39 @@ pub(crate) struct Part<'a> {
 /// Storage of all components, by number.
 pub(crate) type Parts<'a> = [Option<Part<'a>>; COMPONENT_COUNT_MAX];
 
+/// Steps 1 to 6, then `work`.
+///
+/// The session borrows the package, and `work` the session: both are large, and handing them up
+/// would copy them on a small stack.
+pub(crate) fn with_session(
+    request: Request<'_>,
+    work: impl FnOnce(&mut Session<'_>) -> core::result::Result<(), About>,
+) -> core::result::Result<(), About> {
+    let Request { package: mut file, limits, unpacker, work: buf, .. } = request;
+    let alone = |error| (error, None);
+    if buf.is_empty() {
+        return Err(alone(Detail::BadArgument.into()));
+    }
+    let trust = Trust::parse(request.trust).map_err(alone)?;
+    let verified = Package::verify(
+        &mut file,
+        request.package_len,
+        request.envelope_buf,
+        &trust,
+        &request.device,
+        &request.verifier,
+        &limits,
+    );
+    match &verified {
+        Ok(package) => work(&mut Session { package, file, limits, unpacker, work: buf }),
+        Err(error) => Err(alone(*error)),
+    }
+}
+
 /// A package that has passed steps 1 to 6.
 #[derive(Debug)]
 pub(crate) struct Session<'a> {
-    pub(crate) package: Package<'a>,
+    pub(crate) package: &'a Package<'a>,
     file: Medium<'a>,
     limits: Limits,
     unpacker: Unpacker<'a>,
@@ -58,25 +87,6 @@ pub(crate) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// Steps 1 to 6.
-    pub(crate) fn open(request: Request<'a>) -> Result<Self> {
-        let Request { package: mut file, limits, unpacker, work, .. } = request;
-        if work.is_empty() {
-            return Err(Detail::BadArgument.into());
-        }
-        let trust = Trust::parse(request.trust)?;
-        let package = Package::verify(
-            &mut file,
-            request.package_len,
-            request.envelope_buf,
-            &trust,
-            &request.device,
-            &request.verifier,
-            &limits,
-        )?;
-        Ok(Self { package, file, limits, unpacker, work })
-    }
-
     fn indices(&self) -> core::ops::Range<u8> {
         0..self.package.manifest.component_count()
     }
@@ -175,6 +185,8 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    // Not inlined: its applier and buffer would lie on the stack while signatures are verified.
+    #[inline(never)]
     fn apply_one(&mut self, index: u8, header: &DeltaHeader, part: &Part<'a>) -> Result<()> {
         let (payload, span) = self.payload(index, part)?;
         let mut old = self.old(part);

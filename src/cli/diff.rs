@@ -76,7 +76,7 @@ fn native(args: &Args, old: &[u8], new: &[u8], bar: &Bar) -> Result<(Vec<u8>, Va
         "payload_len": header.payload_len,
         "workspace_len": header.workspace_len,
     });
-    Ok((delta.to_file()?, details))
+    Ok((delta.to_file(), details))
 }
 
 fn report(

@@ -2,7 +2,7 @@
 
 use fwdelta_core::Result;
 use fwdelta_core::codec::bits::Places;
-use fwdelta_core::codec::model::{Model, Number, Residual, entry_count};
+use fwdelta_core::codec::model::{Model, Number, Residual};
 
 use super::range::RangeEncoder;
 use super::{Script, equal_len};
@@ -12,8 +12,8 @@ use super::{Script, equal_len};
 /// # Errors
 /// None in practice: the model's errors are the decoder's.
 pub fn encode(script: &Script<'_>, model_log: u8) -> Result<Vec<u8>> {
-    let mut entries = vec![[0; 2]; entry_count(model_log)];
-    let mut model = Model::new(&mut entries, model_log)?;
+    let mut entries = vec![[0; 2]; 1 << model_log];
+    let mut model = Model::new(&mut entries, model_log);
     let mut places = Places::default();
     let mut coder = RangeEncoder::default();
     model.number(&mut coder, Number::Section, 0, 0)?;
@@ -56,7 +56,7 @@ fn residual(model: &mut Model<'_>, coder: &mut RangeEncoder, old: &[u8], new: &[
         match model.residual(coder, coming)? {
             Residual::Zeros(run) => {
                 let run = run as usize;
-                model.skip(run as u64, &new[at..at + run]);
+                model.skip(&new[at..at + run]);
                 at += run;
             }
             Residual::Value(value) => {

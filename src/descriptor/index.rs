@@ -1,7 +1,7 @@
 //! `index.json`: which descriptor is for whom, for the server that hands them out.
 
+use crate::core::hash::sha256;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use super::{DdVersion, DescriptorFile, FileFacts, PackageFacts, join};
 use crate::error::{Error, Result};
@@ -71,7 +71,7 @@ impl Index {
             file: file.to_owned(),
             media_type: version.media_type(),
             size: bytes.len(),
-            sha256: hex(&Sha256::digest(bytes)),
+            sha256: hex(&sha256(bytes)),
         });
     }
 

@@ -70,7 +70,9 @@ fn streams(script: &Script<'_>) -> [Vec<u8>; 3] {
         cover_len = part.new.len() as u64;
         old_pos = part.old_pos + cover_len;
     }
-    triple(cover_len, script.rest().len(), 0);
+    if !script.new.is_empty() {
+        triple(cover_len, script.rest().len(), 0);
+    }
     extra.extend_from_slice(script.rest());
     [control, differences, extra]
 }
@@ -98,6 +100,9 @@ pub fn apply<S: Source, T: Target>(
     progress: &dyn Progress,
 ) -> Result<u64> {
     let (new_len, stream) = transcode(file, limits)?;
+    if stream.is_empty() && new_len == 0 {
+        return Ok(0);
+    }
     let unknown = [0; 32];
     let mut header = DeltaHeader {
         coder: Coder::Bsdiff { window_log: WINDOW_LOG_MIN, block_len: 16 * BLOCK_LEN_MIN },

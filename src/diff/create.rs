@@ -3,13 +3,13 @@
 use std::cmp::Ordering;
 
 use fwdelta_core::apply::{Applier, memory_len};
-use fwdelta_core::format::cbor::{Reader, Writer};
+use fwdelta_core::format::cbor::Reader;
 use fwdelta_core::format::chain::{CHUNK_LEN_MAX, CHUNK_LEN_MIN, ChainStart, HASH_LEN};
 use fwdelta_core::format::delta::{Coder, DeltaHeader, ImageId, MAGIC};
+use fwdelta_core::hash::sha256;
 use fwdelta_core::{Detail, Limits};
-use sha2::{Digest as _, Sha256};
 
-use super::VecSink;
+use crate::cbor;
 use crate::codec::{self, Script};
 use crate::error::{Error, Result};
 use crate::matching::{self, Costs};
@@ -54,25 +54,16 @@ pub struct Delta {
 
 impl Delta {
     /// The header's bytes.
-    ///
-    /// # Errors
-    /// None in practice: a vector has no end.
-    pub fn header_bytes(&self) -> Result<Vec<u8>> {
-        let mut writer = Writer(VecSink::default());
-        self.header.emit(&mut writer)?;
-        Ok(writer.0.0)
+    #[must_use]
+    pub fn header_bytes(&self) -> Vec<u8> {
+        cbor::encode(|writer| self.header.emit(writer))
     }
 
     /// A stand-alone delta file (docs/format-delta.md, section 1).
-    ///
-    /// # Errors
-    /// As [`Delta::header_bytes`].
-    pub fn to_file(&self) -> Result<Vec<u8>> {
-        let mut writer = Writer(VecSink(MAGIC.to_vec()));
-        writer.bytes(&self.header_bytes()?)?;
-        let mut file = writer.0.0;
-        file.extend_from_slice(&self.payload);
-        Ok(file)
+    #[must_use]
+    pub fn to_file(&self) -> Vec<u8> {
+        let header = cbor::encode(|writer| writer.bytes(&self.header_bytes()));
+        [&MAGIC[..], &header, &self.payload].concat()
     }
 
     /// The same delta with its payload cut into a hash chain, as packages carry it.
@@ -103,7 +94,7 @@ pub fn chain(payload: &[u8], chunk_len: usize) -> (Vec<u8>, [u8; HASH_LEN]) {
     let mut hash: Option<[u8; HASH_LEN]> = None;
     for record in records.iter_mut().rev() {
         record.extend_from_slice(hash.as_ref().map_or(&[], |hash| hash));
-        hash = Some(Sha256::digest(&record).into());
+        hash = Some(sha256(&record));
     }
     (records.concat(), hash.unwrap_or_default())
 }
@@ -173,7 +164,7 @@ fn encode(old: &[u8], new: &[u8], profile: Profile, progress: &dyn Progress) -> 
 }
 
 fn image_id(image: &[u8]) -> ImageId {
-    ImageId { len: image.len() as u64, digest: Sha256::digest(image).into() }
+    ImageId { len: image.len() as u64, digest: sha256(image) }
 }
 
 fn small(old: &[u8], new: &[u8], progress: &dyn Progress) -> Result<(Coder, Vec<u8>)> {

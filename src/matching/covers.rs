@@ -51,9 +51,9 @@ impl Costs {
     pub const SMALL: Costs = Costs {
         equal: 3,
         differing: 900,
-        literal: 550,
-        turn: 3000,
-        literal_run: 600,
+        literal: 600,
+        turn: 2600,
+        literal_run: 500,
         match_len_min: 4,
         beam: 12,
     };

@@ -98,7 +98,7 @@ pub fn build(
             return Err(Error::input(images.name, what));
         }
         let delta = diff::create(images.old.unwrap_or(&[]), images.new, &options.diff, progress)?;
-        let delta_len = delta.header_bytes()?.len() + delta.payload.len();
+        let delta_len = delta.header_bytes().len() + delta.payload.len();
         let chunk_len = options.chunk_len.unwrap_or(default_chunk_len(options.diff.profile));
         let delta = delta.chained(chunk_len)?;
         deltas.push(BuiltDelta { name: images.name.to_owned(), header: delta.header, delta_len });
@@ -145,7 +145,7 @@ fn draft_component(
         name: name.to_owned(),
         old: delta.header.old,
         new: delta.header.new,
-        header: delta.header_bytes()?,
+        header: delta.header_bytes(),
         payload: delta.payload,
         detached,
     })

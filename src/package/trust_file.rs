@@ -9,6 +9,7 @@ use crate::core::format::plmn::Plmn;
 use crate::core::format::trust::{self, OperatorFacts, Policy, Trust};
 use crate::error::{Error, Result};
 use crate::package::keys::PublicKey;
+use crate::release::{class_id, vendor_id};
 
 /// Reads a public key file named in a trust file.
 pub type LoadKey<'l> = dyn FnMut(&str) -> Result<PublicKey> + 'l;
@@ -104,13 +105,15 @@ impl DeviceEntry {
         let wrong = |what: &str| Error::input(subject, format!("[device]: {what}"));
         let vendor = match (&self.vendor_id, &self.vendor_domain) {
             (Some(_), Some(_)) => return Err(wrong("give vendor_id or vendor_domain, not both")),
-            (id, domain) => id.or(domain.as_deref().map(vendor_id)),
+            (id, domain) => id.map(uuid::Uuid::into_bytes).or(domain.as_deref().map(vendor_id)),
         };
         let class = match (&self.class_id, &self.class, vendor) {
             (Some(_), Some(_), _) => return Err(wrong("give class_id or class, not both")),
             (None, Some(_), None) => return Err(wrong("class needs vendor_id or vendor_domain")),
             (id, name, vendor) => {
-                id.or(name.as_deref().zip(vendor).map(|(name, vendor)| class_id(vendor, name)))
+                let named =
+                    name.as_deref().zip(vendor).map(|(name, vendor)| class_id(vendor, name));
+                id.map(uuid::Uuid::into_bytes).or(named)
             }
         };
         let default = Policy::default();
@@ -122,26 +125,14 @@ impl DeviceEntry {
             return Err(wrong("allow_bit is 0 to 7"));
         }
         Ok(Policy {
-            vendor_id: vendor.map(uuid::Uuid::into_bytes),
-            class_id: class.map(uuid::Uuid::into_bytes),
+            vendor_id: vendor,
+            class_id: class,
             apply_unapproved: applies(self.unapproved, default.apply_unapproved),
             apply_without_sim: applies(self.no_sim, default.apply_without_sim),
             allow_bit,
             jump_max: self.jump_max.unwrap_or(default.jump_max),
         })
     }
-}
-
-/// UUID of a vendor's domain (RFC 9562, version 5 in the DNS name space).
-#[must_use]
-pub fn vendor_id(domain: &str) -> uuid::Uuid {
-    uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_DNS, domain.as_bytes())
-}
-
-/// UUID of a device class of a vendor.
-#[must_use]
-pub fn class_id(vendor: uuid::Uuid, class: &str) -> uuid::Uuid {
-    uuid::Uuid::new_v5(&vendor, class.as_bytes())
 }
 
 /// Compiles the text of a trust file; `subject` names it, `load` reads the key files it names.

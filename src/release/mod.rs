@@ -27,6 +27,18 @@ pub use tag::Tag;
 pub use text::parse_text;
 pub use values::{ComponentName, Domain, NAME_CHARS_MAX, Name, URI_CHARS_MAX, Uri, Version};
 
+/// UUID of a vendor: version 5 of its domain in the DNS name space (RFC 9562).
+#[must_use]
+pub fn vendor_id(domain: &str) -> [u8; 16] {
+    Uuid::new_v5(&Uuid::NAMESPACE_DNS, domain.as_bytes()).into_bytes()
+}
+
+/// UUID of a device class: version 5 of its name in the name space of the vendor.
+#[must_use]
+pub fn class_id(vendor_id: [u8; 16], class: &str) -> [u8; 16] {
+    Uuid::new_v5(&Uuid::from_bytes(vendor_id), class.as_bytes()).into_bytes()
+}
+
 /// Who makes the device.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -53,7 +65,7 @@ impl Vendor {
     /// SUIT vendor id: UUIDv5 of the domain in the DNS namespace.
     #[must_use]
     pub fn id(&self) -> [u8; 16] {
-        Uuid::new_v5(&Uuid::NAMESPACE_DNS, self.domain.as_str().as_bytes()).into_bytes()
+        vendor_id(self.domain.as_str())
     }
 }
 
@@ -169,8 +181,7 @@ impl Release {
     /// SUIT class id: UUIDv5 of the class name in the namespace of the vendor id.
     #[must_use]
     pub fn class_id(&self) -> [u8; 16] {
-        let vendor = Uuid::from_bytes(self.vendor_id());
-        Uuid::new_v5(&vendor, self.device.class.as_str().as_bytes()).into_bytes()
+        class_id(self.vendor_id(), self.device.class.as_str())
     }
 
     /// Name of the release in `language`: as written, otherwise model and version.

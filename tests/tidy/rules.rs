@@ -199,12 +199,23 @@ pub(crate) fn core_stands_alone(source: &Source) -> Vec<String> {
     found.map(|(number, _)| source.finding(number, "core uses `core::` and itself only")).collect()
 }
 
+/// `unsafe extern "C" fn(...)` without a name is a type; its calls are what must be explained.
+fn without_pointer_types(code: &str) -> String {
+    let mut rest = code.to_owned();
+    while let Some(start) = rest.find("unsafe extern \"") {
+        let Some(len) = rest[start..].find(" fn(") else { break };
+        rest.replace_range(start..start + len + " fn(".len(), "");
+    }
+    rest
+}
+
 /// No `unsafe` in core; elsewhere each one says why it is sound.
 pub(crate) fn unsafe_is_explained(source: &Source) -> Vec<String> {
     let mut findings = Vec::new();
     for (number, code) in source.code.iter().enumerate().map(|(i, code)| (i + 1, code)) {
-        // `#[unsafe(no_mangle)]` is an attribute, not a block.
-        if !has_word(&code.replace("unsafe(", ""), "unsafe") {
+        // An attribute, as in `#[unsafe(no_mangle)]`, and the type of a C function are not code.
+        let code = code.replace("unsafe(", "");
+        if !has_word(&without_pointer_types(&code), "unsafe") {
             continue;
         }
         let sound = source.explained(number, "SAFETY:") || source.documented(number, "# Safety");

@@ -91,7 +91,7 @@ fn component(delta: Delta) -> DraftComponent {
         name: "main".to_owned(),
         old: delta.header.old,
         new: delta.header.new,
-        header: delta.header_bytes().unwrap(),
+        header: delta.header_bytes(),
         payload: delta.payload,
         detached: None,
     }
@@ -558,7 +558,7 @@ fn payloads(all: &mut Vec<Vector>) {
 fn header_with(edit: impl Fn(&mut DeltaHeader)) -> Vec<u8> {
     let mut delta = delta(Profile::Small).chained(64).unwrap();
     edit(&mut delta.header);
-    delta.header_bytes().unwrap()
+    delta.header_bytes()
 }
 
 /// Contents changed after signing.

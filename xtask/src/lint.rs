@@ -4,7 +4,7 @@ use crate::runner::{Done, Runner};
 use crate::tool::{cargo, root, run, step, target_dir};
 
 /// Packages outside the workspace, with what of them can be compiled as a test would be.
-const OUTSIDE: [(&str, &str); 2] = [("capi", "--lib"), ("fuzz", "--bins")];
+const OUTSIDE: [(&str, &str); 2] = [("capi", "--lib --tests"), ("fuzz", "--bins")];
 
 /// All of them.
 pub(crate) fn all(runner: &mut Runner) {

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::python;
-use crate::runner::{Done, Runner, StepResult};
-use crate::tool::{cargo, command, find, root, run, step, target_dir};
+use crate::runner::{Runner, StepResult};
+use crate::tool::{cargo, command, root, run, step, target_dir};
 
 /// Set for the slow, complete form of tests that otherwise sample (every byte flip, every cut).
 const EXHAUSTIVE: &str = "FWDELTA_EXHAUSTIVE";
@@ -70,23 +70,10 @@ pub(crate) fn build_static_library() -> Result<PathBuf, String> {
     files(&dir, "a")?.pop().ok_or(format!("no static library in {}", dir.display()))
 }
 
-/// Compiles every `capi/tests/*.c` against the committed header and runs it on testdata.
+/// `capi/tests/c.rs` builds the libraries and compiles and runs the C programs.
 fn c_interface() -> StepResult {
-    let library = build_static_library()?;
-    let cc = find("cc").ok_or("no C compiler: install one that answers to `cc`")?;
-    let programs = files(&root().join("capi/tests"), "c")?;
-    if programs.is_empty() {
-        return Err("capi/tests holds no C program".to_owned());
-    }
-    for source in &programs {
-        let program = library.with_file_name(source.file_stem().unwrap_or_default());
-        run(command(&cc)
-            .args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-Icapi/include", "-o"])
-            .args([&program, source, &library]))?;
-        run(command(&program).arg("testdata"))?;
-    }
-    println!("test result: ok. {} passed; 0 failed; C programs", programs.len());
-    Ok(Done::Passed)
+    let target = target_dir().join("capi");
+    step(cargo("test --manifest-path capi/Cargo.toml --target-dir").arg(target))
 }
 
 /// Files of `dir` that end in `extension`, sorted by name.

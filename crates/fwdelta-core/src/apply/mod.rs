@@ -95,8 +95,8 @@ pub struct Applier<'w> {
     phase: Phase,
     /// Bytes of new still to come.
     left: u64,
-    /// Nothing became readable since the decoder last asked for input. It is not asked again:
-    /// a decompressor may take repeated calls without progress for an error, as zstd does.
+    /// Nothing became readable since the decoder last asked for input. It is not asked again,
+    /// which would read old in vain for every byte that is fed.
     starved: bool,
     failed: bool,
 }
@@ -125,7 +125,7 @@ impl<'w> Applier<'w> {
         let (coder_buf, input_buf, output_buf) = Parts::of(header).split(work)?;
         let decoder = match header.coder {
             Coder::Stored => Decoder::Stored(Stored),
-            Coder::Bits { model_log } => Decoder::Bits(Bits::new(model_log, coder_buf)?),
+            Coder::Bits { model_log } => Decoder::Bits(Bits::new(model_log, coder_buf)),
             Coder::Streams { window_log, .. } => {
                 Decoder::Streams(Streams::new(window_log, coder_buf))
             }

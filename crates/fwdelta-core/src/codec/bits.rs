@@ -1,7 +1,7 @@
 //! Coder 1, adaptive bits (docs/format-delta.md, section 6): operations out of the model.
 
 use super::input::{GROUP_LEN_MAX, Input};
-use super::model::{Model, Number, Residual, entry_count};
+use super::model::{Model, Number, Residual};
 use super::range::{BitCoder, RangeDecoder, RangeState};
 use super::{Decompressor, Feed, Op, Symbols};
 use crate::error::{Detail, Result};
@@ -60,7 +60,7 @@ impl Places {
 
     fn far<C: BitCoder>(&self, model: &mut Model<'_>, coder: &mut C, old_pos: u64) -> Result<i64> {
         let by = old_pos.wrapping_sub(self.old_pos) as i64;
-        let back = model.flag(coder, by < 0)?;
+        let back = model.backward(coder, by < 0)?;
         let old_pos = if back {
             let by = model.number(coder, Number::Backward, 0, !by as u64)?;
             self.old_pos.checked_sub(by + 1)
@@ -105,18 +105,15 @@ pub(crate) struct Bits<'w> {
 impl<'w> Bits<'w> {
     /// Bytes of model.
     pub(crate) const fn buf_len(model_log: u8) -> u64 {
-        2 * entry_count(model_log) as u64
+        2 << model_log
     }
 
     /// Starts over `buf`, which has [`Bits::buf_len`] bytes.
-    ///
-    /// # Errors
-    /// `Bug` when it has fewer.
-    pub(crate) fn new(model_log: u8, buf: &'w mut [u8]) -> Result<Self> {
+    pub(crate) fn new(model_log: u8, buf: &'w mut [u8]) -> Self {
         let (entries, _) = buf.as_chunks_mut::<2>();
         let (range, places) = (RangeState::default(), Places::default());
-        let model = Model::new(entries, model_log)?;
-        Ok(Self { range, model, places, due: Due::Start, skipped: 0, zeros: 0 })
+        let model = Model::new(entries, model_log);
+        Self { range, model, places, due: Due::Start, skipped: 0, zeros: 0 }
     }
 
     fn number(&mut self, input: &mut Input<'_>, kind: Number, context: u32) -> Result<u64> {
@@ -193,7 +190,7 @@ impl Symbols for Bits<'_> {
             let rest = out.get_mut(done..).unwrap_or(&mut []);
             let here = usize::try_from(self.zeros).unwrap_or(usize::MAX).min(rest.len());
             if here > 0 {
-                self.model.skip(here as u64, rest.get(..here).unwrap_or(&[]));
+                self.model.skip(rest.get(..here).unwrap_or(&[]));
                 self.zeros -= here as u64;
                 done += here;
                 continue;

@@ -1,6 +1,6 @@
 //! What a decompressor makes of the payload: one frame, pulled piece by piece (coders 2 and 3).
 
-use super::{Decompressor, Feed};
+use super::{Decompressor, Feed, Flow};
 use crate::error::{Detail, Result};
 
 /// Position in the frame.
@@ -8,13 +8,16 @@ use crate::error::{Detail, Result};
 pub(crate) struct Content {
     window_log: u8,
     started: bool,
+    /// The decompressor has used all it was given and has nothing more to give: it is not called
+    /// again without input, which some take for a mistake.
+    hungry: bool,
     done: bool,
 }
 
 impl Content {
     /// Before the frame.
     pub(crate) const fn new(window_log: u8) -> Self {
-        Self { window_log, started: false, done: false }
+        Self { window_log, started: false, hungry: true, done: false }
     }
 
     /// Fills the start of `out`; gives how many bytes. Less than all means that more input is
@@ -24,29 +27,15 @@ impl Content {
         feed: &mut Feed<'_, '_, D>,
         out: &mut [u8],
     ) -> Result<usize> {
-        if !self.started {
-            feed.decompressor.start(self.window_log)?;
-            self.started = true;
-        }
         let mut filled = 0usize;
         while let Some(rest) = out.get_mut(filled..).filter(|rest| !rest.is_empty()) {
             if self.done {
                 return Err(Detail::BadStream.into());
             }
-            let flow = feed.decompressor.run(feed.input.readable(), rest)?;
-            feed.input.consume(flow.consumed);
-            self.done = flow.done;
-            filled = filled.saturating_add(flow.produced);
-            if flow.consumed == 0 && flow.produced == 0 && !self.done {
-                return self.starved(feed, filled);
-            }
+            let Some(produced) = self.run(feed, rest)? else { break };
+            filled = filled.saturating_add(produced);
         }
         Ok(filled)
-    }
-
-    fn starved<D>(&self, feed: &Feed<'_, '_, D>, filled: usize) -> Result<usize> {
-        let stuck = feed.input.is_complete() || !feed.input.readable().is_empty();
-        if stuck { Err(Detail::BadStream.into()) } else { Ok(filled) }
     }
 
     /// Whether the frame ends here; `None` when more input is needed to know.
@@ -54,23 +43,40 @@ impl Content {
         &mut self,
         feed: &mut Feed<'_, '_, D>,
     ) -> Result<Option<()>> {
+        while !self.done {
+            match self.run(feed, &mut [0])? {
+                Some(0) => {}
+                Some(_) => return Err(Detail::BadStream.into()),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(()))
+    }
+
+    /// Decompresses once; `None` when more input is needed.
+    fn run<D: Decompressor>(
+        &mut self,
+        feed: &mut Feed<'_, '_, D>,
+        out: &mut [u8],
+    ) -> Result<Option<usize>> {
         if !self.started {
             feed.decompressor.start(self.window_log)?;
             self.started = true;
         }
-        while !self.done {
-            let mut beyond = [0];
-            let flow = feed.decompressor.run(feed.input.readable(), &mut beyond)?;
-            feed.input.consume(flow.consumed);
-            self.done = flow.done;
-            if flow.produced > 0 {
-                return Err(Detail::BadStream.into());
-            }
-            if flow.consumed == 0 && !self.done {
-                self.starved(feed, 0)?;
-                return Ok(None);
-            }
+        let input = feed.input.readable();
+        if self.hungry && input.is_empty() {
+            let ended = feed.input.is_complete();
+            return if ended { Err(Detail::BadStream.into()) } else { Ok(None) };
         }
-        Ok(Some(()))
+        let Flow { consumed, produced, done } = feed.decompressor.run(input, out)?;
+        let stuck = consumed == 0 && produced == 0 && !done && !input.is_empty();
+        let invalid = consumed > input.len() || produced > out.len();
+        if stuck || invalid {
+            return Err(Detail::BadStream.into());
+        }
+        self.hungry = consumed == input.len() && produced < out.len();
+        self.done = done;
+        feed.input.consume(consumed);
+        Ok(Some(produced))
     }
 }

@@ -4,7 +4,6 @@
 pub mod bits;
 pub mod bsdiff;
 pub(crate) mod content;
-mod guess;
 pub mod input;
 pub mod model;
 pub mod range;

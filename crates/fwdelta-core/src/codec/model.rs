@@ -1,19 +1,37 @@
 //! The adaptive model of coder 1 (docs/format-delta.md, section 6), shared by decoder and encoder.
 //!
-//! Every binary decision averages two contexts, each a 16-bit entry of one small hashed table: 13
-//! bits of probability and 3 of count. Contexts are coarse on purpose: with 2,048 entries a finer
-//! one costs more in collisions than it tells. What longer contexts know comes from guesses.
+//! Every decision has two contexts; each selects one 16-bit probability in a small hashed table
+//! without collision checks. The two are averaged with weight on the one that is surer. Contexts
+//! are few and adaptation is fast because the table is small: measured on firmware, richer
+//! contexts collide and lose more than they know.
 
-use super::guess::{CONFIDENCE_MAX, Guesses};
 use super::range::{BitCoder, PROBABILITY_MIN};
 use crate::error::{Detail, Result};
-use crate::format::delta::MODEL_LOG_MIN;
 
 /// Zero residuals in a row that are coded one by one; the rest of the run is one number.
-pub const SINGLE_ZERO_COUNT: u32 = 12;
+pub const SINGLE_ZERO_COUNT: u32 = 64;
+/// Adaptation of literals: a probability moves by 1/16 of its distance.
+pub const LITERAL_RATE: u32 = 4;
+/// Adaptation of everything else: by 1/8.
+pub const RATE: u32 = 3;
+/// Multiplier of the hash that turns a context into a table index.
+pub const HASH_MULTIPLIER: u32 = 0x9E37_79B1;
+/// Binary digits of a number's logarithm.
+pub const LOG_BITS: u32 = 6;
+/// Digits after a number's leading one that have contexts; further ones are equally probable.
+pub const MODELLED_DIGITS: u32 = 2;
 
-/// Two bytes of a table, little-endian.
-type Entry = [u8; 2];
+/// The kind of a context: the top byte of its number.
+mod kind {
+    pub(super) const NUMBER: u32 = 1 << 24;
+    pub(super) const LITERAL_BY_PARITY: u32 = 2 << 24;
+    pub(super) const LITERAL_BY_BYTES: u32 = 3 << 24;
+    pub(super) const FLAG_BY_RESIDUALS: u32 = 4 << 24;
+    pub(super) const FLAG_BY_BYTE: u32 = 5 << 24;
+    pub(super) const VALUE_BY_POSITION: u32 = 6 << 24;
+    pub(super) const VALUE_BY_RESIDUAL: u32 = 7 << 24;
+    pub(super) const BACKWARD: u32 = 8 << 24;
+}
 
 /// What a number means; each kind has its own statistics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,13 +41,13 @@ pub enum Number {
     Section = 0,
     /// Length of a literal run.
     LiteralLen = 1,
-    /// Length of a cover.
+    /// Length of a cover, less one.
     CoverLen = 2,
     /// Which recent diagonal, or none.
     Diagonal = 3,
-    /// Forward distance.
+    /// Distance in old forwards from the end of the last cover.
     Forward = 4,
-    /// Backward distance.
+    /// Distance backwards, less one.
     Backward = 5,
     /// Zero residuals after [`SINGLE_ZERO_COUNT`] of them.
     ZeroRun = 6,
@@ -47,166 +65,133 @@ pub enum Residual {
 /// Adaptive probabilities and the short history that selects them.
 #[derive(Debug)]
 pub struct Model<'m> {
+    /// Probabilities of `true`, of 65,536, least byte first.
     entries: &'m mut [[u8; 2]],
     shift: u32,
-    /// The next literal by the two bytes before it.
-    literals: Guesses<'m>,
-    /// The next residual that is not zero, by the last two and by the last one.
-    differences: [Guesses<'m>; 2],
-    /// Whether the last guesses were right, the latest lowest.
-    literal_hits: u32,
-    difference_hits: u32,
-    /// Last four bytes of new, the latest lowest.
+    /// Last bytes of new, the latest lowest.
     bytes: u32,
-    /// Last eight residuals, the latest lowest; literals count as zero.
+    /// Last residuals, the latest lowest; literals count as zero.
     residuals: u64,
-    /// Last residual that was not zero, and the one before.
-    values: u32,
     /// Position in new.
     pos: u32,
-    /// Zero residuals since the last other one in this cover.
+    /// Zero residuals since the last other one, or since the cover began.
     zeros: u32,
     /// The next residual is known not to be zero.
     value_due: bool,
 }
 
-/// Entries of two bytes that a model of `1 << model_log` probabilities takes, guesses included.
-#[must_use]
-pub const fn entry_count(model_log: u8) -> usize {
-    let log = if model_log < MODEL_LOG_MIN { MODEL_LOG_MIN } else { model_log };
-    (1 << log) + (1 << (log - 1)) + 2 * (1 << (log - 3))
-}
-
-/// Spreads a context over 32 bits (Knuth's multiplicative hash); the high bits are the best.
-pub(super) const fn hashed(context: u32) -> u32 {
-    context.wrapping_mul(0x9E37_79B1)
-}
-
 impl<'m> Model<'m> {
-    /// A model without knowledge over `entries`, of which it takes [`entry_count`].
-    ///
-    /// # Errors
-    /// `Bug` when there are fewer.
-    pub fn new(entries: &'m mut [[u8; 2]], model_log: u8) -> Result<Self> {
-        let log = u32::from(model_log.max(MODEL_LOG_MIN));
-        let (entries, rest) = cut(entries, log)?;
-        let (literals, rest) = cut(rest, log - 1)?;
-        let (first, rest) = cut(rest, log - 3)?;
-        let (second, _) = cut(rest, log - 3)?;
-        entries.fill((1u16 << 15).to_le_bytes());
-        Ok(Self {
-            entries,
-            shift: 32u32.saturating_sub(log) & 31,
-            literals: Guesses::new(literals, log - 1),
-            differences: [Guesses::new(first, log - 3), Guesses::new(second, log - 3)],
-            literal_hits: 0,
-            difference_hits: 0,
-            bytes: 0,
-            residuals: 0,
-            values: 0,
-            pos: 0,
-            zeros: 0,
-            value_due: false,
-        })
+    /// A model without knowledge over `entries`, whose number is `1 << model_log`.
+    pub fn new(entries: &'m mut [[u8; 2]], model_log: u8) -> Self {
+        for entry in entries.iter_mut() {
+            *entry = (1u16 << 15).to_le_bytes();
+        }
+        let shift = 32u32.saturating_sub(model_log.into());
+        let (bytes, residuals, pos, zeros, value_due) = (0, 0, 0, 0, false);
+        Self { entries, shift, bytes, residuals, pos, zeros, value_due }
     }
 
     fn index(&self, context: u32) -> usize {
-        (hashed(context) >> self.shift) as usize
+        (context.wrapping_mul(HASH_MULTIPLIER).wrapping_shr(self.shift)) as usize
     }
 
-    fn bit<C: BitCoder>(&mut self, coder: &mut C, a: u32, b: u32, bit: bool) -> Result<bool> {
-        let (a, b) = (self.index(a), self.index(b));
-        let word = |at: usize| self.entries.get(at).map(|entry| u16::from_le_bytes(*entry));
-        let (wa, wb) = (word(a).ok_or(Detail::Bug)?, word(b).ok_or(Detail::Bug)?);
-        let p = mix(wa, wb);
-        let bit = coder.bit(p, bit)?;
-        for (at, word) in [(a, wa), (b, wb)] {
+    /// Codes one decision under two contexts and learns from it.
+    fn bit<C: BitCoder>(
+        &mut self,
+        coder: &mut C,
+        contexts: [u32; 2],
+        rate: u32,
+        bit: bool,
+    ) -> Result<bool> {
+        let [a, b] = contexts.map(|context| self.index(context));
+        let read = |at: usize| self.entries.get(at).map(|entry| u16::from_le_bytes(*entry));
+        let (at_a, at_b) = (read(a).ok_or(Detail::Bug)?, read(b).ok_or(Detail::Bug)?);
+        let bit = coder.bit(mixed(at_a, at_b), bit)?;
+        for (at, p) in [(a, at_a), (b, at_b)] {
             if let Some(entry) = self.entries.get_mut(at) {
-                *entry = adapted(word, bit).to_le_bytes();
+                *entry = adapted(p, rate, bit).to_le_bytes();
             }
         }
         Ok(bit)
     }
 
-    /// Codes a number.
+    /// Codes a number below 2^63 - 1: the logarithm of its successor, then that one's digits.
     ///
     /// # Errors
-    /// `BadStream` when the input ends or the number has more than 63 bits.
+    /// `BadStream` when the input ends or the number is larger.
     pub fn number<C: BitCoder>(
         &mut self,
         coder: &mut C,
-        kind: Number,
+        number: Number,
         context: u32,
         value: u64,
     ) -> Result<u64> {
         let value = value.wrapping_add(1);
         let log = 63u32.wrapping_sub(value.leading_zeros());
-        let base = (1 << 24) + ((kind as u32) << 16);
-        let mut node = 1;
-        for at in (0..6).rev() {
-            let bit = log >> at & 1 != 0;
-            let bit = self.bit(coder, base + node, base + (context + 1) * 64 + node, bit)?;
-            node = node * 2 + u32::from(bit);
+        let base = kind::NUMBER + ((number as u32) << 16);
+        let special = context.wrapping_add(1);
+        let mut node = 1u32;
+        for at in (0..LOG_BITS).rev() {
+            let contexts = [base + node, base + (special << LOG_BITS) + node];
+            let bit = self.bit(coder, contexts, RATE, log.wrapping_shr(at) & 1 != 0)?;
+            node = node << 1 | u32::from(bit);
         }
         let log = node & 63;
-        let mut number = 1u64;
+        if log == 63 {
+            return Err(Detail::BadStream.into());
+        }
+        let mut prefix = 1u64;
         for at in (0..log).rev() {
-            let bit = value >> at & 1 != 0;
-            let known = log - 1 - at;
-            let bit = if known < 3 {
-                let c = base + 0x8000 + log * 16 + (number as u32 & 7) + (8 >> known);
-                self.bit(coder, c, c + (context + 1) * 1024, bit)?
+            let bit = value.wrapping_shr(at) & 1 != 0;
+            let known = log.wrapping_sub(1).wrapping_sub(at);
+            let bit = if known < MODELLED_DIGITS {
+                let digit = base + 0x8000 + (log << MODELLED_DIGITS) + prefix as u32;
+                self.bit(coder, [digit, digit + (special << 10)], RATE, bit)?
             } else {
                 coder.bit(1 << 15, bit)?
             };
-            number = number << 1 | u64::from(bit);
+            prefix = prefix << 1 | u64::from(bit);
         }
-        if log == 63 { Err(Detail::BadStream.into()) } else { Ok(number.wrapping_sub(1)) }
+        Ok(prefix.wrapping_sub(1))
     }
 
-    /// Codes one decision without context: is the next cover of old behind the last one?
+    /// Codes whether a cover starts in old before the end of the last one.
     ///
     /// # Errors
     /// `BadStream` when the input ends.
-    pub fn flag<C: BitCoder>(&mut self, coder: &mut C, flag: bool) -> Result<bool> {
-        self.bit(coder, 8 << 24, 9 << 24, flag)
+    pub fn backward<C: BitCoder>(&mut self, coder: &mut C, backward: bool) -> Result<bool> {
+        self.bit(coder, [kind::BACKWARD; 2], RATE, backward)
     }
 
-    /// Codes a literal byte.
+    /// Codes a literal byte and enters it into the history.
     ///
     /// # Errors
     /// `BadStream` when the input ends.
     pub fn literal<C: BitCoder>(&mut self, coder: &mut C, value: u8) -> Result<u8> {
-        let context = self.bytes & 0xffff;
-        let (guess, confidence) = self.literals.get(context);
-        let confidence = u32::from(confidence.min(3));
-        let hit = self.bit(
-            coder,
-            (10 << 24) + confidence * 8 + (self.literal_hits & 7),
-            (11 << 24) + u32::from(guess & 0xf0) + confidence,
-            guess == value,
-        )?;
-        self.literal_hits = self.literal_hits << 1 | u32::from(hit);
-        let byte = if hit { guess } else { self.unguessed_literal(coder, value)? };
-        self.literals.learn(context, byte, 1);
+        let parity = self.pos & 1;
+        let tops = (self.bytes >> 6 & 3) << 2 | self.bytes >> 14 & 3;
+        let contexts = [
+            kind::LITERAL_BY_PARITY + (parity << 8),
+            kind::LITERAL_BY_BYTES + (tops << 9) + (parity << 8),
+        ];
+        let byte = self.byte(coder, contexts, LITERAL_RATE, value)?;
         self.advance(byte, 0);
         Ok(byte)
     }
 
-    fn unguessed_literal<C: BitCoder>(&mut self, coder: &mut C, value: u8) -> Result<u8> {
-        let (last, before) = (self.bytes & 0xff, self.bytes >> 8 & 0xff);
-        let odd = self.pos & 1;
-        let a = (2 << 24) + (last >> 4 << 8) + (odd << 17);
-        let b = (3 << 24) + ((before >> 5 << 1 | odd) << 8);
-        self.byte(coder, a, b, value)
-    }
-
-    fn byte<C: BitCoder>(&mut self, coder: &mut C, a: u32, b: u32, value: u8) -> Result<u8> {
+    /// Codes eight decisions, the highest first, each under the ones before it.
+    fn byte<C: BitCoder>(
+        &mut self,
+        coder: &mut C,
+        contexts: [u32; 2],
+        rate: u32,
+        value: u8,
+    ) -> Result<u8> {
         let mut node = 1u32;
         for at in (0..8).rev() {
-            let bit = value >> at & 1 != 0;
-            let bit = self.bit(coder, a + node, b + node, bit)?;
-            node = node * 2 + u32::from(bit);
+            let here = contexts.map(|context| context.wrapping_add(node));
+            let bit = self.bit(coder, here, rate, value >> at & 1 != 0)?;
+            node = node << 1 | u32::from(bit);
         }
         Ok(node as u8)
     }
@@ -217,81 +202,50 @@ impl<'m> Model<'m> {
         self.value_due = false;
     }
 
-    /// Codes one group of the residual; an encoder says what comes: a byte, or all zeros up to
-    /// the next other byte or the end.
+    /// Codes one group of the residual. An encoder says what comes: a byte, or all zeros up to
+    /// the next other byte or the end of the cover; what it gets back is what was coded. The
+    /// caller enters it into the history with [`Model::advance`] or [`Model::skip`].
     ///
     /// # Errors
     /// `BadStream` when the input ends or a residual that may not be zero is.
     pub fn residual<C: BitCoder>(&mut self, coder: &mut C, coming: Residual) -> Result<Residual> {
+        let (value, run) = match coming {
+            Residual::Value(value) => (value, 0),
+            Residual::Zeros(run) => (0, run),
+        };
         if !self.value_due && self.zeros == SINGLE_ZERO_COUNT {
-            let run = if let Residual::Zeros(run) = coming { run } else { 0 };
-            let context = self.pos & 3;
-            let run = self.number(coder, Number::ZeroRun, context, run)?;
             self.value_due = true;
+            let run = self.number(coder, Number::ZeroRun, self.pos & 3, run)?;
             return Ok(Residual::Zeros(run));
         }
-        let value = if let Residual::Value(value) = coming { value } else { 0 };
-        if !self.value_due {
-            let c1 = (4 << 24)
-                + (self.zeros.min(15) << 8)
-                + (self.pos & 3)
-                + ((self.values & 0xf0) << 12);
-            let r = self.residuals;
-            let n = |at: u32| u32::from(r >> (8 * at) & 0xff != 0);
-            let c2 = (5 << 24)
-                + (n(0) | n(1) << 1 | n(2) << 2 | n(3) << 3 | n(5) << 4 | n(7) << 5) * 4
-                + (self.pos & 3);
-            let is_value = self.bit(coder, c1, c2, value != 0)?;
-            if !is_value {
-                self.zeros += 1;
-                return Ok(Residual::Zeros(1));
-            }
+        if !self.value_due && !self.bit(coder, self.flag_contexts(), RATE, value != 0)? {
+            self.zeros += 1;
+            return Ok(Residual::Zeros(1));
         }
-        let value = self.difference(coder, value)?;
-        (self.zeros, self.value_due) = (0, false);
-        self.values = self.values << 8 | u32::from(value);
+        let after_value = u32::from(self.residuals & 0xff != 0);
+        let contexts = [
+            kind::VALUE_BY_POSITION + ((self.pos & 3) << 8),
+            kind::VALUE_BY_RESIDUAL + (after_value << 8),
+        ];
+        let value = self.byte(coder, contexts, RATE, value)?;
+        self.start_cover();
         if value == 0 { Err(Detail::BadStream.into()) } else { Ok(Residual::Value(value)) }
     }
 
-    /// Codes a residual that is not zero: the longer context's guess, the shorter one's, or bits.
-    fn difference<C: BitCoder>(&mut self, coder: &mut C, value: u8) -> Result<u8> {
-        let gap = self.zeros.min(3);
-        let place = gap << 16 | (self.pos & 3) << 20;
-        let contexts = [self.values & 0xffff | place, self.values & 0xff | place | 1 << 28];
-        let mut found = None;
-        let mut tried = 0;
-        for (number, context) in (0u32..).zip(contexts) {
-            let table = self.differences.get(number as usize).ok_or(Detail::Bug)?;
-            let (guess, confidence) = table.get(context);
-            if guess == 0 || guess == tried {
-                continue;
-            }
-            tried = guess;
-            let confidence = u32::from(confidence.min(CONFIDENCE_MAX));
-            let hit = self.bit(
-                coder,
-                (12 << 24) + number * 64 + confidence * 8 + (self.difference_hits & 7),
-                (13 << 24) + number * 256 + confidence * 32 + gap * 4 + (self.pos & 3),
-                guess == value,
-            )?;
-            self.difference_hits = self.difference_hits << 1 | u32::from(hit);
-            if hit {
-                found = Some(guess);
-                break;
-            }
+    /// Contexts of "the next residual is not zero".
+    fn flag_contexts(&self) -> [u32; 2] {
+        let position = self.pos & 3;
+        let mut pattern = 0u32;
+        for (at, back) in [0u32, 1, 2, 3, 5, 7].into_iter().enumerate() {
+            let is_value = self.residuals.wrapping_shr(8 * back) & 0xff != 0;
+            pattern |= u32::from(is_value) << at;
         }
-        let value = match found {
-            Some(guess) => guess,
-            None => {
-                let a = (6 << 24) + ((self.pos & 1 | gap.min(1) << 1) << 8);
-                let b = (7 << 24) + ((self.values >> 4 & 0xf) << 8);
-                self.byte(coder, a, b, value)?
-            }
-        };
-        for (table, context) in self.differences.iter_mut().zip(contexts) {
-            table.learn(context, value, 1);
-        }
-        Ok(value)
+        let top = self.bytes >> 3 & 0x1f;
+        let zeros = self.zeros.min(3);
+        [
+            kind::FLAG_BY_RESIDUALS + (pattern << 2) + position,
+            kind::FLAG_BY_BYTE + (top << 8) + (zeros << 6) + position,
+        ]
     }
 
     /// Enters a byte of new, with its residual, into the history.
@@ -301,38 +255,65 @@ impl<'m> Model<'m> {
         self.pos = self.pos.wrapping_add(1);
     }
 
-    /// Enters a long run of zero residuals that ends with `byte`s old value.
-    pub fn skip(&mut self, len: u64, last: &[u8]) {
-        let from = last.len().saturating_sub(8);
-        for byte in last.get(from..).unwrap_or(&[]) {
-            self.bytes = self.bytes << 8 | u32::from(*byte);
-            self.residuals <<= 8;
+    /// Enters bytes of new that are old bytes into the history.
+    pub fn skip(&mut self, bytes: &[u8]) {
+        let from = bytes.len().saturating_sub(8);
+        let last = bytes.get(from..).unwrap_or(&[]);
+        for byte in last {
+            self.advance(*byte, 0);
         }
-        self.pos = self.pos.wrapping_add(len as u32);
+        self.pos = self.pos.wrapping_add(from as u32);
     }
 }
 
-/// The first `1 << log` of `entries`, and the rest.
-fn cut(entries: &mut [Entry], log: u32) -> Result<(&mut [Entry], &mut [Entry])> {
-    let count = 1usize.checked_shl(log).ok_or(Detail::Bug)?;
-    entries.split_at_mut_checked(count).ok_or(Detail::Bug.into())
+/// Probability of `true` from two: three quarters of the one farther from one half.
+fn mixed(a: u16, b: u16) -> u32 {
+    const HALF: u16 = 1 << 15;
+    let (sure, other) = if a.abs_diff(HALF) > b.abs_diff(HALF) { (a, b) } else { (b, a) };
+    let p = (3 * u32::from(sure) + u32::from(other)) >> 2;
+    p.clamp(PROBABILITY_MIN, (1 << 16) - PROBABILITY_MIN)
 }
 
-/// Probability of `true` from two entries.
-fn mix(a: u16, b: u16) -> u32 {
-    let p = |word: u16| u32::from(word & !LOW) + 8;
-    let p = (p(a) + p(b)) >> 1;
-    p.clamp(PROBABILITY_MIN, 65_536 - PROBABILITY_MIN)
+/// A probability of `true` after `bit`.
+fn adapted(p: u16, rate: u32, bit: bool) -> u16 {
+    let step = if bit { u16::MAX - p } else { p }.wrapping_shr(rate);
+    if bit { p.wrapping_add(step) } else { p.wrapping_sub(step) }
 }
 
-const LOW: u16 = 7;
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// An entry after `bit`: 13 bits of probability, 3 of count, which sets the rate.
-fn adapted(word: u16, bit: bool) -> u16 {
-    const RATES: [u8; 8] = [1, 2, 3, 3, 4, 4, 5, 5];
-    let count = word & LOW;
-    let p = u32::from(word & !LOW);
-    let rate = RATES.get(usize::from(count)).copied().unwrap_or(5);
-    let p = if bit { p + ((65_535 - p) >> rate) } else { p - (p >> rate) };
-    (p as u16 & !LOW) | (count + 1).min(7)
+    /// Plays decisions back, to show what is decoded from which.
+    struct Script(std::vec::Vec<bool>);
+
+    impl BitCoder for Script {
+        fn bit(&mut self, p: u32, _: bool) -> Result<bool> {
+            assert!((PROBABILITY_MIN..=(1 << 16) - PROBABILITY_MIN).contains(&p));
+            self.0.pop().ok_or(Detail::BadStream.into())
+        }
+    }
+
+    extern crate std;
+
+    #[test]
+    fn learns_without_leaving_its_range() {
+        let mut entries = [[0; 2]; 256];
+        let mut model = Model::new(&mut entries, 8);
+        for bit in [true, false] {
+            let mut coder = Script(std::vec![bit; 1000]);
+            for _ in 0..1000 {
+                assert_eq!(model.backward(&mut coder, !bit), Ok(bit));
+            }
+        }
+    }
+
+    #[test]
+    fn the_largest_logarithm_is_refused() {
+        let mut entries = [[0; 2]; 256];
+        let mut model = Model::new(&mut entries, 8);
+        let mut coder = Script(std::vec![true; 200]);
+        let error = model.number(&mut coder, Number::CoverLen, 0, 0).unwrap_err();
+        assert_eq!(error.detail, Detail::BadStream);
+    }
 }

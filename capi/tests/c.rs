@@ -1,0 +1,321 @@
+//! The library as C sees it: header and library agree, C programs run, no path to a panic is left.
+//!
+//! Needs a C and a C++ compiler (`CC`, `CXX`; default `cc`, `c++`) and `nm`.
+
+#[path = "../src/abi.rs"]
+#[allow(dead_code)] // Its layout is what is tested.
+mod abi;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use fwdelta_core::limits::COMPONENT_COUNT_MAX;
+use fwdelta_core::verify::{Basis, EF_FOTA_LEN};
+use fwdelta_core::{Category, Detail};
+
+/// Parts of symbol names that stand for a panic or an allocation.
+const FORBIDDEN: [&str; 8] = [
+    "panic",
+    "unwrap_failed",
+    "expect_failed",
+    "index_fail",
+    "len_mismatch_fail",
+    "rust_begin_unwind",
+    "__rust_alloc",
+    "__rust_no_alloc_shim",
+];
+
+fn here() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn header() -> String {
+    std::fs::read_to_string(here().join("include/fwdelta.h")).unwrap()
+}
+
+fn run(command: &mut Command) -> Output {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let (out, err) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{command:?}: {}\n{out}{err}", output.status);
+    output
+}
+
+/// The release libraries: signatures by callback, and with the built-in Ed25519.
+struct Libraries {
+    callback: PathBuf,
+    ed25519: PathBuf,
+}
+
+fn libraries() -> &'static Libraries {
+    static BUILT: OnceLock<Libraries> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        // A folder for each: they are one file name, and shared dependencies are few.
+        let build = |name: &str, arguments: &[&str]| {
+            let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+            let mut cargo = Command::new(env!("CARGO"));
+            cargo.current_dir(here()).args(["build", "--release", "--locked", "--target-dir"]);
+            run(cargo.arg(&dir).args(arguments));
+            dir.join("release/libfwdelta.a")
+        };
+        Libraries {
+            callback: build("library-callback", &[]),
+            ed25519: build("library-ed25519", &["--features", "ed25519"]),
+        }
+    })
+}
+
+/// A compiler that takes no warning.
+fn compiler(variable: &str, default: &str, standard: &str) -> Command {
+    let mut command = Command::new(std::env::var_os(variable).unwrap_or(default.into()));
+    command.args([standard, "-pedantic", "-Wall", "-Wextra", "-Werror", "-O1"]);
+    command.arg("-I").arg(here().join("include"));
+    command
+}
+
+fn c99() -> Command {
+    compiler("CC", "cc", "-std=c99")
+}
+
+/// Compiles a program of this folder, links it with `library` and runs it on testdata.
+fn run_program(name: &str, library: &Path) {
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    run(c99().arg("-o").arg(&program).arg(here().join(format!("tests/{name}.c"))).arg(library));
+    let output = run(Command::new(program).arg(here().join("../testdata")));
+    let text = String::from_utf8(output.stdout).unwrap();
+    print!("{text}");
+    assert!(text.trim_end().ends_with("checks passed"), "{text}");
+}
+
+#[test]
+fn real_packages_are_verified_and_applied_from_c() {
+    run_program("apply", &libraries().ed25519);
+}
+
+#[test]
+fn golden_vectors_give_the_same_numbers_in_c() {
+    run_program("vectors", &libraries().ed25519);
+}
+
+#[test]
+fn signatures_and_decompression_by_callback() {
+    run_program("callback", &libraries().callback);
+}
+
+#[test]
+fn the_example_of_the_guide_is_the_program_that_is_tested() {
+    run_program("example", &libraries().ed25519);
+    let guide = std::fs::read_to_string(here().join("../docs/c-api.md")).unwrap();
+    let program = std::fs::read_to_string(here().join("tests/example.c")).unwrap();
+    let (_, shown) = guide.split_once("```c\n").unwrap();
+    let (shown, _) = shown.split_once("```").unwrap();
+    assert!(shown.lines().count() > 50);
+    assert!(program.contains(shown), "docs/c-api.md and tests/example.c differ");
+}
+
+fn symbols(library: &Path) -> Vec<String> {
+    let output = run(Command::new("nm").arg(library));
+    String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
+}
+
+fn forbidden(symbols: &[String]) -> Vec<&str> {
+    symbols
+        .iter()
+        .filter_map(|line| line.split_whitespace().last())
+        .filter(|symbol| FORBIDDEN.iter().any(|part| symbol.contains(part)))
+        .collect()
+}
+
+#[test]
+fn no_path_to_a_panic_with_the_signature_callback() {
+    let symbols = symbols(&libraries().callback);
+    let found = forbidden(&symbols);
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn panics_left_with_built_in_ed25519_are_known() {
+    let symbols = symbols(&libraries().ed25519);
+    let found = forbidden(&symbols);
+    println!("{found:#?}");
+    // What curve arithmetic keeps: index checks that the compiler cannot prove. Their handler
+    // calls `fwdelta_panic`, which the application defines.
+    let known = ["panic_bounds_check", "panic_fmt", "index_fail", "rust_begin_unwind"];
+    let is_known = |symbol: &&&str| {
+        **symbol == "fwdelta_panic" || known.iter().any(|known| symbol.ends_with(known))
+    };
+    let unknown: Vec<_> = found.iter().filter(|symbol| !is_known(symbol)).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+}
+
+#[test]
+fn the_gate_sees_what_it_shall() {
+    let seen = |name: &str| !forbidden(&[format!("0000000000000000 t {name}")]).is_empty();
+    assert!(seen("_RNvNtCsgEmfK2I1SDS_4core9panicking9panic_fmt"));
+    assert!(seen("_ZN4core6option13unwrap_failed17h0123456789abcdefE"));
+    assert!(seen("_RNvCsfLfy6EI15iL_7___rustc17rust_begin_unwind"));
+    assert!(seen("fwdelta_panic"));
+    assert!(!seen("fwdelta_verify") && !seen("memcpy"));
+}
+
+#[test]
+fn the_library_exports_what_the_header_declares() {
+    let header = header();
+    // A declaration starts a line with its type and goes on to its parenthesis.
+    let mut declared: Vec<_> = header
+        .lines()
+        .filter(|line| !line.starts_with([' ', '#', '/', 't']) && line.contains('('))
+        .filter_map(|line| {
+            line.split(['(', ' ', '*'])
+                .find(|word| word.starts_with("fwdelta_") && *word != "fwdelta_status")
+        })
+        .filter(|name| *name != "fwdelta_panic")
+        .map(str::to_owned)
+        .collect();
+    declared.sort_unstable();
+    for library in [&libraries().callback, &libraries().ed25519] {
+        let mut exported: Vec<_> = symbols(library)
+            .iter()
+            .filter_map(|line| line.split_once(" T fwdelta_"))
+            .map(|(_, name)| format!("fwdelta_{name}"))
+            .collect();
+        exported.sort_unstable();
+        assert_eq!(exported, declared);
+    }
+}
+
+/// `UpperCamel` as `UPPER_SNAKE`.
+fn upper_snake(name: &str) -> String {
+    let mut out = String::new();
+    for c in name.chars() {
+        if c.is_ascii_uppercase() && !out.is_empty() {
+            out.push('_');
+        }
+        out.push(c.to_ascii_uppercase());
+    }
+    out
+}
+
+#[test]
+fn the_header_has_every_error_number_of_core() {
+    let header = header();
+    let mut stated = BTreeMap::new();
+    for line in header.lines() {
+        if let Some(rest) = line.trim().strip_prefix("FWDELTA_E_") {
+            let (name, number) = rest.trim_end_matches(',').split_once(" = ").unwrap();
+            stated.insert(number.parse::<u16>().unwrap(), name.to_owned());
+        }
+    }
+    let core: BTreeMap<_, _> =
+        Detail::ALL.iter().map(|d| (*d as u16, upper_snake(d.name()))).collect();
+    assert_eq!(stated, core);
+    for detail in Detail::ALL {
+        let comment = format!("/* {} */", detail.text());
+        assert!(header.contains(&comment), "no {comment}");
+    }
+}
+
+/// C constants and their values in Rust.
+fn constants() -> Vec<(String, u64)> {
+    let category = |category: Category| {
+        (format!("FWDELTA_{}", upper_snake(&format!("{category:?}"))), category as u64)
+    };
+    let categories = [
+        Category::Format,
+        Category::Unsupported,
+        Category::Limit,
+        Category::Signature,
+        Category::Policy,
+        Category::WrongOld,
+        Category::Corrupt,
+        Category::Storage,
+        Category::Usage,
+        Category::Bug,
+    ];
+    let mut all: Vec<_> = categories.into_iter().map(category).collect();
+    let fixed = [
+        ("FWDELTA_OK", 0),
+        ("FWDELTA_ABI_VERSION", u64::from(abi::ABI_VERSION)),
+        ("FWDELTA_NO_COMPONENT", u64::from(abi::NO_COMPONENT)),
+        ("FWDELTA_COMPONENT_COUNT_MAX", COMPONENT_COUNT_MAX as u64),
+        ("FWDELTA_EF_FOTA_LEN", EF_FOTA_LEN as u64),
+        ("FWDELTA_EF_FOTA_LEN", abi::EF_FOTA_LEN as u64),
+        ("FWDELTA_PLMN_LEN", abi::PLMN_LEN as u64),
+        ("FWDELTA_SIM_ABSENT", u64::from(abi::SIM_ABSENT)),
+        ("FWDELTA_SIM_WITHOUT_FOTA", u64::from(abi::SIM_WITHOUT_FOTA)),
+        ("FWDELTA_SIM_WITH_FOTA", u64::from(abi::SIM_WITH_FOTA)),
+        ("FWDELTA_APPROVED", Basis::Approved as u64),
+        ("FWDELTA_UNAPPROVED", Basis::Unapproved as u64),
+        ("FWDELTA_WITHOUT_FOTA", Basis::WithoutFota as u64),
+        ("FWDELTA_WITHOUT_SIM", Basis::WithoutSim as u64),
+        ("FWDELTA_MODE_STRING", fwdelta_core::format::auth::Mode::String as u64),
+        ("FWDELTA_MODE_SECRET", fwdelta_core::format::auth::Mode::Secret as u64),
+        ("FWDELTA_MODE_SIGNED", fwdelta_core::format::auth::Mode::Signed as u64),
+    ];
+    all.extend(fixed.map(|(name, value)| (name.to_owned(), value)));
+    all
+}
+
+/// One C file that compiles only if sizes, offsets and constants are those of Rust.
+fn layout_program() -> String {
+    let mut conditions = Vec::new();
+    macro_rules! layout {
+        ($($rust:ident $c:ident: $($field:ident)*;)*) => {$(
+            conditions.push(format!(
+                "sizeof({}) == {}", stringify!($c), size_of::<abi::$rust>()
+            ));
+            $(conditions.push(format!(
+                "offsetof({}, {}) == {} && sizeof((({} *)0)->{}) == {}",
+                stringify!($c), stringify!($field), core::mem::offset_of!(abi::$rust, $field),
+                stringify!($c), stringify!($field),
+                size_of_field(|value: &abi::$rust| &raw const value.$field),
+            ));)*
+            // Every field is listed: this does not compile otherwise.
+            let _ = |value: abi::$rust| { let abi::$rust { $($field: _),* } = value; };
+        )*};
+    }
+    layout! {
+        Source fwdelta_source: abi ctx read;
+        Target fwdelta_target: abi sector_len len write_len erased ctx erase program sync;
+        Crypto fwdelta_crypto: abi ctx verify_ed25519;
+        Flow fwdelta_flow: consumed produced done;
+        Decompressor fwdelta_decompressor: abi ctx start run;
+        Progress fwdelta_progress: abi ctx step;
+        Limits fwdelta_limits: image_len text_len workspace_len envelope_len chunk_len;
+        Device fwdelta_device: abi sim has_sequence ef_fota plmn sequence;
+        Update fwdelta_update: abi package package_len trust trust_len device limits crypto
+            decompressor progress envelope_buf envelope_buf_len work work_len;
+        Part fwdelta_part: old old_len payload payload_len slot;
+        Summary fwdelta_summary: sequence vendor_id class_id component_count decision
+            approval_mode approved_by;
+        Component fwdelta_component: name name_len payload_uri_len payload_uri payload_name
+            payload_name_len has_old old_len new_len payload_len work_len old_digest new_digest
+            payload_digest;
+        Failure fwdelta_error: detail category old_intact component pos;
+        Codes fwdelta_codes: fumo install_notify lwm2m;
+    }
+    for (name, value) in constants() {
+        conditions.push(format!("(uint64_t){name} == {value}u"));
+    }
+    let mut text = "#include \"fwdelta.h\"\n".to_owned();
+    for (number, condition) in conditions.iter().enumerate() {
+        // Neither C99 nor C++17 has a form of static assertion that both know.
+        text += &format!("typedef char as_in_rust_{number}[({condition}) ? 1 : -1];\n");
+    }
+    text + "int main(void) { return 0; }\n"
+}
+
+fn size_of_field<S, F>(_: impl Fn(&S) -> *const F) -> usize {
+    size_of::<F>()
+}
+
+#[test]
+fn sizes_offsets_and_constants_are_equal_in_c99_and_cxx17() {
+    let source = Path::new(env!("CARGO_TARGET_TMPDIR")).join("layout.c");
+    std::fs::write(&source, layout_program()).unwrap();
+    run(c99().args(["-fsyntax-only", "-x", "c"]).arg(&source));
+    let mut cxx = compiler("CXX", "c++", "-std=c++17");
+    run(cxx.args(["-fsyntax-only", "-x", "c++"]).arg(&source));
+}
