@@ -95,6 +95,9 @@ pub struct Applier<'w> {
     phase: Phase,
     /// Bytes of new still to come.
     left: u64,
+    /// Nothing became readable since the decoder last asked for input. It is not asked again,
+    /// which would read old in vain for every byte that is fed.
+    starved: bool,
     failed: bool,
 }
 
@@ -137,6 +140,7 @@ impl<'w> Applier<'w> {
             output: Output::new(output_buf),
             phase: Phase::Op,
             left: header.new.len,
+            starved: false,
             failed: false,
         })
     }
@@ -172,11 +176,15 @@ impl<'w> Applier<'w> {
         self.output.prepare(&io.new.geometry(), self.header.new.len)?;
         let mut taken = 0usize;
         loop {
-            match self.decode(io)? {
-                Pause::Worked => return Ok((taken, Step::Yield)),
-                Pause::Done => return Ok((taken, Step::Done)),
-                Pause::Starved if self.input.is_complete() => return Err(Detail::BadStream.into()),
-                Pause::Starved => {}
+            if !self.starved {
+                match self.decode(io)? {
+                    Pause::Worked => return Ok((taken, Step::Yield)),
+                    Pause::Done => return Ok((taken, Step::Done)),
+                    Pause::Starved if self.input.is_complete() => {
+                        return Err(Detail::BadStream.into());
+                    }
+                    Pause::Starved => self.starved = true,
+                }
             }
             let rest = input.get(taken..).unwrap_or(&[]);
             let is_empty_record = self.header.payload_len == 0;
@@ -184,6 +192,7 @@ impl<'w> Applier<'w> {
                 return Ok((taken, Step::NeedInput));
             }
             taken = taken.saturating_add(self.input.take(rest)?);
+            self.starved = self.input.is_arriving();
         }
     }
 
