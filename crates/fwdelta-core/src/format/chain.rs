@@ -94,9 +94,8 @@ mod tests {
     fn two_records_verify_in_order_only() {
         let last = [7u8; 10];
         let mut first = [9u8; 64 + HASH_LEN];
-        first[64..].copy_from_slice(&sha256(last));
-        let mut start = ChainStart { chunk_len: 64, first_hash: [0; HASH_LEN] };
-        start.first_hash = sha256(&first);
+        first[64..].copy_from_slice(&sha256(&last));
+        let start = ChainStart { chunk_len: 64, first_hash: sha256(&first) };
         assert_eq!(start.check(106), Ok(()));
         let mut reader = ChainReader::new(&start, 106);
         assert_eq!(reader.record_len(), Some(96));
@@ -111,8 +110,7 @@ mod tests {
 
     #[test]
     fn an_empty_payload_is_one_empty_record() {
-        let mut start = ChainStart { chunk_len: 64, first_hash: [0; HASH_LEN] };
-        start.first_hash = sha256(&[]);
+        let start = ChainStart { chunk_len: 64, first_hash: sha256(&[]) };
         assert_eq!(start.check(0), Ok(()));
         let mut reader = ChainReader::new(&start, 0);
         assert_eq!(reader.record_len(), Some(0));
