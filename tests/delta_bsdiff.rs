@@ -2,11 +2,12 @@
 
 mod delta;
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::Command;
 
-use bzip2::read::BzDecoder;
+use bzip2::Compression;
+use bzip2::read::{BzDecoder, BzEncoder};
 use fwdelta::core::{Detail, Limits};
 use fwdelta::diff::{Profile, VecTarget, bsdiff40};
 use fwdelta::progress::Silent;
@@ -107,7 +108,8 @@ fn damaged_bsdiff40_files_are_refused_or_harmless() {
 fn the_installed_tools_agree() {
     let installed = |tool: &str| Command::new(tool).output().is_ok();
     if !installed("bsdiff") || !installed("bspatch") {
-        eprintln!("SKIPPED: bsdiff and bspatch are not installed");
+        // Not `eprintln!`, which the harness hides.
+        std::io::stderr().write_all(b"SKIPPED: bsdiff and bspatch are not installed\n").unwrap();
         return;
     }
     let dir = tempfile::tempdir().unwrap();
@@ -128,4 +130,68 @@ fn the_installed_tools_agree() {
         run("bsdiff", ["old", "new", "theirs"]);
         assert!(ours(&old, &read("theirs")).unwrap() == new, "{name}: our patch on their file");
     }
+}
+
+fn pack(bytes: &[u8]) -> Vec<u8> {
+    let mut packed = Vec::new();
+    BzEncoder::new(bytes, Compression::fast()).read_to_end(&mut packed).unwrap();
+    packed
+}
+
+fn word(n: i64) -> [u8; 8] {
+    (n.unsigned_abs() | u64::from(n < 0) << 63).to_le_bytes()
+}
+
+fn file(control: &[[i64; 3]], difference_len: usize, extra_len: usize, new_len: i64) -> Vec<u8> {
+    let control: Vec<u8> = control.iter().flatten().flat_map(|n| word(*n)).collect();
+    let [control, differences, extra] =
+        [control, vec![0; difference_len], vec![9; extra_len]].map(|stream| pack(&stream));
+    let lens = [control.len() as i64, differences.len() as i64, new_len].map(word).concat();
+    [b"BSDIFF40".to_vec(), lens, control, differences, extra].concat()
+}
+
+/// bspatch wrote before and behind its buffers for these (CVE-2014-9862, CVE-2020-14315).
+#[test]
+fn bsdiff40_with_negative_or_overflowing_lengths_is_a_bad_cover() {
+    let old = [5; 50];
+    assert_eq!(
+        ours(&old, &file(&[[20, 4, 0]], 20, 4, 24)),
+        Ok([[5; 20].to_vec(), vec![9; 4]].concat())
+    );
+    let cases: [&[[i64; 3]]; 9] = [
+        &[[-1, 25, 0]],
+        &[[25, -1, 0]],
+        &[[i64::MIN + 1, 0, 0]],
+        &[[i64::MAX, 0, 0]],
+        &[[0, i64::MAX, 0]],
+        &[[10, 0, 0], [i64::MAX - 5, 14, 0]],
+        &[[10, 0, -11], [10, 4, 0]],
+        &[[10, 0, 31], [10, 4, 0]],
+        &[[0, 0, i64::MAX], [20, 4, 0]],
+    ];
+    for (number, control) in cases.iter().enumerate() {
+        assert_eq!(ours(&old, &file(control, 20, 4, 24)), Err(Detail::BadCover), "case {number}");
+    }
+}
+
+#[test]
+fn bsdiff40_that_is_broken_is_refused() {
+    let old = [5; 50];
+    let good = file(&[[20, 4, 0]], 20, 4, 24);
+    for len in 0..good.len() {
+        let expected = match len {
+            0..32 => [Detail::Truncated, Detail::Truncated],
+            _ => [Detail::Truncated, Detail::BadStream],
+        };
+        assert!(expected.contains(&ours(&old, &good[..len]).unwrap_err()), "{len}");
+    }
+    let detail = |file: Vec<u8>| ours(&old, &file).unwrap_err();
+    assert_eq!(detail(file(&[[20, 4, 0]], 20, 4, -24)), Detail::ImageTooLarge);
+    assert_eq!(detail(file(&[[20, 4, 0]], 20, 4, i64::MAX)), Detail::ImageTooLarge);
+    assert_eq!(detail(file(&[[20, 4, 0]], 20, 4, 25)), Detail::BadStream);
+    assert_eq!(detail(file(&[[20, 4, 0]], 20, 4, 23)), Detail::BadStream);
+    assert_eq!(detail(file(&[[20, 4, 0], [1, 0, 0]], 20, 4, 24)), Detail::BadCover);
+    let mut other = good;
+    other[0] = b'C';
+    assert_eq!(detail(other), Detail::BadMagic);
 }

@@ -52,6 +52,7 @@ pub fn compress(content: &[u8], window_log: u8) -> Result<Vec<u8>> {
     for parameter in parameters {
         encoder.set_parameter(parameter).map_err(failed)?;
     }
+    // Its tables are then as large as the content needs, not the 650 MB that the level allows.
     let len = content.len() as u64;
     encoder.set_pledged_src_size(Some(len)).map_err(failed)?;
     let mut out = vec![0; zstd::zstd_safe::compress_bound(content.len()) + 64];

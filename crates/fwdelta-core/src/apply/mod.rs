@@ -6,7 +6,7 @@
 mod output;
 mod workspace;
 
-use sha2::{Digest, Sha256};
+use crate::hash::hash_source;
 
 use crate::codec::bits::Bits;
 use crate::codec::bsdiff::Bsdiff;
@@ -95,6 +95,9 @@ pub struct Applier<'w> {
     phase: Phase,
     /// Bytes of new still to come.
     left: u64,
+    /// Nothing became readable since the decoder last asked for input. It is not asked again,
+    /// which would read old in vain for every byte that is fed.
+    starved: bool,
     failed: bool,
 }
 
@@ -137,6 +140,7 @@ impl<'w> Applier<'w> {
             output: Output::new(output_buf),
             phase: Phase::Op,
             left: header.new.len,
+            starved: false,
             failed: false,
         })
     }
@@ -172,11 +176,15 @@ impl<'w> Applier<'w> {
         self.output.prepare(&io.new.geometry(), self.header.new.len)?;
         let mut taken = 0usize;
         loop {
-            match self.decode(io)? {
-                Pause::Worked => return Ok((taken, Step::Yield)),
-                Pause::Done => return Ok((taken, Step::Done)),
-                Pause::Starved if self.input.is_complete() => return Err(Detail::BadStream.into()),
-                Pause::Starved => {}
+            if !self.starved {
+                match self.decode(io)? {
+                    Pause::Worked => return Ok((taken, Step::Yield)),
+                    Pause::Done => return Ok((taken, Step::Done)),
+                    Pause::Starved if self.input.is_complete() => {
+                        return Err(Detail::BadStream.into());
+                    }
+                    Pause::Starved => self.starved = true,
+                }
             }
             let rest = input.get(taken..).unwrap_or(&[]);
             let is_empty_record = self.header.payload_len == 0;
@@ -184,6 +192,7 @@ impl<'w> Applier<'w> {
                 return Ok((taken, Step::NeedInput));
             }
             taken = taken.saturating_add(self.input.take(rest)?);
+            self.starved = self.input.is_arriving();
         }
     }
 
@@ -335,18 +344,6 @@ impl Run<'_, '_> {
 /// `OldDigest`, `ReadFailed`, `BadArgument` for an empty buffer.
 pub fn verify_old<S: Source>(header: &DeltaHeader, old: &mut S, buf: &mut [u8]) -> Result<()> {
     let Some(id) = &header.old else { return Ok(()) };
-    if buf.is_empty() {
-        return Err(Detail::BadArgument.into());
-    }
-    let mut hash = Sha256::new();
-    let mut pos = 0u64;
-    while pos < id.len {
-        let left = usize::try_from(id.len - pos).unwrap_or(usize::MAX).min(buf.len());
-        let piece = buf.get_mut(..left).ok_or(Detail::Bug)?;
-        old.read(pos, piece).map_err(|_| Error::at(Detail::ReadFailed, pos))?;
-        hash.update(&*piece);
-        pos = pos.saturating_add(left as u64);
-    }
-    let same = hash.finalize().as_slice() == id.digest;
+    let same = hash_source(old, 0, id.len, buf)? == id.digest;
     if same { Ok(()) } else { Err(Detail::OldDigest.into()) }
 }

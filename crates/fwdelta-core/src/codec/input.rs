@@ -47,6 +47,11 @@ impl<'w> Input<'w> {
         self.complete
     }
 
+    /// Whether a part of a record has arrived.
+    pub(crate) const fn is_arriving(&self) -> bool {
+        self.filled > 0
+    }
+
     /// Bytes that can be read now.
     pub(crate) fn readable(&self) -> &[u8] {
         self.buf.get(self.start..self.end).unwrap_or(&[])
