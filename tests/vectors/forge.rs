@@ -584,6 +584,10 @@ fn changed_contents(add: &mut impl FnMut(&'static str, Detail, Vec<u8>)) {
     changed[0] ^= 1;
     text.text = Some(&changed);
     add("text-digest", Detail::TextDigest, text.write());
+    let bare = sealed(&Draft { text: None, ..draft() });
+    let mut put = Parts::read(&bare).unwrap();
+    put.text = Some(&changed);
+    add("text-unreferenced", Detail::UnreferencedPayload, put.write());
 }
 
 /// Streams that are signed and whole, but not what a generator makes.
