@@ -94,7 +94,7 @@ pub fn chain(payload: &[u8], chunk_len: usize) -> (Vec<u8>, [u8; HASH_LEN]) {
     let mut hash: Option<[u8; HASH_LEN]> = None;
     for record in records.iter_mut().rev() {
         record.extend_from_slice(hash.as_ref().map_or(&[], |hash| hash));
-        hash = Some(sha256(&record));
+        hash = Some(sha256(record));
     }
     (records.concat(), hash.unwrap_or_default())
 }
