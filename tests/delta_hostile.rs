@@ -6,6 +6,7 @@ mod delta;
 use fwdelta::codec::zstd::compress;
 use fwdelta::core::apply::memory_len;
 use fwdelta::core::format::delta::{Coder, DeltaHeader, ImageId};
+use fwdelta::core::hash::sha256;
 use fwdelta::core::{Category, Detail};
 use fwdelta::diff::{Delta, Profile, chain};
 use fwdelta_sim::fault::Random;
@@ -113,10 +114,7 @@ fn a_flipped_header_never_passes_for_another() {
 }
 
 fn header(coder: Coder, old: &[u8], new: &[u8], payload_len: usize) -> DeltaHeader {
-    let id = |image: &[u8]| ImageId {
-        len: image.len() as u64,
-        digest: fwdelta::core::hash::sha256(image),
-    };
+    let id = |image: &[u8]| ImageId { len: image.len() as u64, digest: sha256(image) };
     let mut header = DeltaHeader {
         coder,
         old: Some(id(old)).filter(|old| old.len > 0),
@@ -211,8 +209,7 @@ fn a_wider_window_than_stated_is_refused() {
 fn chains_are_cut_as_described() {
     let (payload, first_hash) = chain(&[5; 150], 64);
     assert_eq!(payload.len(), 150 + 2 * 32);
-    let last = fwdelta::core::hash::sha256(&payload[192..]);
-    assert_eq!(payload[160..192], last[..]);
-    assert_eq!(payload[64..96], fwdelta::core::hash::sha256(&payload[96..192])[..]);
-    assert_eq!(first_hash, fwdelta::core::hash::sha256(&payload[..96])[..]);
+    assert_eq!(payload[160..192], sha256(&payload[192..]));
+    assert_eq!(payload[64..96], sha256(&payload[96..192]));
+    assert_eq!(first_hash, sha256(&payload[..96]));
 }

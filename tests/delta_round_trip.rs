@@ -162,6 +162,19 @@ fn files_are_read_back() {
 }
 
 #[test]
+fn the_worked_example_is_what_is_made() {
+    let document = include_str!("../docs/format-delta.md");
+    let (_, example) = document.split_once("## 11. Worked example").unwrap();
+    let mut images = example.lines().filter_map(|line| line.strip_prefix("    "));
+    let (old, new) = (images.next().unwrap(), images.next().unwrap());
+    let (_, block) = example.split_once("```\n").unwrap();
+    let (block, _) = block.split_once("```").unwrap();
+    let hex = block.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).unwrap());
+    let delta = delta::delta(old.as_bytes(), new.as_bytes(), Profile::Small);
+    assert_eq!(delta.to_file(), hex.collect::<Vec<_>>());
+}
+
+#[test]
 fn work_stops_when_asked() {
     struct Stop;
     impl fwdelta::progress::Progress for Stop {

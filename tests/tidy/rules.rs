@@ -12,7 +12,8 @@ const INVARIANT: &str = "INVARIANT:";
 /// Modules of core by floor, bottom first: a module imports from lower floors only.
 pub(crate) const CORE_FLOORS: &[&[&str]] = &[
     &["error"],
-    &["hash", "limits", "storage"],
+    &["limits", "storage"],
+    &["hash"],
     &["format"],
     &["codec", "exec"],
     &["apply"],

@@ -6,7 +6,7 @@
 mod output;
 mod workspace;
 
-use sha2::{Digest, Sha256};
+use crate::hash::hash_source;
 
 use crate::codec::bits::Bits;
 use crate::codec::bsdiff::Bsdiff;
@@ -344,18 +344,6 @@ impl Run<'_, '_> {
 /// `OldDigest`, `ReadFailed`, `BadArgument` for an empty buffer.
 pub fn verify_old<S: Source>(header: &DeltaHeader, old: &mut S, buf: &mut [u8]) -> Result<()> {
     let Some(id) = &header.old else { return Ok(()) };
-    if buf.is_empty() {
-        return Err(Detail::BadArgument.into());
-    }
-    let mut hash = Sha256::new();
-    let mut pos = 0u64;
-    while pos < id.len {
-        let left = usize::try_from(id.len - pos).unwrap_or(usize::MAX).min(buf.len());
-        let piece = buf.get_mut(..left).ok_or(Detail::Bug)?;
-        old.read(pos, piece).map_err(|_| Error::at(Detail::ReadFailed, pos))?;
-        hash.update(&*piece);
-        pos = pos.saturating_add(left as u64);
-    }
-    let same = hash.finalize().as_slice() == id.digest;
+    let same = hash_source(old, 0, id.len, buf)? == id.digest;
     if same { Ok(()) } else { Err(Detail::OldDigest.into()) }
 }

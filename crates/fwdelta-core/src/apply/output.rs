@@ -1,7 +1,7 @@
 //! The new image on its way into the slot: collected, erased ahead, programmed in write units,
 //! hashed.
 
-use sha2::{Digest, Sha256};
+use crate::hash::Sha256;
 
 use crate::error::{Detail, Error, Result};
 use crate::format::delta::DIGEST_LEN;
@@ -98,6 +98,6 @@ impl<'w> Output<'w> {
 
     /// SHA-256 of all bytes written, padding excluded.
     pub(super) fn digest(self) -> [u8; DIGEST_LEN] {
-        self.hash.finalize().into()
+        self.hash.finish()
     }
 }

@@ -308,7 +308,7 @@ impl<'a> Reader<'a> {
     /// Skips one item of any type and gives its encoded bytes.
     ///
     /// # Errors
-    /// As [`Reader::peek`], and `TooDeep`.
+    /// As [`Reader::peek`], `BadUtf8` and `TooDeep`.
     pub fn skip(&mut self) -> Result<&'a [u8]> {
         let start = self.pos;
         self.skip_nested(DEPTH_MAX)?;
@@ -318,10 +318,8 @@ impl<'a> Reader<'a> {
     fn skip_nested(&mut self, depth: u8) -> Result<()> {
         let head = self.peek()?;
         match head.major {
-            Major::Bytes | Major::Text => {
-                self.string(head.major)?;
-                return Ok(());
-            }
+            Major::Bytes => return self.bytes().map(|_| ()),
+            Major::Text => return self.text().map(|_| ()),
             _ => self.pos += usize::from(head.len),
         }
         let count = match head.major {
@@ -638,6 +636,12 @@ mod tests {
         assert_eq!(detail(Reader::new(&deep).skip()), Detail::TooDeep);
         let shallow = &deep[199 - usize::from(DEPTH_MAX)..];
         assert!(Reader::new(shallow).skip().is_ok());
+    }
+
+    #[test]
+    fn text_is_utf8_even_when_it_is_skipped() {
+        assert_eq!(detail(Reader::new(&[0x61, 0xff]).skip()), Detail::BadUtf8);
+        assert_eq!(Reader::new(&[0x81, 0x62, 0xc3, 0xa9]).skip().map(<[u8]>::len), Ok(4));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The hash chain of a packaged payload (docs/format-delta.md, section 3): every chunk carries the
 //! hash of the next one, so that a device keeps 32 bytes of state and decodes only verified bytes.
 
-use sha2::{Digest, Sha256};
+use crate::hash::sha256;
 
 use crate::error::{Detail, Error, Result};
 
@@ -71,7 +71,7 @@ impl ChainReader {
         if self.record_len() != Some(record.len()) {
             return Err(Detail::BadArgument.into());
         }
-        if Sha256::digest(record).as_slice() != self.expected {
+        if sha256(record) != self.expected {
             return Err(Error::at(Detail::ChunkDigest, self.pos));
         }
         self.pos = self.pos.saturating_add(record.len() as u64);
@@ -94,9 +94,8 @@ mod tests {
     fn two_records_verify_in_order_only() {
         let last = [7u8; 10];
         let mut first = [9u8; 64 + HASH_LEN];
-        first[64..].copy_from_slice(Sha256::digest(last).as_slice());
-        let mut start = ChainStart { chunk_len: 64, first_hash: [0; HASH_LEN] };
-        start.first_hash.copy_from_slice(Sha256::digest(first).as_slice());
+        first[64..].copy_from_slice(&sha256(&last));
+        let start = ChainStart { chunk_len: 64, first_hash: sha256(&first) };
         assert_eq!(start.check(106), Ok(()));
         let mut reader = ChainReader::new(&start, 106);
         assert_eq!(reader.record_len(), Some(96));
@@ -111,8 +110,7 @@ mod tests {
 
     #[test]
     fn an_empty_payload_is_one_empty_record() {
-        let mut start = ChainStart { chunk_len: 64, first_hash: [0; HASH_LEN] };
-        start.first_hash.copy_from_slice(Sha256::digest([]).as_slice());
+        let start = ChainStart { chunk_len: 64, first_hash: sha256(&[]) };
         assert_eq!(start.check(0), Ok(()));
         let mut reader = ChainReader::new(&start, 0);
         assert_eq!(reader.record_len(), Some(0));

@@ -10,7 +10,7 @@ use crate::format::delta::DeltaHeader;
 use crate::format::envelope::{Envelope, PayloadKey, Span};
 use crate::format::manifest::{Blob, Manifest};
 use crate::format::trust::Trust;
-use crate::hash::{Sha256, Sha256Digest};
+use crate::hash::{Sha256, Sha256Digest, hash_source};
 use crate::limits::{HEADER_LEN_MAX, Limits};
 use crate::storage::Source;
 
@@ -76,7 +76,7 @@ impl<'b> Package<'b> {
             writer.head(Major::Bytes, span.len)?;
             let mut hash = Sha256::new();
             hash.update(writer.0.written());
-            update_from(&mut hash, package, span, scratch)?;
+            hash.update_from(package, span.pos, span.len, scratch)?;
             expect(hash.finish() == *digest, Detail::TextDigest, span)?;
         }
         for (key, span) in self.envelope.payloads() {
@@ -85,7 +85,7 @@ impl<'b> Package<'b> {
                 PayloadKey::OperatorPrompts(plmn) => operator_prompts(&self.auth, plmn)?,
                 PayloadKey::Header(_) | PayloadKey::Delta(_) => continue,
             };
-            let found = hash_payload(package, span, scratch)?;
+            let found = hash_source(package, span.pos, span.len, scratch)?;
             expect(Some(found) == digest, Detail::PromptsDigest, span)?;
         }
         Ok(())
@@ -153,43 +153,12 @@ impl<'b> Package<'b> {
     ) -> Result<()> {
         let Blob { len, digest } = self.manifest.component(index)?.delta;
         expect(span.len == len, Detail::PayloadSize, span)?;
-        expect(hash_payload(payload, span, scratch)? == digest, Detail::PayloadDigest, span)
+        expect(
+            hash_source(payload, span.pos, span.len, scratch)? == digest,
+            Detail::PayloadDigest,
+            span,
+        )
     }
-}
-
-/// SHA-256 of a payload, read through `scratch`.
-///
-/// # Errors
-/// `ReadFailed`, and `BadArgument` for an empty scratch buffer.
-pub fn hash_payload<S: Source>(
-    source: &mut S,
-    span: Span,
-    scratch: &mut [u8],
-) -> Result<Sha256Digest> {
-    let mut hash = Sha256::new();
-    update_from(&mut hash, source, span, scratch)?;
-    Ok(hash.finish())
-}
-
-fn update_from<S: Source>(
-    hash: &mut Sha256,
-    source: &mut S,
-    span: Span,
-    scratch: &mut [u8],
-) -> Result<()> {
-    if scratch.is_empty() {
-        return Err(Detail::BadArgument.into());
-    }
-    let (mut pos, mut left) = (span.pos, span.len);
-    while left > 0 {
-        let len = left.min(scratch.len() as u64);
-        let bytes = scratch.get_mut(..len as usize).ok_or(Detail::Bug)?;
-        source.read(pos, bytes).map_err(|_| Error::at(Detail::ReadFailed, pos))?;
-        hash.update(bytes);
-        pos += len;
-        left -= len;
-    }
-    Ok(())
 }
 
 fn expect(fits: bool, detail: Detail, span: Span) -> Result<()> {
