@@ -266,7 +266,7 @@ fn sequence_numbers_never_go_back() {
     assert_eq!(state["sequence"], 65541);
     bench.write("state", b"nonsense");
     let (code, message) = bench.fails(&apply);
-    assert!(code == 19 && message.contains("not a state file"), "{code} {message}");
+    assert!(code == 18 && message.contains("not a state file"), "{code} {message}");
 }
 
 #[test]

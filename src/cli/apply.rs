@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::output::Beside;
 use super::report::Report;
-use super::verify::{DeviceArgs, Opened, named, with_package, write_state};
+use super::verify::{DeviceArgs, Opened, named, prepare_state, with_package};
 use crate::core::{Detail, Limits};
 use crate::diff::FileTarget;
 use crate::error::{Error, Result};
@@ -39,12 +39,11 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
         for (index, path) in outputs.iter().enumerate() {
             written.push(write_one(opened, index, path)?);
         }
+        let sequence = opened.package.manifest.summary.sequence;
+        let state = args.device.state.as_deref().filter(|_| !args.unconfirmed);
+        written.extend(state.map(|path| prepare_state(path, sequence)).transpose()?);
         for file in written {
             file.commit()?;
-        }
-        let sequence = opened.package.manifest.summary.sequence;
-        if let Some(state) = args.device.state.as_deref().filter(|_| !args.unconfirmed) {
-            write_state(state, sequence)?;
         }
         let mut json = opened.json();
         json["outputs"] = json!(outputs);
@@ -63,7 +62,12 @@ fn outputs(args: &Args, opened: &Opened<'_, '_>) -> Result<Vec<PathBuf>> {
         let found = found.ok_or_else(|| {
             Error::input("--output", format!("no output for component {}", component.name))
         })?;
-        outputs.push(given.swap_remove(found).1);
+        let path = given.swap_remove(found).1;
+        if outputs.contains(&path) || args.device.state.as_ref() == Some(&path) {
+            let what = "given twice; every component and the state need a file of their own";
+            return Err(Error::input(path.display(), what));
+        }
+        outputs.push(path);
     }
     let total: u64 = manifest.components().map(|component| component.new.len).sum();
     for path in &outputs {

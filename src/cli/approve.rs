@@ -32,9 +32,8 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value = "signed")]
     mode: ModeName,
     /// The validation string as 32 hexadecimal digits; other users of this machine can see it
-    #[arg(long, value_name = "32HEX", value_parser = args::string16)]
-    #[arg(conflicts_with = "string_file")]
-    string: Option<[u8; 16]>,
+    #[arg(long, value_name = "32HEX", conflicts_with = "string_file")]
+    string: Option<String>,
     /// File with the validation string as 32 hexadecimal digits
     #[arg(long, value_name = "FILE")]
     string_file: Option<PathBuf>,
@@ -95,12 +94,16 @@ fn method<'k>(args: &Args, key: Option<&'k SecretKey>) -> Result<Method<'k>> {
 }
 
 fn string(args: &Args) -> Result<Option<[u8; 16]>> {
-    let read = |path: &PathBuf| {
-        args::string16(&args::text(path)?).map_err(|what| Error::input(path.display(), what))
+    let string = match (&args.string, &args.string_file) {
+        (Some(text), _) => {
+            Some(args::string16(text).map_err(|what| Error::input("--string", what))?)
+        }
+        (None, Some(path)) => {
+            let read = args::string16(&args::text(path)?);
+            Some(read.map_err(|what| Error::input(path.display(), what))?)
+        }
+        (None, None) => None,
     };
-    let string = args
-        .string
-        .map_or_else(|| args.string_file.as_ref().map(read).transpose(), |s| Ok(Some(s)))?;
     match string {
         Some(string) if string == [0; 16] || string == [0xff; 16] => {
             let what = "sixteen times 00 or FF is an unprovisioned SIM and never matches";

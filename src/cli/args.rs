@@ -36,7 +36,8 @@ pub(crate) fn plmn(text: &str) -> Result<Plmn, String> {
     Plmn::parse(text).map_err(|_| "a PLMN is five or six digits, as in 26201".to_owned())
 }
 
-/// Sixteen bytes as 32 hexadecimal digits.
+/// Sixteen bytes as 32 hexadecimal digits. Not for clap, which repeats a wrong value in its
+/// message: a validation string with a typing error is still a secret.
 pub(crate) fn string16(text: &str) -> Result<[u8; 16], String> {
     let wrong = || "a validation string is 32 hexadecimal digits".to_owned();
     let text = text.trim();

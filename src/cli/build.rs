@@ -9,6 +9,8 @@ use super::input::Input;
 use super::output;
 use super::progress::Bar;
 use super::report::Report;
+use crate::core::Limits;
+use crate::core::format::chain::CHUNK_LEN_MIN;
 use crate::core::format::plmn::Plmn;
 use crate::core::hash::sha256;
 use crate::diff::Options;
@@ -59,7 +61,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "BASE_URI", num_args = 0..=1, default_missing_value = "")]
     detached: Option<String>,
     /// Bytes of payload per authenticated chunk [default: 1024 for small, 65536 otherwise]
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(CHUNK_LENS))]
     chunk_len: Option<u32>,
     /// Leave text out of the package, for devices that show nothing
     #[arg(long)]
@@ -71,6 +73,10 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
 }
+
+/// What the format allows and a Linux-class device accepts; a larger one no reader here takes.
+const CHUNK_LENS: std::ops::RangeInclusive<i64> =
+    CHUNK_LEN_MIN as i64..=Limits::LINUX.chunk_len as i64;
 
 #[derive(Clone, Debug)]
 struct Requirement(Vec<Plmn>);
@@ -100,7 +106,7 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
     for files in packages_of(args)? {
         let path = match args.old.len() {
             0 | 1 => args.output.clone(),
-            _ => numbered(&args.output, files[0].old.as_deref().unwrap_or_default()),
+            _ => numbered(&args.output, files[0].old.as_ref())?,
         };
         let options = BuildOptions {
             diff: Options { profile: args.profile.into(), threads: args.threads },
@@ -174,11 +180,14 @@ fn stem(path: &Path) -> String {
 }
 
 /// `update.suit` for an old image becomes `update-1a2b3c4d.suit`.
-fn numbered(path: &Path, old: &[u8]) -> PathBuf {
-    let digits = hex(&sha256(old)[..4]);
+///
+/// The digits are the image's, as in the manifest, not those of a hex file that holds it.
+fn numbered(path: &Path, old: Option<&Input>) -> Result<PathBuf> {
+    let image = old.map(Input::image).transpose()?.unwrap_or_default();
+    let digits = hex(&sha256(&image)[..4]);
     let extension = path.extension().map(|extension| extension.to_string_lossy().into_owned());
     let extension = extension.map_or(String::new(), |extension| format!(".{extension}"));
-    path.with_file_name(format!("{}-{digits}{extension}", stem(path)))
+    Ok(path.with_file_name(format!("{}-{digits}{extension}", stem(path))))
 }
 
 /// Payloads first: a package is never there without what it refers to.

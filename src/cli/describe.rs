@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::report::Report;
 use super::{args, output};
+use crate::core::Detail;
 use crate::core::format::manifest::base_name;
 use crate::core::format::plmn::Plmn;
 use crate::core::hash::sha256;
@@ -92,8 +93,15 @@ fn facts(
         envelope: file_facts(name, crate::descriptor::ENVELOPE_TYPE, package),
         payloads,
         version: release.version.clone(),
-        install_size: description.components.iter().map(|part| part.new.len).sum(),
+        install_size: install_size(description)?,
     })
+}
+
+/// Bytes of all new images; the manifest is not verified here and may say anything.
+fn install_size(description: &Description) -> Result<u64> {
+    let mut lens = description.components.iter().map(|part| part.new.len);
+    let sum = lens.try_fold(0u64, u64::checked_add);
+    sum.ok_or(Detail::ImageTooLarge.into())
 }
 
 fn file_facts(file_name: String, media_type: &str, bytes: &[u8]) -> FileFacts {

@@ -39,8 +39,14 @@ pub(crate) struct Beside {
 }
 
 impl Beside {
-    /// Opens a file beside `path`.
+    /// Opens a file beside `path`. What stands there must be a plain file or nothing: a rename
+    /// onto a folder would fail only after other files were renamed, and one onto a device, as
+    /// /dev/null, would replace it.
     pub(crate) fn create(path: &Path) -> Result<Self> {
+        if fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
+            let error = std::io::Error::other("it is there and not a plain file");
+            return Err(Error::io("write", path, error));
+        }
         let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
         let temp = tempfile::Builder::new()
             .prefix(".fwdelta-")

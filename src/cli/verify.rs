@@ -1,17 +1,18 @@
 //! `fwdelta verify`, and what `apply` shares with it: the device's side of a package.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use super::args::{self, SimArgs};
-use super::output;
+use super::output::Beside;
 use super::progress::Bar;
 use super::report::{Report, success_codes};
-use crate::core::Limits;
 use crate::core::format::manifest::Manifest;
 use crate::core::format::trust::Trust;
 use crate::core::verify::{Basis, Device, Ed25519, Package};
+use crate::core::{Detail, Limits};
 use crate::diff::FileSource;
 use crate::error::{Error, Result};
 use crate::hex::hex;
@@ -221,19 +222,30 @@ impl Supply for Files {
 }
 
 /// The stored sequence number; none before the first update.
+///
+/// Only a file that is not there means none: one that cannot be read must not switch the check
+/// against rollback off.
 fn read_state(path: &Path) -> Result<Option<u64>> {
-    if !path.exists() {
-        return Ok(None);
-    }
-    let wrong = || {
-        let what = "not a state file; it must be {\"sequence\": NUMBER}";
-        Error::input(path.display(), what)
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(state_failed(path, &error)),
     };
-    let state: Value = serde_json::from_slice(&output::read(path)?).map_err(|_| wrong())?;
+    let wrong = || state_failed(path, &"not a state file; it must be {\"sequence\": NUMBER}");
+    let state: Value = serde_json::from_slice(&bytes).map_err(|_| wrong())?;
     state["sequence"].as_u64().map(Some).ok_or_else(wrong)
 }
 
-/// Stores the sequence number of a confirmed update.
-pub(crate) fn write_state(path: &Path, sequence: u64) -> Result<()> {
-    output::write(path, format!("{}\n", json!({ "sequence": sequence })).as_bytes())
+/// The sequence number of a confirmed update on its way into the state file: written before the
+/// new images are shown, so that what can fail has failed by then; the caller commits it last.
+pub(crate) fn prepare_state(path: &Path, sequence: u64) -> Result<Beside> {
+    let line = format!("{}\n", json!({ "sequence": sequence }));
+    let mut beside = Beside::create(path).map_err(|error| state_failed(path, &error))?;
+    let written = beside.file().write_all(line.as_bytes());
+    written.map_err(|error| state_failed(path, &error))?;
+    Ok(beside)
+}
+
+fn state_failed(path: &Path, why: &dyn std::fmt::Display) -> Error {
+    Error::from(Detail::StateFailed).about(path.display()).remedy(why)
 }

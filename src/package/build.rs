@@ -1,6 +1,6 @@
 //! From images to a signed package: a delta per component, then [`seal`].
 
-use crate::core::format::manifest::is_name;
+use crate::core::format::manifest::{base_name, is_name};
 use crate::core::format::plmn::Plmn;
 use crate::diff::{self, Delta, Options, Profile};
 use crate::error::{Error, Result};
@@ -141,6 +141,13 @@ fn draft_component(
             if detached.base_uri.is_empty() || detached.base_uri.ends_with('/') { "" } else { "/" };
         format!("{}{separator}{}", detached.base_uri, file_name(detached, index))
     });
+    if let (Some(uri), Some(detached)) = (&detached, &options.detached) {
+        // A `#` or `?` in either would make the device look for a file of another name.
+        let name = file_name(detached, index);
+        if base_name(uri).ok() != Some(name.as_str()) {
+            return Err(Error::input(uri, format!("devices cannot find {name} by this uri")));
+        }
+    }
     Ok(DraftComponent {
         name: name.to_owned(),
         old: delta.header.old,

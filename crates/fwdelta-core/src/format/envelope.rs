@@ -121,11 +121,7 @@ impl<'b> Envelope<'b> {
     ) -> Result<()> {
         if left > 0 && heads.peek()?.major == Major::Uint {
             left = heads.int_key(left, KEY_TEXT)?;
-            let span = heads.value()?;
-            if span.len > limits.text_len {
-                return Err(Error::at(Detail::StringTooLong, span.pos));
-            }
-            self.text = Some(span);
+            self.text = Some(short(heads.value()?, limits)?);
         }
         let mut last = Key::default();
         let mut slots = self.payloads.iter_mut();
@@ -139,7 +135,13 @@ impl<'b> Envelope<'b> {
             }
             let name = key.parse().map_err(|error| Error::at(error.detail, pos))?;
             let slot = slots.next().ok_or(Error::at(Detail::TooManyKeys, pos))?;
-            *slot = Some((name, heads.value()?));
+            let span = heads.value()?;
+            *slot = Some(match name {
+                PayloadKey::Prompts | PayloadKey::OperatorPrompts(_) => {
+                    (name, short(span, limits)?)
+                }
+                PayloadKey::Header(_) | PayloadKey::Delta(_) => (name, span),
+            });
             last = key;
         }
         Ok(())
@@ -155,6 +157,12 @@ impl<'b> Envelope<'b> {
     pub fn payload(&self, key: PayloadKey) -> Option<Span> {
         self.payloads().find(|(name, _)| *name == key).map(|(_, span)| span)
     }
+}
+
+/// Text and prompts are for people: what is longer than the caller allows is refused unread.
+fn short(span: Span, limits: &Limits) -> Result<Span> {
+    let fits = span.len <= limits.text_len;
+    if fits { Ok(span) } else { Err(Error::at(Detail::StringTooLong, span.pos)) }
 }
 
 fn small_len(span: Span, room: usize) -> Result<usize> {
@@ -261,6 +269,9 @@ impl<S: Source> Heads<'_, S> {
                 _ => Detail::UnknownKey,
             }));
         }
+        if head.major != Major::Text {
+            return Err(self.error(Detail::UnknownKey));
+        }
         let len = self.expect(Major::Text)?;
         let mut key = Key::default();
         let bytes = usize::try_from(len).ok().and_then(|len| key.bytes.get_mut(..len));
@@ -361,6 +372,18 @@ mod tests {
     }
 
     #[test]
+    fn texts_and_prompts_have_a_limit_of_their_own() {
+        for (text_len, long) in [(1, None), (0, Some(Detail::StringTooLong))] {
+            for package in [WHOLE, b"\xd8\x6b\xa3\x02\x41a\x03\x41m\x62#p\x41p"] {
+                let limits = Limits { text_len, ..Limits::DEVICE };
+                let (mut source, mut buf) = (package, [0; 64]);
+                let scanned = Envelope::scan(&mut source, package.len() as u64, &limits, &mut buf);
+                assert_eq!(scanned.err().map(|error| error.detail), long);
+            }
+        }
+    }
+
+    #[test]
     fn every_truncation_is_refused() {
         for len in 0..WHOLE.len() {
             assert!(scan(&WHOLE[..len]).is_err(), "{len}");
@@ -381,6 +404,8 @@ mod tests {
         );
         let twice = b"\xd8\x6b\xa4\x02\x41a\x03\x41m\x62#p\x41t\x62#p\x41t";
         assert_eq!(detail(twice), Detail::DuplicateKey);
+        // Neither a number nor a text: no key of an envelope.
+        assert_eq!(detail(b"\xd8\x6b\xa3\x02\x41a\x03\x41m\x41x\x41t"), Detail::UnknownKey);
         let unordered = b"\xd8\x6b\xa4\x02\x41a\x03\x41m\x63#h0\x41t\x62#p\x41t";
         assert_eq!(detail(unordered), Detail::NotCanonical);
         let large = [b"\xd8\x6b\xa2\x02\x58\x40".as_slice(), &[0; 64], b"\x03\x41m"].concat();

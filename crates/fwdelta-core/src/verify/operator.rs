@@ -5,7 +5,7 @@ use crate::error::{Detail, Result};
 use crate::format::auth::{Authentication, Block, Claim, Mode, Requirement};
 use crate::format::plmn::Plmn;
 use crate::format::trust::{Operator, Trust};
-use crate::hash::equal_in_constant_time;
+use crate::hash::{Sha256Digest, equal_in_constant_time};
 
 /// Length of EF_FOTA: the condition byte and the validation string.
 pub const EF_FOTA_LEN: usize = 17;
@@ -86,6 +86,16 @@ pub struct Decision {
     pub basis: Basis,
     /// The operator whose approval counted for this SIM, and how it approved.
     pub approval: Option<(Plmn, Mode)>,
+    /// Digest of the prompts that this approval gives; other blocks' are not to be shown, as
+    /// anyone can add one that does not count.
+    pub prompts: Option<Sha256Digest>,
+}
+
+impl Decision {
+    /// One that rests on no approval.
+    const fn without(basis: Basis) -> Self {
+        Self { basis, approval: None, prompts: None }
+    }
 }
 
 /// How far one approval goes on this device.
@@ -114,10 +124,9 @@ pub(super) fn decide<'a>(
     let judge = Judge { auth, requirement, trust, sim };
     match sim {
         Sim::WithFota { plmn, ef_fota } => judge.with_fota(plmn, &ef_fota),
-        Sim::WithoutFota => judge.require(Decision { basis: Basis::WithoutFota, approval: None }),
+        Sim::WithoutFota => judge.require(Decision::without(Basis::WithoutFota)),
         Sim::Absent => {
-            let decision = Decision { basis: Basis::WithoutSim, approval: None };
-            let decision = judge.require(decision)?;
+            let decision = judge.require(Decision::without(Basis::WithoutSim))?;
             let allowed = trust.policy.apply_without_sim;
             if allowed { Ok(decision) } else { Err(Detail::NoSim.into()) }
         }
@@ -131,15 +140,15 @@ impl Judge<'_, '_> {
         }
         let (mut any, mut refusal) = (false, None);
         for block in self.auth.blocks() {
-            let Claim::Approval { plmn: by, mode, .. } = block.claim else { continue };
+            let Claim::Approval { plmn: by, mode, prompts, .. } = block.claim else { continue };
             any = true;
             if by != plmn {
                 continue;
             }
             match self.standing(&block)? {
                 Standing::Counts => {
-                    let approval = Some((by, mode));
-                    return self.require(Decision { basis: Basis::Approved, approval });
+                    let (approval, prompts) = (Some((by, mode)), prompts.copied());
+                    return self.require(Decision { basis: Basis::Approved, approval, prompts });
                 }
                 Standing::Refused(detail) => refusal = refusal.or(Some(detail)),
                 Standing::Elsewhere => {}
@@ -152,7 +161,7 @@ impl Judge<'_, '_> {
     fn unapproved(&self, any: bool, refusal: Option<Detail>) -> Result<Decision> {
         let required = self.requirement.is_required();
         if !required && self.trust.policy.apply_unapproved {
-            return Ok(Decision { basis: Basis::Unapproved, approval: None });
+            return Ok(Decision::without(Basis::Unapproved));
         }
         let detail = match (any, required) {
             (true, _) => refusal.unwrap_or(Detail::OperatorMismatch),

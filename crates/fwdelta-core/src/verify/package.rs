@@ -80,15 +80,32 @@ impl<'b> Package<'b> {
             expect(hash.finish() == *digest, Detail::TextDigest, span)?;
         }
         for (key, span) in self.envelope.payloads() {
-            let digest = match key {
-                PayloadKey::Prompts => self.manifest.summary.prompts.map(|blob| blob.digest),
-                PayloadKey::OperatorPrompts(plmn) => operator_prompts(&self.auth, plmn)?,
+            // Operators state no size: the digest alone binds theirs.
+            let (len, digest) = match key {
+                PayloadKey::Prompts => {
+                    let blob = self.manifest.summary.prompts;
+                    (blob.map(|blob| blob.len), blob.map(|blob| blob.digest))
+                }
+                PayloadKey::OperatorPrompts(plmn) => {
+                    (Some(span.len), operator_prompts(&self.auth, plmn)?)
+                }
                 PayloadKey::Header(_) | PayloadKey::Delta(_) => continue,
             };
+            expect(Some(span.len) == len, Detail::PromptsDigest, span)?;
             let found = hash_source(package, span.pos, span.len, scratch)?;
             expect(Some(found) == digest, Detail::PromptsDigest, span)?;
         }
         Ok(())
+    }
+
+    /// The prompts a device may show: those of the approval that counted for its SIM, or the
+    /// vendor's. [`Package::check_texts`] has passed before.
+    #[must_use]
+    pub fn prompts(&self) -> Option<(PayloadKey, Span)> {
+        let counted = self.decision.prompts.and(self.decision.approval);
+        let key =
+            counted.map_or(PayloadKey::Prompts, |(plmn, _)| PayloadKey::OperatorPrompts(plmn));
+        self.envelope.payload(key).map(|span| (key, span))
     }
 
     /// The delta header's bytes of component `index`, their digest checked, in `buf`.
@@ -202,6 +219,10 @@ fn check_references(
     auth: &Authentication<'_>,
     manifest: &Manifest<'_>,
 ) -> Result<()> {
+    // Text may be taken away by anyone, but only the manifest can put it there.
+    if let (Some(span), None) = (envelope.text, manifest.summary.text) {
+        return Err(Error::at(Detail::UnreferencedPayload, span.pos));
+    }
     for (key, span) in envelope.payloads() {
         let referenced = match key {
             PayloadKey::Prompts => manifest.summary.prompts.is_some(),
