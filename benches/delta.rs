@@ -72,10 +72,24 @@ fn sizes(pairs: &[Pair]) {
     }
 }
 
+/// What coder 1 loses by the size of its table: payload bytes, printed once.
+fn tables(pairs: &[Pair]) {
+    println!("{:<18}{:>9}{:>9}{:>9}{:>9}{:>9}", "entries", 512, 1024, 2048, 4096, 65_536);
+    for Pair { name, old, new, .. } in pairs {
+        let covers = matching::covers(old, new, &Costs::SMALL, &Silent).unwrap();
+        let script = Script { old, new, covers: &covers };
+        let len = |log| bits::encode(&script, log).unwrap().len();
+        let [a, b, c, d, e] = [9, 10, 11, 12, 16].map(len);
+        println!("{name:<18}{a:>9}{b:>9}{c:>9}{d:>9}{e:>9}");
+        assert!(e <= a, "{name}: a larger table is no worse");
+    }
+}
+
 fn delta_benches(criterion: &mut Criterion) {
     let pairs = pairs();
     assert!(!pairs.is_empty(), "no pairs in testdata");
     sizes(&pairs);
+    tables(&pairs);
     let mut group = criterion.benchmark_group("delta");
     group.sample_size(10);
     for Pair { name, old, new, deltas } in &pairs {
