@@ -89,6 +89,10 @@ fn method<'k>(args: &Args, key: Option<&'k SecretKey>) -> Result<Method<'k>> {
     Ok(match args.mode {
         ModeName::Signed => Method::Signed { key: key()?, string: given },
         ModeName::String => Method::String { key: key()?, string: needed()? },
+        ModeName::Secret if args.key.is_some() => {
+            let what = "mode secret takes no key: whoever knows the string can approve";
+            return Err(Error::input("--key", what));
+        }
         ModeName::Secret => Method::Secret { string: needed()? },
     })
 }

@@ -106,7 +106,7 @@ pub(crate) struct SimArgs {
     #[arg(long, value_enum)]
     sim: Option<SimState>,
     /// Operator of the SIM [default: the only one in the trust file]
-    #[arg(long, value_parser = plmn)]
+    #[arg(long, value_parser = plmn, requires = "ef_fota")]
     plmn: Option<Plmn>,
 }
 

@@ -67,7 +67,10 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
         for (moment, prompt) in &shown.prompts {
             text += &format!("\n{}: {prompt}", moment.name());
         }
-        text += &format!("\nlanguage {}, by {}", shown.language, shown.reason);
+        text += &format!(
+            "\nlanguage {}, by {}; not verified, see `fwdelta verify`",
+            shown.language, shown.reason
+        );
         json["shown"] = shown.json();
     }
     Ok(Report::new(text, json))
@@ -133,6 +136,7 @@ impl Shown {
             "language": self.language,
             "reason": self.reason,
             "by_operator": self.by_operator,
+            "verified": false,
             "prompts": prompts,
         })
     }

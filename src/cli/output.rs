@@ -66,8 +66,20 @@ impl Beside {
         set_mode(temp.as_file(), &path).map_err(|error| Error::io("write", &path, error))?;
         temp.as_file().sync_all().map_err(|error| Error::io("write", &path, error))?;
         temp.persist(&path).map_err(|error| Error::io("create", &path, error.error))?;
-        Ok(())
+        sync_dir(&path).map_err(|error| Error::io("write", &path, error))
     }
+}
+
+/// The rename survives a power cut once the folder is on the medium.
+#[cfg(unix)]
+fn sync_dir(path: &Path) -> std::io::Result<()> {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+    File::open(dir.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_dir(_: &Path) -> std::io::Result<()> {
+    Ok(())
 }
 
 /// Temporary files are private; the result gets the mode of the file it replaces, or 0644.

@@ -16,6 +16,7 @@ use crate::core::{Detail, Limits};
 use crate::diff::FileSource;
 use crate::error::{Error, Result};
 use crate::hex::hex;
+use crate::package::assemble::key_text;
 use crate::package::inspect::mode_name;
 use crate::package::receive::{self, Checked, Extent, Supply};
 
@@ -104,6 +105,8 @@ impl Opened<'_, '_> {
             "approved_by": decision.approval.map(|(plmn, _)| plmn.to_string()),
             "approval_mode": decision.approval.map(|(_, mode)| mode_name(mode)),
             "components": components,
+            // Whose prompts a device would show: only those of an approval that counted.
+            "prompts": self.package.prompts().map(|(key, _)| key_text(key)),
             "codes": success_codes(),
         })
     }

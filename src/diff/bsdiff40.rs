@@ -23,6 +23,9 @@ use crate::progress::{Progress, Stage, checkpoint};
 
 const MAGIC: &[u8; 8] = b"BSDIFF40";
 const HEADER_LEN: usize = 32;
+/// Bytes of control unpacked at most, two million covers: bzip2 packs zeros a million to one, so
+/// what a small file may claim needs a bound of its own.
+const CONTROL_LEN_MAX: u64 = 48 << 20;
 
 /// Whether `bytes` start like a BSDIFF40 file.
 #[must_use]
@@ -136,6 +139,7 @@ fn transcode(file: &[u8], limits: &Limits) -> Result<(u64, Vec<u8>)> {
     let (control, rest) = cut(rest, control_len)?;
     let (differences, extra) = cut(rest, difference_len)?;
     let control_max = new_len.saturating_add(1).saturating_mul(CONTROL_LEN as u64);
+    let control_max = control_max.min(CONTROL_LEN_MAX);
     let control = unpack(control, control_max)?;
     let differences = unpack(differences, new_len)?;
     let extra = unpack(extra, new_len - differences.len() as u64)?;

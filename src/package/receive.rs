@@ -14,7 +14,7 @@ use crate::progress::{Progress, Stage, checkpoint};
 /// Bytes read from storage at a time.
 const SCRATCH_LEN: usize = 1 << 16;
 /// Calls of the applier between two looks at whether to stop.
-const CHECK_COUNT: u32 = 256;
+const CHECK_COUNT: u64 = 256;
 
 /// Finds what is not in the package: detached payloads and old images, with their lengths.
 pub trait Supply {
@@ -213,7 +213,7 @@ fn feed_all<O: Source, P: Source, T: Target>(
     let mut applier = Applier::open(header, &mut work, limits)?;
     let mut io = Io { old, new, decompressor: &mut Zstd::default() };
     let (mut buf, mut start, mut end, mut read) = (vec![0; SCRATCH_LEN], 0, 0, 0u64);
-    for call in 0u32.. {
+    for call in 0u64.. {
         let (taken, step) = applier.feed(&mut io, &buf[start..end])?;
         start += taken;
         match step {

@@ -101,7 +101,7 @@ impl<'a> Requirement<'a> {
 }
 
 /// What a block says, all of it under the signature.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Claim<'a> {
     /// A vendor's signature.
     Vendor {
@@ -125,8 +125,17 @@ pub enum Claim<'a> {
     },
 }
 
+/// Validation strings are never printed, not even for debugging.
+impl core::fmt::Debug for Claim<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let mut debug = f.debug_struct("Claim");
+        debug.field("kid", &self.kid()).field("plmn", &self.plmn());
+        debug.finish_non_exhaustive()
+    }
+}
+
 /// One COSE object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Block<'a> {
     /// What it says.
     pub claim: Claim<'a>,
