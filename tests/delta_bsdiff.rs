@@ -195,3 +195,18 @@ fn bsdiff40_that_is_broken_is_refused() {
     other[0] = b'C';
     assert_eq!(detail(other), Detail::BadMagic);
 }
+
+/// A few hundred bytes of bzip2 unpack to gigabytes; what a file claims does not decide how many.
+#[test]
+fn bsdiff40_bombs_are_bounded() {
+    let beyond = file(&[], 0, 0, (1 << 30) + 1);
+    assert_eq!(ours(&[], &beyond), Err(Detail::ImageTooLarge));
+    let control = pack(&vec![0; (48 << 20) + 24]);
+    let mut bomb = b"BSDIFF40".to_vec();
+    for number in [control.len() as i64, 0, 1 << 29] {
+        bomb.extend_from_slice(&word(number));
+    }
+    bomb.extend_from_slice(&control);
+    assert!(bomb.len() < 2_000, "{}", bomb.len());
+    assert_eq!(ours(&[], &bomb), Err(Detail::BadStream));
+}

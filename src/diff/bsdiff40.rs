@@ -26,6 +26,9 @@ const HEADER_LEN: usize = 32;
 /// Bytes of control unpacked at most, two million covers: bzip2 packs zeros a million to one, so
 /// what a small file may claim needs a bound of its own.
 const CONTROL_LEN_MAX: u64 = 48 << 20;
+/// Largest new image of a BSDIFF40 file, for the same reason: its streams are held unpacked. A
+/// larger image needs a delta of our own format.
+const NEW_LEN_MAX: u64 = 1 << 30;
 
 /// Whether `bytes` start like a BSDIFF40 file.
 #[must_use]
@@ -132,7 +135,7 @@ fn transcode(file: &[u8], limits: &Limits) -> Result<(u64, Vec<u8>)> {
     }
     let [control_len, difference_len, new_len] =
         [words[1], words[2], words[3]].map(u64::from_le_bytes);
-    if new_len > limits.image_len || new_len > isize::MAX as u64 {
+    if new_len > limits.image_len.min(NEW_LEN_MAX) {
         return Err(Detail::ImageTooLarge.into());
     }
     let rest = &file[HEADER_LEN..];
