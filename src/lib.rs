@@ -5,12 +5,12 @@
 //! - [`hex`]: hexadecimal digits for reports
 //! - [`progress`]: progress reports and cancellation of long work
 //! - [`cbor`]: core's CBOR emitter over a vector
-//! - [`package`]: assemble, sign, approve, inspect and receive packages
+//! - [`image`]: firmware images from raw, Intel HEX and Motorola S-record files
+//! - [`release`]: what people say about a release: version, vendor, notes, prompts, languages
 //! - [`matching`]: which bytes of new are like which bytes of old
 //! - [`codec`]: encoders of the payload; the decoders are core's
 //! - [`diff`]: deltas, made, checked and applied
-//! - [`image`]: firmware images from raw, Intel HEX and Motorola S-record files
-//! - [`release`]: what people say about a release: version, vendor, notes, prompts, languages
+//! - [`package`]: assemble, sign, approve, inspect and receive packages
 //! - [`descriptor`]: OMA download descriptors
 //! - [`cli`]: the command line, the only code that prints or touches paths and the environment
 
