@@ -25,10 +25,20 @@ const FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-leve
     -Cllvm-args=-sanitizer-coverage-trace-compares \
     --cfg fuzzing -Cdebug-assertions -Coverflow-checks -Ccodegen-units=1";
 
-/// All targets together take at most this much longer than one of them, whatever their number.
+/// What all targets together may take on the build machine, however many there are.
 const TOTAL_MAX: Duration = Duration::from_secs(180);
 
-/// Runs each target for `time`, or less where that would take more than [`TOTAL_MAX`].
+/// A short run of every target, within [`TOTAL_MAX`].
+pub(crate) fn short(runner: &mut Runner) {
+    let time = fair_time(Duration::from_secs(15), names().len(), jobs());
+    all(runner, time, Build::Plain);
+}
+
+fn jobs() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Runs each target for `time`.
 pub(crate) fn all(runner: &mut Runner, time: Duration, wanted: Build) {
     if !root().join("fuzz/Cargo.toml").is_file() {
         return runner.skip("fuzz", "there is no fuzz/Cargo.toml");
@@ -46,10 +56,7 @@ pub(crate) fn all(runner: &mut Runner, time: Duration, wanted: Build) {
         built.clone().map(|_| Done::Passed)
     });
     let Ok(dir) = built else { return };
-    let names = names();
-    let jobs = std::thread::available_parallelism().map_or(1, usize::from);
-    let time = if wanted == Build::Plain { fair_time(time, names.len(), jobs) } else { time };
-    for group in names.chunks(jobs) {
+    for group in names().chunks(jobs()) {
         runner.step(&format!("fuzz {} for {} s", group.join(", "), time.as_secs()), || {
             std::thread::scope(|scope| {
                 let runs: Vec<_> =

@@ -67,7 +67,7 @@ fn ci(runner: &mut Runner) {
     lint::all(runner);
     suite::all(runner);
     device::all(runner);
-    fuzz::all(runner, Duration::from_secs(15), fuzz::Build::Plain);
+    fuzz::short(runner);
     deny::all(runner);
 }
 
