@@ -187,3 +187,30 @@ fn a_package_that_changes_after_it_was_checked() {
         assert!(refused > 0, "no chunk was refused");
     }
 }
+
+/// The command refuses every changed byte too, and leaves neither an output nor a temporary file.
+#[test]
+fn the_command_leaves_nothing_behind() {
+    let (old, new) = tiny_pair();
+    let package = approved(&package(Some(&old), &new, Profile::Small, &|_| ()));
+    let work = tempfile::tempdir().unwrap();
+    let path = |name: &str| work.path().join(name);
+    std::fs::write(path("old"), &old).unwrap();
+    std::fs::write(path("trust.cbor"), anchor("")).unwrap();
+    let apply = |bytes: &[u8]| {
+        std::fs::write(path("package"), bytes).unwrap();
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_fwdelta"));
+        command.current_dir(work.path()).args(["apply", "package", "--trust", "trust.cbor"]);
+        command.args(["--old", "old", "-o", "new"]).output().unwrap().status.code().unwrap()
+    };
+    assert_eq!(apply(&package), 0, "positive control");
+    assert_eq!(std::fs::read(path("new")).unwrap(), new);
+    std::fs::remove_file(path("new")).unwrap();
+    for pos in 0..package.len() {
+        let mut changed = package.clone();
+        changed[pos] ^= 1;
+        let code = apply(&changed);
+        assert!((11..=17).contains(&code), "byte {pos}: exit code {code}");
+        assert_eq!(std::fs::read_dir(work.path()).unwrap().count(), 3, "byte {pos}");
+    }
+}
