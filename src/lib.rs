@@ -8,6 +8,7 @@
 //! - [`image`]: firmware images from raw, Intel HEX and Motorola S-record files
 //! - [`release`]: what people say about a release: version, vendor, notes, prompts, languages
 //! - [`matching`]: which bytes of new are like which bytes of old
+//! - [`exec`]: which instructions and addresses an image holds
 //! - [`codec`]: encoders of the payload; the decoders are core's
 //! - [`diff`]: deltas, made, checked and applied
 //! - [`package`]: assemble, sign, approve, inspect and receive packages
@@ -20,6 +21,7 @@ pub mod codec;
 pub mod descriptor;
 pub mod diff;
 pub mod error;
+pub mod exec;
 pub mod hex;
 pub mod image;
 pub mod matching;

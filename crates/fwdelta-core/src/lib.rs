@@ -2,7 +2,7 @@
 //!
 //! `no_std`, no allocation, no `unsafe`, no panic, no clock, no I/O of its own: the caller owns
 //! storage, buffers and time. Modules depend downwards only:
-//! `error`, `limits`, `storage` <- `format` <- `codec`, `exec` <- `apply` <- `verify`.
+//! `error`, `limits`, `storage` <- `format`, `exec` <- `codec` <- `apply` <- `verify`.
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -10,6 +10,7 @@
 pub mod apply;
 pub mod codec;
 pub mod error;
+pub mod exec;
 pub mod format;
 pub mod hash;
 pub mod limits;

@@ -1,0 +1,3 @@
+//! Instruction sets and address references, shared by generator and applier.
+
+pub mod layout;

@@ -1,0 +1,1 @@
+//! Which instructions and addresses an image holds: the generator's view of it.
