@@ -1,7 +1,8 @@
 //! Diagonals worth trying, and from where in new.
 
-use super::covers::Costs;
+use super::costs::Costs;
 use super::statistics::Statistics;
+use super::view::{View, Vote};
 
 /// Farthest that a match is extended backwards over differing bytes.
 const BACK_LEN_MAX: usize = 4096;
@@ -17,15 +18,22 @@ pub(super) struct Candidate {
     pub(super) diagonal: i64,
 }
 
-/// All candidates of `new[range]`, ascending, each once.
+impl From<&Vote> for Candidate {
+    fn from(vote: &Vote) -> Self {
+        Self { new_pos: vote.new_pos, diagonal: vote.diagonal }
+    }
+}
+
+/// All candidates of `new[range]`, ascending, each once; `votes` are those on it.
 pub(super) fn find(
-    old: &[u8],
-    new: &[u8],
+    old: &View,
+    new: &View,
     range: std::ops::Range<usize>,
     statistics: &Statistics,
+    votes: &[Vote],
     costs: &Costs,
 ) -> Vec<Candidate> {
-    let mut found = Vec::new();
+    let mut found: Vec<_> = votes.iter().map(Candidate::from).collect();
     let mut last_len = 0;
     let mut budget = range.len().saturating_mul(BACK_LEN_MEAN);
     for at in range.clone() {
@@ -37,9 +45,9 @@ pub(super) fn find(
             continue;
         }
         let diagonal = longest.old_pos as i64 - at as i64;
-        let before = &new[range.start..at];
+        let before = &new.soft[range.start..at];
         let before = &before[before.len().saturating_sub(budget.min(BACK_LEN_MAX))..];
-        let (back_len, looked) = backwards(&old[..longest.old_pos as usize], before);
+        let (back_len, looked) = backwards(&old.soft[..longest.old_pos as usize], before);
         budget -= looked;
         found.push(Candidate { new_pos: (at - back_len) as u64, diagonal });
         if back_len > 0 {

@@ -7,7 +7,9 @@
 use rayon::prelude::*;
 
 use super::candidates::{self, Candidate};
+use super::costs::Costs;
 use super::statistics::Statistics;
+use super::view::{View, Vote};
 use crate::error::Result;
 use crate::progress::{Progress, Stage, checkpoint};
 
@@ -27,51 +29,6 @@ pub struct Cover {
     pub len: u64,
 }
 
-/// Estimated costs, in hundredths of a bit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Costs {
-    /// A byte equal to old's.
-    pub equal: u64,
-    /// A byte that differs from old's.
-    pub differing: u64,
-    /// A byte that stands in the delta.
-    pub literal: u64,
-    /// Going to another diagonal.
-    pub turn: u64,
-    /// Going from a diagonal to literals.
-    pub literal_run: u64,
-    /// Shortest exact match worth trying, in bytes.
-    pub match_len_min: u64,
-    /// Diagonals kept in view.
-    pub beam: usize,
-}
-
-impl Costs {
-    /// For coder 1.
-    pub const SMALL: Costs = Costs {
-        equal: 3,
-        differing: 900,
-        literal: 600,
-        turn: 2600,
-        literal_run: 500,
-        match_len_min: 4,
-        beam: 12,
-    };
-    /// For three bzip2 streams: a triple takes 24 bytes before packing.
-    pub const BSDIFF40: Costs = Costs { turn: 6000, match_len_min: 12, ..Costs::FAST };
-
-    /// For coder 2.
-    pub const FAST: Costs = Costs {
-        equal: 3,
-        differing: 1000,
-        literal: 600,
-        turn: 3600,
-        literal_run: 600,
-        match_len_min: 8,
-        beam: 12,
-    };
-}
-
 /// The diagonal of literals.
 const LITERAL: i64 = i64::MIN;
 
@@ -86,24 +43,27 @@ struct Node {
 #[derive(Clone, Copy)]
 struct Path {
     diagonal: i64,
-    cost: u64,
+    /// Votes may take it below nothing.
+    cost: i64,
     node: u32,
 }
 
 /// The best covers of all of new.
 pub(super) fn parse(
-    old: &[u8],
-    new: &[u8],
+    old: &View,
+    new: &View,
     statistics: &Statistics,
+    votes: &[Vote],
     costs: &Costs,
     progress: &dyn Progress,
 ) -> Result<Vec<Cover>> {
     let starts: Vec<usize> = (0..new.len()).step_by(PIECE_LEN).collect();
     let pieces = starts.into_par_iter().map(|start| {
         let range = start..new.len().min(start + PIECE_LEN);
-        let candidates = candidates::find(old, new, range.clone(), statistics, costs);
+        let votes: Vec<Vote> = within(votes, &range, old.len()).collect();
+        let candidates = candidates::find(old, new, range.clone(), statistics, &votes, costs);
         let mut search = Search::new(old, new, range.start, costs);
-        search.run(&candidates, range, progress)
+        search.run(&candidates, &votes, range, progress)
     });
     let mut covers: Vec<Cover> = Vec::new();
     for cover in pieces.collect::<Result<Vec<_>>>()?.into_iter().flatten() {
@@ -115,13 +75,26 @@ pub(super) fn parse(
     Ok(covers)
 }
 
+/// The votes on `range` that are inside old.
+fn within<'v>(
+    votes: &'v [Vote],
+    range: &std::ops::Range<usize>,
+    old_len: usize,
+) -> impl Iterator<Item = Vote> + use<'v> {
+    let before = |end: usize| votes.partition_point(|vote| vote.new_pos < end as u64);
+    let inside = move |vote: &&Vote| {
+        vote.new_pos.checked_add_signed(vote.diagonal).is_some_and(|pos| pos < old_len as u64)
+    };
+    votes[before(range.start)..before(range.end)].iter().filter(inside).copied()
+}
+
 fn continues(last: &Cover, next: &Cover) -> bool {
     last.new_pos + last.len == next.new_pos && last.old_pos + last.len == next.old_pos
 }
 
 struct Search<'a> {
-    old: &'a [u8],
-    new: &'a [u8],
+    old: &'a View<'a>,
+    new: &'a View<'a>,
     costs: &'a Costs,
     nodes: Vec<Node>,
     active: Vec<Path>,
@@ -130,7 +103,7 @@ struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    fn new(old: &'a [u8], new: &'a [u8], start: usize, costs: &'a Costs) -> Self {
+    fn new(old: &'a View, new: &'a View, start: usize, costs: &'a Costs) -> Self {
         let root = Node { new_pos: start as u64, diagonal: LITERAL, parent: u32::MAX };
         let literal = Path { diagonal: LITERAL, cost: 0, node: 0 };
         let active = Vec::with_capacity(costs.beam);
@@ -143,10 +116,12 @@ impl<'a> Search<'a> {
     fn run(
         &mut self,
         candidates: &[Candidate],
+        votes: &[Vote],
         range: std::ops::Range<usize>,
         progress: &dyn Progress,
     ) -> Result<Vec<Cover>> {
         let mut coming = candidates.iter().peekable();
+        let mut votes = votes.iter().peekable();
         for at in range.clone() {
             if at % CHECK_LEN == 0 {
                 let total = self.new.len() as u64;
@@ -154,6 +129,9 @@ impl<'a> Search<'a> {
             }
             while let Some(next) = coming.next_if(|next| next.new_pos <= at as u64) {
                 self.enter(at as u64, next.diagonal);
+            }
+            while let Some(next) = votes.next_if(|next| next.new_pos <= at as u64) {
+                self.reward(next);
             }
             self.advance(at);
         }
@@ -168,7 +146,7 @@ impl<'a> Search<'a> {
 
     /// Starts a path on `diagonal` from the best path so far, unless it is not worth it.
     fn enter(&mut self, new_pos: u64, diagonal: i64) {
-        let cost = self.best.cost + self.costs.turn;
+        let cost = self.best.cost + self.costs.turn as i64;
         if let Some(at) = self.active.iter().position(|path| path.diagonal == diagonal) {
             if self.active[at].cost > cost {
                 let node = self.node(new_pos, diagonal);
@@ -188,22 +166,39 @@ impl<'a> Search<'a> {
         self.active.push(Path { diagonal, cost, node });
     }
 
+    /// A vote makes its diagonal cheaper.
+    fn reward(&mut self, vote: &Vote) {
+        let Some(path) = self.active.iter_mut().find(|path| path.diagonal == vote.diagonal) else {
+            return;
+        };
+        path.cost -= self.costs.bonus(vote.weight);
+        if path.cost < self.best.cost {
+            self.best = *path;
+        }
+    }
+
     /// Lets every path take the byte at `at`.
     fn advance(&mut self, at: usize) {
-        let Costs { equal, differing, literal, turn, literal_run, .. } = *self.costs;
+        let [equal, soft, differing] =
+            [self.costs.equal, self.costs.soft, self.costs.differing].map(|cost| cost as i64);
+        let [literal, turn, literal_run] =
+            [self.costs.literal, self.costs.turn, self.costs.literal_run].map(|cost| cost as i64);
         if self.best.cost + literal_run < self.literal.cost {
             let node = self.node(at as u64, LITERAL);
             let cost = self.best.cost + literal_run;
             self.literal = Path { diagonal: LITERAL, cost, node };
         }
         self.literal.cost += literal;
-        let byte = self.new[at];
         let mut best = self.literal;
-        let old = self.old;
+        let (old, new) = (self.old, self.new);
         self.active.retain_mut(|path| {
             let old_pos = usize::try_from(at as i64 + path.diagonal).ok();
-            let Some(before) = old_pos.and_then(|pos| old.get(pos)) else { return false };
-            path.cost += if *before == byte { equal } else { differing };
+            let Some(pos) = old_pos.filter(|pos| *pos < old.len()) else { return false };
+            path.cost += match () {
+                () if old.exact[pos] == new.exact[at] => equal,
+                () if old.soft[pos] == new.soft[at] => soft,
+                () => differing,
+            };
             if path.cost < best.cost {
                 best = *path;
             }
