@@ -5,6 +5,8 @@ mod candidates;
 mod costs;
 mod covers;
 mod log;
+mod run;
+mod search;
 mod statistics;
 mod view;
 
@@ -13,6 +15,7 @@ pub use covers::Cover;
 pub use statistics::Statistics;
 pub use view::{View, Vote};
 
+use covers::Task;
 use fwdelta_core::Detail;
 
 use crate::error::Result;
@@ -50,7 +53,8 @@ pub fn covers(
     checkpoint(progress, Stage::Match, 0, total)?;
     let statistics = Statistics::new(old.seek, new.seek)?;
     checkpoint(progress, Stage::Match, total / 2, total)?;
-    let covers = covers::parse(old, new, &statistics, votes, costs, progress)?;
+    let task = Task { old, new, statistics: &statistics, votes, costs };
+    let covers = task.parse(progress)?;
     checkpoint(progress, Stage::Match, total, total)?;
     Ok(covers)
 }
