@@ -173,14 +173,20 @@ fn short_cuts_change_nothing() {
         }));
         candidates.sort_unstable();
         let beam = [1, 3, 12][seed as usize % 3];
-        let literal = [550, 20, 2][seed as usize / 12 % 3];
-        let costs = Costs { beam, literal, ..Costs::MAX };
+        let cheap = Costs { literal: 20, turn: 60, differing: 40, soft: 9, ..Costs::MAX };
+        let kinds = [Costs::MAX, cheap, Costs { literal: 2, ..cheap }];
+        let costs = Costs { beam, ..kinds[seed as usize / 12 % 3] };
+        let end = 1 + random(new.len() as u32) as usize;
+        let new = View { seek: &[], exact: &new.exact[..end], soft: &new.soft[..end] };
         let start = (0, LITERAL, usize::MAX);
         let (nodes, active) = (Vec::new(), Vec::new());
         let mut plain = Plain { old, new, costs, nodes, active, literal: start, best: start };
         let expected = plain.covers(&candidates, &votes);
         let mut search = Search::new(&old, &new, &costs, 0);
-        search.run(&candidates, &votes, 0..new.len());
-        assert_eq!(search.trace(new.len()), expected, "seed {seed}");
+        search.run(&candidates, &votes, 0..end);
+        assert_eq!(search.trace(end), expected, "seed {seed}");
+        assert_eq!((search.literal.cost, search.best.cost), (plain.literal.0, plain.best.0));
+        let paths = search.active.iter().map(|path| (path.cost, path.diagonal));
+        assert!(paths.eq(plain.active.iter().map(|path| (path.0, path.1))));
     }
 }
