@@ -168,14 +168,14 @@ fn image_id(image: &[u8]) -> ImageId {
 }
 
 fn small(old: &[u8], new: &[u8], progress: &dyn Progress) -> Result<(Coder, Vec<u8>)> {
-    let covers = matching::covers(old, new, &Costs::SMALL, progress)?;
+    let covers = matching::plain_covers(old, new, &Costs::SMALL, progress)?;
     let script = Script { old, new, covers: &covers };
     let payload = codec::bits::encode(&script, SMALL_MODEL_LOG)?;
     Ok((Coder::Bits { model_log: SMALL_MODEL_LOG }, payload))
 }
 
 fn fast(old: &[u8], new: &[u8], progress: &dyn Progress) -> Result<(Coder, Vec<u8>)> {
-    let covers = matching::covers(old, new, &Costs::FAST, progress)?;
+    let covers = matching::plain_covers(old, new, &Costs::FAST, progress)?;
     let content = codec::streams::content(&Script { old, new, covers: &covers }, BLOCK_LEN);
     packed(content, |window_log| Coder::Streams { window_log, block_len: BLOCK_LEN })
 }

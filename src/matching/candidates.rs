@@ -1,7 +1,10 @@
 //! Diagonals worth trying, and from where in new.
 
-use super::covers::Costs;
-use super::statistics::Statistics;
+use std::ops::Range;
+
+use super::covers::Task;
+use super::run::common_back;
+use super::view::Vote;
 
 /// Farthest that a match is extended backwards over differing bytes.
 const BACK_LEN_MAX: usize = 4096;
@@ -9,62 +12,128 @@ const BACK_LEN_MAX: usize = 4096;
 const BACK_LEN_MEAN: usize = 64;
 /// How far the score may fall below its best before the extension stops.
 const BACK_DROP: i64 = 40 * 5;
+/// Recent diagonals whose last match is remembered.
+const RECENT_COUNT: usize = 8;
 
 /// From `new_pos` on, new may follow old on `diagonal` (old minus new position).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Candidate {
-    pub(super) new_pos: u64,
+    pub(super) new_pos: usize,
     pub(super) diagonal: i64,
 }
 
-/// All candidates of `new[range]`, ascending, each once.
-pub(super) fn find(
-    old: &[u8],
-    new: &[u8],
-    range: std::ops::Range<usize>,
-    statistics: &Statistics,
-    costs: &Costs,
-) -> Vec<Candidate> {
-    let mut found = Vec::new();
-    let mut last_len = 0;
-    let mut budget = range.len().saturating_mul(BACK_LEN_MEAN);
-    for at in range.clone() {
-        let longest = statistics.at(at);
-        // A match one byte shorter than the last is only the rest of it.
-        let is_rest = longest.len < last_len;
-        last_len = longest.len;
-        if is_rest || longest.len < costs.match_len_min {
-            continue;
-        }
-        let diagonal = longest.old_pos as i64 - at as i64;
-        let before = &new[range.start..at];
-        let before = &before[before.len().saturating_sub(budget.min(BACK_LEN_MAX))..];
-        let (back_len, looked) = backwards(&old[..longest.old_pos as usize], before);
-        budget -= looked;
-        found.push(Candidate { new_pos: (at - back_len) as u64, diagonal });
-        if back_len > 0 {
-            found.push(Candidate { new_pos: at as u64, diagonal });
+/// Finds candidates from a position of new on, block by block.
+#[derive(Debug)]
+pub(super) struct Candidates<'a> {
+    task: &'a Task<'a>,
+    /// Nothing is extended to before this.
+    start: usize,
+    /// Where to look on.
+    at: usize,
+    /// Length of the match before that.
+    last_len: u64,
+    /// Bytes that may still be looked at backwards.
+    budget: usize,
+    /// Where the latest diagonals were last met, in a ring.
+    recent: [(i64, usize); RECENT_COUNT],
+    recent_count: usize,
+    /// Those of the current block, before those of later ones.
+    found: Vec<Candidate>,
+    given: usize,
+}
+
+impl<'a> Candidates<'a> {
+    pub(super) fn new(task: &'a Task<'a>, start: usize) -> Self {
+        Self {
+            task,
+            start,
+            at: start,
+            last_len: 0,
+            budget: 0,
+            recent: [(i64::MIN, 0); RECENT_COUNT],
+            recent_count: 0,
+            found: Vec::new(),
+            given: 0,
         }
     }
-    found.sort_unstable();
-    found.dedup();
-    found
+
+    /// The candidates on `block`, ascending, each once; `votes` are those on it.
+    ///
+    /// Blocks come one behind the other.
+    pub(super) fn on(&mut self, block: &Range<usize>, votes: &[Vote]) -> &[Candidate] {
+        self.found.drain(..self.given);
+        let end = self.task.new.len().min(block.end + BACK_LEN_MAX);
+        while self.at < end {
+            self.look();
+            self.at += 1;
+        }
+        self.found.extend(
+            votes
+                .iter()
+                .map(|vote| Candidate { new_pos: vote.new_pos as usize, diagonal: vote.diagonal }),
+        );
+        self.found.sort_unstable();
+        self.found.dedup();
+        self.given = self.found.partition_point(|candidate| candidate.new_pos < block.end);
+        &self.found[..self.given]
+    }
+
+    /// Takes the longest match at the current position, unless it is short or nothing new.
+    fn look(&mut self) {
+        let at = self.at;
+        self.budget += BACK_LEN_MEAN;
+        let longest = self.task.statistics.at(at);
+        // A match one byte shorter than the last is only the rest of it.
+        let is_rest = longest.len < self.last_len;
+        self.last_len = longest.len;
+        if is_rest || longest.len < self.task.costs.match_len_min {
+            return;
+        }
+        let diagonal = longest.old_pos as i64 - at as i64;
+        let floor = self.floor(diagonal);
+        let before = &self.task.new.soft[floor..at];
+        let (back_len, looked) = backwards(&self.task.old.soft[..longest.old_pos as usize], before);
+        self.budget -= looked;
+        self.found.push(Candidate { new_pos: at - back_len, diagonal });
+        if back_len > 0 {
+            self.found.push(Candidate { new_pos: at, diagonal });
+        }
+    }
+
+    /// How far back a match on `diagonal` is extended: the last match on it did the rest.
+    fn floor(&mut self, diagonal: i64) -> usize {
+        let farthest = self.at - self.budget.min(BACK_LEN_MAX).min(self.at - self.start);
+        if let Some(met) = self.recent.iter_mut().find(|(of, _)| *of == diagonal) {
+            let last = std::mem::replace(&mut met.1, self.at);
+            return farthest.max(last);
+        }
+        self.recent[self.recent_count % RECENT_COUNT] = (diagonal, self.at);
+        self.recent_count += 1;
+        farthest
+    }
 }
 
 /// How many bytes before both ends belong to the match although some differ: where the score,
 /// five for an equal byte and minus seven for another, is highest. Also how many were looked at.
 fn backwards(old: &[u8], new: &[u8]) -> (usize, usize) {
+    let len_max = old.len().min(new.len());
     let (mut score, mut best, mut best_len) = (0i64, 0i64, 0);
-    let mut looked = 0;
-    for (len, (a, b)) in old.iter().rev().zip(new.iter().rev()).enumerate() {
-        looked = len + 1;
-        score += if a == b { 5 } else { -7 };
+    let mut len = 0;
+    while len < len_max {
+        let run = common_back(&old[..old.len() - len], &new[..new.len() - len]);
+        len += run;
+        score += 5 * run as i64;
         if score > best {
-            (best, best_len) = (score, len + 1);
+            (best, best_len) = (score, len);
         }
+        if len == len_max {
+            break;
+        }
+        len += 1;
+        score -= 7;
         if score < best - BACK_DROP {
             break;
         }
     }
-    (best_len, looked)
+    (best_len, len)
 }
