@@ -1,1 +1,3 @@
 //! Which instructions and addresses an image holds: the generator's view of it.
+
+pub mod describe;

@@ -1,0 +1,126 @@
+//! Which instruction sets an image holds, and which of its blocks are code of which.
+//!
+//! First all blocks vote: an instruction set that is not seen in many neighbouring blocks is not
+//! there at all. Then the most plausible sequence of classes is found, in which changing costs
+//! something (Viterbi, 1967): a weak block takes its neighbours' class.
+
+use super::score::{Evidence, ISA_COUNT, ISAS};
+use fwdelta_core::exec::layout::Content;
+
+/// Evidence that one change of class between blocks has to be worth.
+const CHANGE_COST: i32 = 48;
+/// Evidence from which on a block counts in the vote, for itself and its predecessor.
+const VOTE_MIN: i16 = 48;
+/// Blocks in a row that make an instruction set of their own: 2 KiB.
+const BLOCKS_MIN: u64 = 4;
+/// A second architecture has at least a sixteenth of the first one's evidence, and 16 KiB.
+const SECOND_SHARE: u64 = 16;
+const SECOND_BLOCKS_MIN: u64 = 32;
+
+/// The vote on the instruction sets of one or more images.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Vote {
+    points: [u64; ISA_COUNT],
+    block_count: [u64; ISA_COUNT],
+}
+
+impl Vote {
+    /// Adds the blocks of an image: those that look most like what the block before does too.
+    pub(super) fn add(&mut self, evidence: &[Evidence]) {
+        let mut before = None;
+        for points in evidence {
+            let best =
+                (0..ISA_COUNT).max_by_key(|isa| (points[*isa], ISA_COUNT - isa)).unwrap_or(0);
+            let winner = (points[best] >= VOTE_MIN).then_some(best);
+            if winner.is_some() && winner == before {
+                self.points[best] += points[best].unsigned_abs() as u64;
+                self.block_count[best] += 1;
+            }
+            before = winner;
+        }
+    }
+
+    /// Positions in [`ISAS`] of what the images hold, the most frequent first.
+    pub(super) fn established(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..ISA_COUNT).collect();
+        order.sort_by_key(|isa| (std::cmp::Reverse(self.points[*isa]), *isa));
+        let first = order[0];
+        if self.block_count[first] < BLOCKS_MIN {
+            return Vec::new();
+        }
+        let counts = |isa: &usize| {
+            self.points[*isa] > self.points[first] / SECOND_SHARE
+                && self.block_count[*isa] >= SECOND_BLOCKS_MIN
+        };
+        order.retain(|isa| *isa == first || counts(isa));
+        with_both_arm_states(order)
+    }
+
+    /// The more likely of the entries of [`ISAS`] that `content` stands for, and what comes with it.
+    pub(super) fn only(&self, content: Content) -> Vec<usize> {
+        let own = (0..ISA_COUNT).filter(|isa| ISAS[*isa].content == content);
+        let best = own.max_by_key(|isa| (self.points[*isa], ISA_COUNT - isa));
+        with_both_arm_states(best.into_iter().collect())
+    }
+}
+
+/// Where there is Thumb code, there may be A32 code, and the reverse.
+fn with_both_arm_states(mut isas: Vec<usize>) -> Vec<usize> {
+    let is_arm = |isa: &usize| matches!(ISAS[*isa].content, Content::A32 | Content::Thumb);
+    if isas.iter().any(is_arm) {
+        let missing = (0..ISA_COUNT).filter(|isa| is_arm(isa) && !isas.contains(isa));
+        isas.extend(missing.collect::<Vec<_>>());
+    }
+    isas
+}
+
+/// What each block is: one of `allowed`, or `None` for data; `data_points` is the evidence for data
+/// that every block starts with, [`CODE_ONLY`] where there is none.
+pub(super) fn classify(
+    evidence: &[Evidence],
+    allowed: &[usize],
+    data_points: i32,
+) -> Vec<Option<usize>> {
+    let state_count = allowed.len() + 1;
+    let points_of = |block: &Evidence, state: usize| match state.checked_sub(1) {
+        Some(state) => i32::from(block[allowed[state]]),
+        None => data_points,
+    };
+    let mut totals = vec![0i64; state_count];
+    let mut came_from: Vec<u8> = Vec::with_capacity(evidence.len() * state_count);
+    for block in evidence {
+        let (best, best_total) = best_of(&totals);
+        for (state, total) in totals.iter_mut().enumerate() {
+            let stays = *total >= best_total - i64::from(CHANGE_COST);
+            came_from.push(if stays { state } else { best } as u8);
+            let before = if stays { *total } else { best_total - i64::from(CHANGE_COST) };
+            *total = before + i64::from(points_of(block, state));
+        }
+    }
+    trace_back(&came_from, best_of(&totals).0, state_count, allowed)
+}
+
+/// For [`classify`]: no block is data.
+pub(super) const CODE_ONLY: i32 = -4096;
+
+/// The first of the largest.
+fn best_of(totals: &[i64]) -> (usize, i64) {
+    let pairs = totals.iter().copied().enumerate();
+    pairs.max_by_key(|(state, total)| (*total, std::cmp::Reverse(*state))).unwrap_or((0, 0))
+}
+
+fn trace_back(
+    came_from: &[u8],
+    last: usize,
+    state_count: usize,
+    allowed: &[usize],
+) -> Vec<Option<usize>> {
+    let mut state = last;
+    let mut classes = Vec::with_capacity(came_from.len() / state_count);
+    for origins in came_from.chunks_exact(state_count).rev() {
+        classes.push(state.checked_sub(1).map(|state| allowed[state]));
+        state = usize::from(origins[state]);
+    }
+    classes.reverse();
+    classes
+}

@@ -1,0 +1,118 @@
+//! Images without a file format: the instruction sets they hold and where they are loaded.
+
+use super::base;
+use super::blocks::{Vote, classify};
+use super::runs::Patch;
+use super::score::{BLOCK_LEN, Evidence, ISAS};
+use super::{Description, Hints, runs};
+use fwdelta_core::exec::layout::{Class, Content, Segment};
+
+/// A raw image and the evidence of its blocks.
+pub(super) struct RawImage<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) evidence: Vec<Evidence>,
+}
+
+/// Describes images that hold versions of the same firmware: one vote for all of them.
+pub(super) fn describe(images: &[RawImage], hints: &Hints) -> Vec<Description> {
+    let isas = instruction_sets(images, hints);
+    let Some(first) = isas.first().map(|isa| &ISAS[*isa]) else {
+        return images.iter().map(|image| without_code(image.bytes, hints)).collect();
+    };
+    let wide = is_wide(images, first.content, first.big_endian);
+    let data = Class { content: Content::Data, wide, big_endian: first.big_endian };
+    let patches: Vec<_> = images.iter().map(|image| patches(image, &isas, wide)).collect();
+    let parts = images.iter().zip(&patches);
+    let codes: Vec<base::Image> =
+        parts.map(|(image, patches)| base::Image { bytes: image.bytes, patches, data }).collect();
+    let bases = base::bases(&codes, hints.base);
+    let whole = images.iter().zip(patches).zip(bases);
+    whole
+        .map(|((image, patches), base)| {
+            let len = image.bytes.len() as u64;
+            let filled = runs::fill(&patches, 0, len, data);
+            let segment = Segment { pos: 0, len, addr: base, span: len, module: 0 };
+            let has_code = patches.iter().any(|patch| patch.len > 0);
+            let segments = if has_code { vec![segment] } else { Vec::new() };
+            Description { segments, runs: runs::runs(&filled, len) }
+        })
+        .collect()
+}
+
+fn instruction_sets(images: &[RawImage], hints: &Hints) -> Vec<usize> {
+    let mut vote = Vote::default();
+    images.iter().for_each(|image| vote.add(&image.evidence));
+    match hints.content {
+        Some(content) => vote.only(content),
+        None => vote.established(),
+    }
+}
+
+/// Data only; addresses matter only if the caller says so.
+fn without_code(bytes: &[u8], hints: &Hints) -> Description {
+    let len = bytes.len() as u64;
+    let segment = |addr| Segment { pos: 0, len, addr, span: len, module: 0 };
+    let segments = hints.base.filter(|_| len > 0).map(segment).into_iter().collect();
+    Description { segments, runs: runs::runs(&[], len) }
+}
+
+/// Blocks of code, each a patch.
+fn patches(image: &RawImage, isas: &[usize], wide: bool) -> Vec<Patch> {
+    let classes = classify(&image.evidence, isas, 0);
+    let starts = (0u64..).step_by(BLOCK_LEN);
+    let blocks = classes.iter().zip(starts).zip(image.bytes.chunks(BLOCK_LEN));
+    let patches = blocks.filter_map(|((isa, pos), block)| {
+        let isa = &ISAS[(*isa)?];
+        let narrow = matches!(isa.content, Content::A32 | Content::Thumb | Content::I386);
+        let wide = wide && !narrow;
+        let class = Class { content: isa.content, wide, big_endian: isa.big_endian };
+        Some(Patch { pos, len: block.len() as u64, class })
+    });
+    patches.collect()
+}
+
+/// Whether pointers have 64 bits: so in two instruction sets, in others if 64-bit loads and
+/// stores are no exception.
+fn is_wide(images: &[RawImage], content: Content, big_endian: bool) -> bool {
+    let (mut wide_count, mut narrow_count) = (0u64, 0u64);
+    let of_word: fn(u32) -> Option<bool> = match content {
+        Content::A64 | Content::X86_64 => return true,
+        Content::RiscV => risc_v_width,
+        Content::Mips => mips_width,
+        _ => return false,
+    };
+    let step = if content == Content::RiscV { 2 } else { 4 };
+    for image in images {
+        for word in image.bytes.windows(4).step_by(step) {
+            let word = word.first_chunk().map_or(0, |word| match big_endian {
+                true => u32::from_be_bytes(*word),
+                false => u32::from_le_bytes(*word),
+            });
+            match of_word(word) {
+                Some(true) => wide_count += 1,
+                Some(false) => narrow_count += 1,
+                None => {}
+            }
+        }
+    }
+    wide_count > narrow_count / 4
+}
+
+/// LD and SD, or LW and SW, relative to the stack pointer.
+fn risc_v_width(word: u32) -> Option<bool> {
+    let is_stack = word >> 15 & 31 == 2 && matches!(word & 0x7f, 0x03 | 0x23);
+    match word >> 12 & 7 {
+        3 if is_stack => Some(true),
+        2 if is_stack => Some(false),
+        _ => None,
+    }
+}
+
+/// The same for MIPS.
+fn mips_width(word: u32) -> Option<bool> {
+    match word >> 26 {
+        0x37 | 0x3f if word >> 21 & 31 == 29 => Some(true),
+        0x23 | 0x2b if word >> 21 & 31 == 29 => Some(false),
+        _ => None,
+    }
+}
