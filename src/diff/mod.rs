@@ -4,6 +4,7 @@ mod apply;
 pub mod bsdiff40;
 mod create;
 mod media;
+mod predicted;
 
 pub use apply::{apply, apply_to};
 pub use create::{Delta, Options, Profile, chain, create, parse_file};

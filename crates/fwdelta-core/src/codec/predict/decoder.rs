@@ -2,7 +2,7 @@
 
 use super::predicted::{Due, Made, Predicted};
 use super::prologue::{Places, Prologue};
-use super::{Counts, Model, Number, Tables};
+use super::{Counts, Model, Number, Tables, gap_end};
 use crate::codec::input::GROUP_LEN_MAX;
 use crate::codec::range::{BitCoder, RangeDecoder, RangeState};
 use crate::codec::{Decompressor, Feed, Op, Symbols};
@@ -135,8 +135,10 @@ impl<'w, M: Model> Decoder<'w, M> {
             return Ok(None);
         }
         let len = match self.has_inline {
-            true => self.predicted.model.number(coder, Number::LiteralLen, 0, 0)?,
-            false => gap,
+            true if !gap_end(&mut self.predicted.model, coder, false)? => {
+                self.predicted.model.number(coder, Number::LiteralLen, 0, 0)?
+            }
+            _ => gap,
         };
         if len > gap {
             return Err(Detail::BadCover.into());

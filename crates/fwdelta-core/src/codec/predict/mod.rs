@@ -235,6 +235,14 @@ pub trait Model {
     }
 }
 
+/// Codes whether literals go on to the next listed cover, or to the end of new.
+///
+/// # Errors
+/// `BadStream` when the input ends.
+pub fn gap_end<M: Model, C: BitCoder>(model: &mut M, coder: &mut C, is_end: bool) -> Result<bool> {
+    model.decide(coder, [1 << 23, 1 << 23], 2, is_end)
+}
+
 /// A hash of two numbers, all of whose bits depend on all of theirs.
 #[must_use]
 pub const fn hash(a: u32, b: u32) -> u32 {

@@ -46,7 +46,7 @@ pub struct Places {
 
 impl Places {
     /// Codes which diagonal a cover at `new_pos` follows: one of the last, or none of them.
-    pub(super) fn which<M: Model, C: BitCoder>(
+    pub fn which<M: Model, C: BitCoder>(
         &self,
         model: &mut M,
         coder: &mut C,
@@ -64,7 +64,7 @@ impl Places {
     }
 
     /// Codes how far from the last cover's end, on its diagonal, another one starts.
-    pub(super) fn distance<M: Model, C: BitCoder>(
+    pub fn distance<M: Model, C: BitCoder>(
         &self,
         model: &mut M,
         coder: &mut C,
@@ -79,17 +79,17 @@ impl Places {
     }
 
     /// Where old goes on after the last cover.
-    pub(super) const fn old_end(&self) -> u64 {
+    pub const fn old_end(&self) -> u64 {
         self.old_end
     }
 
     /// The diagonal of number `which`.
-    pub(super) fn recent(&self, which: usize) -> Option<i64> {
+    pub fn recent(&self, which: usize) -> Option<i64> {
         self.recent.get(which).copied()
     }
 
     /// Enters a cover of `len` bytes.
-    pub(super) fn enter(&mut self, new_pos: u64, diagonal: i64, len: u64) {
+    pub fn enter(&mut self, new_pos: u64, diagonal: i64, len: u64) {
         let known = self.recent.iter().position(|recent| *recent == diagonal);
         let end = known.unwrap_or(DIAGONAL_COUNT - 1);
         if let Some(moved) = self.recent.get_mut(..=end) {
