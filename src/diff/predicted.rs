@@ -54,6 +54,20 @@ pub(super) fn create(
     Ok((if is_max { Coder::PredictedMax(shape) } else { Coder::Predicted(shape) }, payload))
 }
 
+/// The covers that [`create`] would use, for accounts of where bytes go.
+///
+/// # Errors
+/// None.
+pub fn covers(
+    old: &[u8],
+    new: &[u8],
+    old_description: &Description,
+    new_description: &Description,
+) -> Result<Vec<Cover>> {
+    let (old_description, new_description) = (old_description.clone(), new_description.clone());
+    Pair { old, new, old_description, new_description, progress: &crate::progress::Silent }.covers()
+}
+
 impl Pair<'_> {
     fn covers(&self) -> Result<Vec<Cover>> {
         let (old, new) = rayon::join(

@@ -5,7 +5,7 @@ use super::predictor::{Guess, Predictor, word_of};
 use super::{ByteFeatures, FlagFeatures, LiteralFeatures, Model, Number};
 use crate::codec::range::BitCoder;
 use crate::error::Result;
-use crate::exec::unit::{KIND_COUNT, UNIT_LEN_MAX, store};
+use crate::exec::unit::{Kind, KIND_COUNT, UNIT_LEN_MAX, store};
 use crate::storage::Source;
 
 /// Units in a row whose first candidate was right, after which the number of further ones is
@@ -65,6 +65,7 @@ pub struct Predicted<'w, M> {
     misses: u32,
     kind_misses: [u8; KIND_COUNT],
     last_word: u32,
+    last_kind: Kind,
     /// Old position of the byte next to the literal at hand.
     gap_pos: u64,
     gap: [u8; 16],
@@ -86,6 +87,7 @@ impl<'w, M: Model> Predicted<'w, M> {
             misses: 0,
             kind_misses: [0; KIND_COUNT],
             last_word: 0,
+            last_kind: Kind::Bytes,
             gap_pos: u64::MAX,
             gap: [0; 16],
             gap_start: 0,
@@ -97,6 +99,12 @@ impl<'w, M: Model> Predicted<'w, M> {
     #[must_use]
     pub const fn pos(&self) -> u64 {
         self.pos
+    }
+
+    /// Kind of the last unit, for accounts of where bits go.
+    #[must_use]
+    pub const fn last_kind(&self) -> Kind {
+        self.last_kind
     }
 
     /// Bytes of the cover at hand still to come, and where they stand in old.
@@ -189,6 +197,7 @@ impl<'w, M: Model> Predicted<'w, M> {
             self.enter(*byte);
         }
         self.last_word = guess.unit.word as u32;
+        self.last_kind = guess.unit.kind;
         let len = u64::from(len);
         self.cover.old_pos = old_pos.wrapping_add(len);
         self.cover.left = left.saturating_sub(len);
