@@ -3,15 +3,17 @@
 use std::ops::Range;
 
 use super::covers::Task;
-use super::run::common_back;
 use super::view::Vote;
 
 /// Farthest that a match is extended backwards over differing bytes.
 const BACK_LEN_MAX: usize = 4096;
 /// Bytes looked at backwards per byte of new, on average: keeps near-periodic data linear.
 const BACK_LEN_MEAN: usize = 64;
+/// What a byte adds to the score of an extension.
+const EQUAL_SCORE: i64 = 5;
+const DIFFERING_SCORE: i64 = -7;
 /// How far the score may fall below its best before the extension stops.
-const BACK_DROP: i64 = 40 * 5;
+const BACK_DROP: i64 = 40 * EQUAL_SCORE;
 /// Recent diagonals whose last match is remembered.
 const RECENT_COUNT: usize = 8;
 
@@ -117,23 +119,88 @@ impl<'a> Candidates<'a> {
 /// five for an equal byte and minus seven for another, is highest. Also how many were looked at.
 fn backwards(old: &[u8], new: &[u8]) -> (usize, usize) {
     let len_max = old.len().min(new.len());
-    let (mut score, mut best, mut best_len) = (0i64, 0i64, 0);
-    let mut len = 0;
-    while len < len_max {
-        let run = common_back(&old[..old.len() - len], &new[..new.len() - len]);
-        len += run;
-        score += 5 * run as i64;
-        if score > best {
-            (best, best_len) = (score, len);
+    let (old, new) = (&old[old.len() - len_max..], &new[new.len() - len_max..]);
+    let ((old_head, old_words), (new_head, new_words)) = (old.as_rchunks(), new.as_rchunks());
+    let mut extension = Extension::default();
+    for (a, b) in old_words.iter().rev().zip(new_words.iter().rev()) {
+        if !extension.take_word(u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b)) {
+            return (extension.best_len, extension.len);
         }
-        if len == len_max {
-            break;
-        }
-        len += 1;
-        score -= 7;
-        if score < best - BACK_DROP {
+    }
+    for (a, b) in old_head.iter().rev().zip(new_head.iter().rev()) {
+        if !extension.take(a == b) {
             break;
         }
     }
-    (best_len, len)
+    (extension.best_len, extension.len)
+}
+
+/// A backward extension on its way.
+#[derive(Debug, Default)]
+struct Extension {
+    score: i64,
+    best: i64,
+    best_len: usize,
+    len: usize,
+}
+
+impl Extension {
+    /// Takes eight bytes, the last first, of which the differing ones are not zero; whether to go
+    /// on.
+    fn take_word(&mut self, difference: u64) -> bool {
+        if difference != 0 {
+            return difference.to_be_bytes().iter().all(|byte| self.take(*byte == 0));
+        }
+        self.score += 8 * EQUAL_SCORE;
+        self.len += 8;
+        if self.score > self.best {
+            (self.best, self.best_len) = (self.score, self.len);
+        }
+        true
+    }
+
+    fn take(&mut self, is_equal: bool) -> bool {
+        self.len += 1;
+        self.score += if is_equal { EQUAL_SCORE } else { DIFFERING_SCORE };
+        if self.score > self.best {
+            (self.best, self.best_len) = (self.score, self.len);
+        }
+        self.score >= self.best - BACK_DROP
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Byte by byte.
+    fn plain(old: &[u8], new: &[u8]) -> (usize, usize) {
+        let (mut score, mut best, mut best_len, mut len) = (0, 0, 0, 0);
+        for (a, b) in old.iter().rev().zip(new.iter().rev()) {
+            len += 1;
+            score += if a == b { 5 } else { -7 };
+            if score > best {
+                (best, best_len) = (score, len);
+            }
+            if score < best - 200 {
+                break;
+            }
+        }
+        (best_len, len)
+    }
+
+    #[test]
+    fn words_extend_as_bytes_do() {
+        let mut state = 1u32;
+        for case in 0..2000 {
+            let mut byte = |of: u32| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                u8::from((state >> 16) % of == 0)
+            };
+            let of = [1, 2, 3, 9][case % 4];
+            let old: Vec<u8> = (0..case % 301).map(|_| byte(of)).collect();
+            let new: Vec<u8> = (0..case % 211).map(|_| byte(of)).collect();
+            assert_eq!(backwards(&old, &new), plain(&old, &new), "case {case}");
+        }
+    }
 }
