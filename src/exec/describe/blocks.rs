@@ -13,41 +13,42 @@ const CHANGE_COST: i32 = 48;
 const VOTE_MIN: i16 = 64;
 /// Blocks in a row that make an instruction set of their own: 2 KiB.
 const BLOCKS_MIN: u64 = 4;
+/// In large images a block in 128 is code, or none is.
+const LEN_PER_BLOCK: u64 = 128 * BLOCK_LEN as u64;
 /// A second architecture has at least a sixteenth of the first one's evidence, 16 KiB, and on
 /// average the evidence of flawless code.
 const SECOND_SHARE: u64 = 16;
 const SECOND_BLOCKS_MIN: u64 = 32;
 const SECOND_AVERAGE_MIN: u64 = 144;
-/// In images above this length some blocks vote for all.
-const SAMPLE_MIN: usize = 1 << 20;
-/// Blocks in a row that vote, and of how many.
+/// Blocks in a row that vote together, and about how many bytes of a large image do.
 const SAMPLE_LEN: usize = 4 * BLOCK_LEN;
-const SAMPLE_STRIDE: usize = 8 * SAMPLE_LEN;
+const SAMPLED_LEN: usize = 512 << 10;
 
 /// The vote on the instruction sets of one or more images.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Vote {
     points: [u64; ISA_COUNT],
     block_count: [u64; ISA_COUNT],
+    len: u64,
 }
 
 impl Vote {
-    /// Adds the blocks of an image, or of an eighth of a large one.
+    /// Adds the blocks of an image, or samples from all over a large one.
     pub(super) fn add(&mut self, bytes: &[u8]) {
-        let all: [usize; ISA_COUNT] = std::array::from_fn(|isa| isa);
-        let stride = if bytes.len() > SAMPLE_MIN { SAMPLE_STRIDE } else { bytes.len().max(1) };
-        for part in bytes.chunks(stride) {
-            let len = if bytes.len() > SAMPLE_MIN { SAMPLE_LEN } else { stride };
-            let weight = (stride / len) as u64;
-            self.add_blocks(&part[..len.min(part.len())], &all, weight);
+        let weight = bytes.len() / SAMPLED_LEN + 1;
+        for part in bytes.chunks(SAMPLE_LEN * weight) {
+            let sampled = if weight == 1 { part } else { &part[..SAMPLE_LEN.min(part.len())] };
+            self.add_blocks(sampled, weight as u64);
         }
+        self.len += bytes.len() as u64;
     }
 
     /// Those blocks count that look most like what the block before does too.
-    fn add_blocks(&mut self, bytes: &[u8], isas: &[usize], weight: u64) {
+    fn add_blocks(&mut self, bytes: &[u8], weight: u64) {
+        let all: [usize; ISA_COUNT] = std::array::from_fn(|isa| isa);
         let mut before = None;
         for block in bytes.chunks(BLOCK_LEN) {
-            let points = evidence(block, isas);
+            let points = evidence(block, &all);
             let best =
                 (0..ISA_COUNT).max_by_key(|isa| (points[*isa], ISA_COUNT - isa)).unwrap_or(0);
             let winner = (points[best] >= VOTE_MIN).then_some(best);
@@ -64,7 +65,10 @@ impl Vote {
         let mut order: Vec<usize> = (0..ISA_COUNT).collect();
         order.sort_by_key(|isa| (std::cmp::Reverse(self.points[*isa]), *isa));
         let first = order[0];
-        if self.block_count[first] < BLOCKS_MIN {
+        let blocks_min = BLOCKS_MIN.max(self.len / LEN_PER_BLOCK);
+        let is_flawless = self.block_count[first] >= SECOND_BLOCKS_MIN
+            && self.points[first] / self.block_count[first] >= SECOND_AVERAGE_MIN;
+        if self.block_count[first] < blocks_min && !is_flawless {
             return Vec::new();
         }
         let counts = |isa: &usize| {

@@ -11,12 +11,15 @@ mod blocks;
 mod bytes;
 mod elf;
 mod elf_content;
+mod memory;
 mod raw;
+mod references;
 mod runs;
 mod score;
 mod score_arm;
 mod score_risc;
 mod score_x86;
+mod vectors;
 
 use fwdelta_core::exec::layout::{Class, Content, Run, Segment};
 

@@ -1,10 +1,11 @@
 //! Images without a file format: the instruction sets they hold and where they are loaded.
 
-use super::base;
 use super::blocks::{Vote, classify};
+use super::references::Image;
 use super::runs::Patch;
 use super::score::{BLOCK_LEN, ISAS, evidence_of_blocks};
-use super::{Description, Hints, runs};
+use super::vectors::VectorTable;
+use super::{Description, Hints, base, memory, runs};
 use fwdelta_core::exec::layout::{Class, Content, Segment};
 
 /// Describes images that hold versions of the same firmware: one vote for all of them.
@@ -17,20 +18,25 @@ pub(super) fn describe(images: &[&[u8]], hints: &Hints) -> Vec<Description> {
     let data = Class { content: Content::Data, wide, big_endian: first.big_endian };
     let patches: Vec<_> = images.iter().map(|image| patches(image, &isas, wide)).collect();
     let parts = images.iter().zip(&patches);
-    let codes: Vec<base::Image> =
-        parts.map(|(image, patches)| base::Image { bytes: image, patches, data }).collect();
-    let bases = base::bases(&codes, hints.base);
-    let whole = images.iter().zip(patches).zip(bases);
-    whole
-        .map(|((image, patches), base)| {
-            let len = image.len() as u64;
-            let filled = runs::fill(&patches, 0, len, data);
-            let segment = Segment { pos: 0, len, addr: base, span: len, module: 0 };
-            let has_code = patches.iter().any(|patch| patch.len > 0);
-            let segments = if has_code { vec![segment] } else { Vec::new() };
-            Description { segments, runs: runs::runs(&filled, len) }
-        })
-        .collect()
+    let known: Vec<Image> = parts.map(|(bytes, code)| Image { bytes, code, data }).collect();
+    let has_thumb = isas.iter().any(|isa| ISAS[*isa].content == Content::Thumb);
+    let tables: Vec<_> =
+        images.iter().map(|image| VectorTable::find(image).filter(|_| has_thumb)).collect();
+    let bases = match hints.base {
+        Some(base) => vec![base; images.len()],
+        None => base::bases(&known, &tables),
+    };
+    let memory = if wide { Vec::new() } else { memory::ranges(&known, &bases, &tables) };
+    let all = known.iter().zip(bases);
+    all.map(|(image, base)| {
+        let filled = runs::fill(image.code, 0, image.len(), data);
+        let segment =
+            Segment { pos: 0, len: image.len(), addr: base, span: image.len(), module: 0 };
+        let has_code = !image.code.is_empty();
+        let segments = if has_code { memory::add_to(segment, &memory) } else { Vec::new() };
+        Description { segments, runs: runs::runs(&filled, image.len()) }
+    })
+    .collect()
 }
 
 fn instruction_sets(images: &[&[u8]], hints: &Hints) -> Vec<usize> {

@@ -76,22 +76,31 @@ pub(super) fn evidence_of_blocks(bytes: &[u8], isas: &[usize]) -> Vec<Evidence> 
 /// Whether a block is text, or filled with one byte: what no instruction set looks like, but what
 /// the tables, which are made for code against noise, might be wrong about.
 fn is_plain(block: &[u8]) -> bool {
-    let count = |is: fn(u8) -> bool| block.iter().map(|byte| usize::from(is(*byte))).sum::<usize>();
-    let text =
-        count(|byte| byte.wrapping_sub(0x20) < 0x5f || byte.wrapping_sub(9) < 5 || byte == 0);
+    let is_text =
+        |byte: &u8| byte.wrapping_sub(0x20) < 0x5f || byte.wrapping_sub(9) < 5 || *byte == 0;
     let limit = block.len() - block.len() / 8;
-    text >= limit
-        || count(|byte| byte == 0xff) >= limit
-        || count(|byte| byte == 0) >= limit - block.len() / 8
+    count(block, is_text) >= limit
+        || count(block, |byte| *byte == 0xff) >= limit
+        || count(block, |byte| *byte == 0) >= limit - block.len() / 8
 }
 
 /// Whether a block looks like a table: many bytes equal those of the entry before. So it is in
 /// nearly all tables of pointers, relocations and symbols, and in one block of code of a hundred.
 fn is_periodic(block: &[u8]) -> bool {
+    let mut equal = [false; BLOCK_LEN];
     TABLE_ENTRY_LENS.iter().any(|len| {
-        let later = block.get(*len..).unwrap_or(&[]);
-        let pairs = block.iter().zip(later);
-        let equal: usize = pairs.map(|(byte, next)| usize::from(byte == next)).sum();
-        equal >= block.len() * 3 / 8
+        let pairs = block.iter().zip(block.get(*len..).unwrap_or(&[]));
+        let count_max = pairs.len();
+        for (equal, (byte, next)) in equal.iter_mut().zip(pairs) {
+            *equal = byte == next;
+        }
+        let compared = equal.get(..count_max).unwrap_or(&equal);
+        count(compared, |equal| *equal) >= block.len() * 3 / 8
     })
+}
+
+/// How many items of a block satisfy `is`. Counted in bytes, so that it is done for many at once.
+fn count<T>(items: &[T], is: impl Fn(&T) -> bool) -> usize {
+    let part = |items: &[T]| items.iter().fold(0u8, |count, item| count + u8::from(is(item)));
+    items.chunks(64).map(|items| usize::from(part(items))).sum()
 }
