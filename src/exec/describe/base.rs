@@ -18,9 +18,9 @@ const VOTES_MIN: u32 = 16;
 /// The base of new differs from that of old if it gets so many times the votes in new.
 const OWN_FACTOR: u32 = 4;
 /// Pointers and starts that vote, each, at most.
-const VOTERS_MAX: usize = 1 << 16;
-/// Pointers, and starts, of the same offset in a page that vote: what bounds the work.
-const SAME_OFFSET_MAX: usize = 48;
+const VOTERS_MAX: usize = 1 << 15;
+/// Votes of one image: what bounds the work.
+const VOTES_MAX: u64 = 1 << 21;
 /// Images up to this length may start at any multiple of 256, larger ones at a page.
 const SMALL_IMAGE_MAX: u64 = 1 << 20;
 
@@ -59,18 +59,17 @@ fn tally(image: &Image, table: Option<&VectorTable>) -> Tally {
     let limit = if image.data.wide { u64::MAX } else { 1 << 32 };
     let mut pointers = references::pointers(image);
     pointers.extend(table.iter().flat_map(|table| &table.handlers).map(|handler| handler & !1));
-    let pointers = by_offset(thinned(pointers), granule, 0);
-    let starts = by_offset(thinned(references::starts(image)), granule, anchor);
+    let same_max = (VOTES_MAX / granule).isqrt() as usize;
+    let pointers = by_offset(thinned(pointers, VOTERS_MAX), granule, 0);
+    let starts = by_offset(thinned(references::starts(image), VOTERS_MAX), granule, anchor);
     let mut votes = Vec::new();
-    let mut first = 0;
-    for same in pointers.chunk_by(|a, b| a.0 == b.0) {
-        let Some((offset, _)) = same.first() else { continue };
-        while starts.get(first).is_some_and(|start| start.0 < *offset) {
-            first += 1;
-        }
-        let meeting = starts.iter().skip(first).take_while(|start| start.0 == *offset);
-        for (_, start) in meeting.take(SAME_OFFSET_MAX) {
-            let bases = same.iter().take(SAME_OFFSET_MAX).map(|(_, addr)| addr.checked_sub(*start));
+    let mut starts = starts.chunk_by(|a, b| a.0 == b.0).peekable();
+    for pointers in pointers.chunk_by(|a, b| a.0 == b.0) {
+        let offset = pointers[0].0;
+        while starts.next_if(|same| same[0].0 < offset).is_some() {}
+        let Some(starts) = starts.next_if(|same| same[0].0 == offset) else { continue };
+        for (_, start) in thin(starts, same_max) {
+            let bases = thin(pointers, same_max).map(|(_, addr)| addr.checked_sub(*start));
             votes.extend(bases.flatten());
         }
     }
@@ -80,12 +79,16 @@ fn tally(image: &Image, table: Option<&VectorTable>) -> Tally {
     votes.chunk_by(|a, b| a == b).map(|same| (same[0], same.len() as u32)).collect()
 }
 
-/// Distinct values, evenly thinned out to a bounded number.
-fn thinned(mut values: Vec<u64>) -> Vec<u64> {
+/// Distinct values, thinned out.
+fn thinned(mut values: Vec<u64>, count_max: usize) -> Vec<u64> {
     values.sort_unstable();
     values.dedup();
-    let step = values.len() / VOTERS_MAX + 1;
-    values.into_iter().step_by(step).collect()
+    thin(&values, count_max).copied().collect()
+}
+
+/// About `count_max` of the items, evenly spread.
+fn thin<T>(items: &[T], count_max: usize) -> impl Iterator<Item = &T> {
+    items.iter().step_by(items.len().div_ceil(count_max).max(1))
 }
 
 /// Sorted by the offset in a granule, counted from `anchor`.

@@ -1,8 +1,8 @@
 //! Memory that an image of 32 bits refers to but that is not part of it: RAM.
 //!
-//! Addresses of variables stand in literals and tables, many of them in few ranges.
+//! Addresses of variables stand in the literals of code, many of them in few ranges.
 
-use super::references::{Image, pointers};
+use super::references::{Image, literals};
 use super::vectors::VectorTable;
 use fwdelta_core::exec::layout::Segment;
 use std::cmp::Reverse;
@@ -29,7 +29,7 @@ pub(super) fn ranges(
     bases: &[u64],
     tables: &[Option<VectorTable>],
 ) -> Vec<(u64, u64)> {
-    let mut addrs: Vec<u64> = images.iter().flat_map(pointers).collect();
+    let mut addrs: Vec<u64> = images.iter().flat_map(literals).collect();
     addrs.extend(tables.iter().flatten().map(|table| table.stack - 4));
     let is_cortex_m = tables.iter().any(Option::is_some);
     let excluded = CORTEX_M_DEVICES.iter().filter(|_| is_cortex_m).chain(&NUMBERS);
@@ -69,7 +69,8 @@ fn clusters(addrs: &[u64], count_min: usize) -> Vec<Cluster> {
     let mut clusters: Vec<Cluster> = Vec::new();
     for range in addrs.chunk_by(|a, b| a >> RANGE_BITS == b >> RANGE_BITS) {
         let (Some(first), Some(last)) = (range.first(), range.last()) else { continue };
-        if range.len() < count_min {
+        let aligned = range.iter().filter(|addr| **addr % 4 == 0).count();
+        if range.len() < count_min || aligned < range.len() / 2 {
             continue;
         }
         match clusters.last_mut() {

@@ -3,6 +3,7 @@
 use super::bytes::{signed, u16_at, u32_at, u64_at};
 use super::runs::{Patch, gaps};
 use fwdelta_core::exec::layout::{Class, Content};
+use std::ops::Range;
 
 /// A raw image whose code is known.
 #[derive(Clone, Copy)]
@@ -29,31 +30,29 @@ const TEXT_LEN_MIN: usize = 5;
 /// Values below this are numbers, not addresses.
 const ADDR_MIN: u64 = 0x100;
 
+/// In images above this length, addresses and starts are taken from some windows only.
+const SAMPLED_LEN: u64 = 8 << 20;
+const WINDOW_LEN: u64 = 0x1000;
+
+/// The parts of a range that are looked at.
+fn windows(image: &Image, pos: u64, len: u64) -> impl Iterator<Item = Range<usize>> + use<> {
+    let stride = image.len() / SAMPLED_LEN + 1;
+    let numbers = pos / WINDOW_LEN..(pos + len).div_ceil(WINDOW_LEN);
+    numbers.filter(move |number| number % stride == 0).map(move |number| {
+        let start = (number * WINDOW_LEN).max(pos);
+        let end = ((number + 1) * WINDOW_LEN).min(pos + len);
+        start as usize..end as usize
+    })
+}
+
 /// Words of data, and what code loads from the literals beside it; repeated if they are.
 pub(super) fn pointers(image: &Image) -> Vec<u64> {
-    let mut pointers = Vec::new();
+    let mut pointers = literals(image);
     for (pos, len) in gaps(image.code, 0, image.len()) {
-        data_words(image, pos as usize, (pos + len) as usize, &mut pointers);
-    }
-    for patch in image.code {
-        let positions = patch.pos as usize..patch.end() as usize;
-        match patch.class.content {
-            Content::Thumb => {
-                let loads = positions.step_by(2).filter_map(|pos| thumb_literal(image, pos));
-                pointers.extend(loads.filter_map(|pos| image.word(pos)).map(u64::from));
-            }
-            Content::A32 => {
-                let loads = positions.step_by(4).filter_map(|pos| a32_literal(image, pos));
-                pointers.extend(loads.filter_map(|pos| image.word(pos)).map(u64::from));
-            }
-            Content::I386 => {
-                pointers.extend(positions.filter_map(|pos| i386_immediate(image, pos)));
-            }
-            Content::Xtensa => data_words(image, positions.start, positions.end, &mut pointers),
-            _ => {}
+        for window in windows(image, pos, len) {
+            data_words(image, window, &mut pointers);
         }
     }
-    pointers.retain(|addr| *addr >= ADDR_MIN);
     if image.code.iter().any(|patch| patch.class.content == Content::Thumb) {
         // Pointers to Thumb functions are odd; so are those to one text of two.
         let functions: Vec<u64> =
@@ -63,15 +62,49 @@ pub(super) fn pointers(image: &Image) -> Vec<u64> {
     pointers
 }
 
-fn data_words(image: &Image, start: usize, end: usize, words: &mut Vec<u64>) {
+/// Words that code loads from beside it, or holds as operands.
+pub(super) fn literals(image: &Image) -> Vec<u64> {
+    let mut found = Vec::new();
+    for patch in image.code {
+        let content = patch.class.content;
+        let loaded: fn(&Image, usize) -> Option<usize> = match content {
+            Content::Thumb => thumb_literal,
+            Content::A32 => a32_literal,
+            Content::Xtensa => xtensa_literal,
+            Content::I386 => i386_immediate,
+            _ => continue,
+        };
+        for window in windows(image, patch.pos, patch.len) {
+            let positions = window.step_by(alignment(content));
+            let words = positions.filter_map(|pos| image.word(loaded(image, pos)?));
+            found.extend(words.map(u64::from).filter(|word| is_address(*word)));
+        }
+    }
+    found
+}
+
+/// Instructions begin at multiples of this.
+fn alignment(content: Content) -> usize {
+    match content {
+        Content::Thumb | Content::RiscV => 2,
+        Content::X86_64 | Content::I386 | Content::Xtensa => 1,
+        _ => 4,
+    }
+}
+
+fn is_address(word: u64) -> bool {
+    let is_text = word >> 32 == 0 && word.to_le_bytes().iter().take(4).all(u8::is_ascii_graphic);
+    word >= ADDR_MIN && word != u64::MAX && !is_text
+}
+
+fn data_words(image: &Image, window: Range<usize>, words: &mut Vec<u64>) {
     let step = if image.data.wide { 8 } else { 4 };
     let word = |pos: usize| match image.data.wide {
         true => u64_at(image.bytes, pos, image.data.big_endian),
         false => image.word(pos).map(u64::from),
     };
-    let positions = (start.next_multiple_of(step)..end).step_by(step);
-    let found = positions.filter_map(word);
-    words.extend(found.filter(|word| *word >= ADDR_MIN && *word != u64::MAX));
+    let positions = (window.start.next_multiple_of(step)..window.end).step_by(step);
+    words.extend(positions.filter_map(word).filter(|word| is_address(*word)));
 }
 
 /// LDR Rt, [PC, #imm], of 16 bits and of 32.
@@ -100,37 +133,41 @@ fn a32_literal(image: &Image, pos: usize) -> Option<usize> {
     }
 }
 
-/// PUSH and MOV of an address.
-fn i386_immediate(image: &Image, pos: usize) -> Option<u64> {
-    let opcode = *image.bytes.get(pos)?;
-    let loads = opcode == 0x68 || (0xb8..=0xbf).contains(&opcode);
-    let value = u32_at(image.bytes, pos + 1, false).filter(|_| loads)?;
-    Some(u64::from(value))
+/// L32R: words of 4 bytes before the next instruction, rounded down.
+fn xtensa_literal(image: &Image, pos: usize) -> Option<usize> {
+    image.bytes.get(pos).filter(|first| **first & 15 == 1)?;
+    let offset = u16_at(image.bytes, pos + 1, false).filter(|offset| *offset >= 0xc000)?;
+    ((pos + 3) & !3).checked_sub((0x1_0000 - usize::from(offset)) * 4)
+}
+
+/// PUSH and MOV of an address: where it stands.
+fn i386_immediate(image: &Image, pos: usize) -> Option<usize> {
+    matches!(image.bytes.get(pos)?, 0x68 | 0xb8..=0xbf).then_some(pos + 1)
 }
 
 /// Where functions and texts start, as positions.
 pub(super) fn starts(image: &Image) -> Vec<u64> {
     let mut starts = Vec::new();
     for (pos, len) in gaps(image.code, 0, image.len()) {
-        text_starts(image.bytes, pos as usize, (pos + len) as usize, &mut starts);
+        for window in windows(image, pos, len) {
+            text_starts(image.bytes, window, &mut starts);
+        }
     }
     for patch in image.code {
-        let step = match patch.class.content {
-            Content::Thumb | Content::RiscV => 2,
-            Content::X86_64 | Content::I386 | Content::Xtensa => 1,
-            _ => 4,
-        };
-        let positions = (patch.pos as usize..patch.end() as usize).step_by(step);
-        let called = positions.filter_map(|pos| function_start(image, patch.class, pos));
-        starts.extend(called.filter(|start| *start < image.len()));
+        for window in windows(image, patch.pos, patch.len) {
+            let positions = window.step_by(alignment(patch.class.content));
+            let called = positions.filter_map(|pos| function_start(image, patch.class, pos));
+            starts.extend(called.filter(|start| *start < image.len()));
+        }
     }
     starts
 }
 
 /// The first bytes of texts: printable, behind a zero.
-fn text_starts(bytes: &[u8], start: usize, end: usize, starts: &mut Vec<u64>) {
+fn text_starts(bytes: &[u8], window: Range<usize>, starts: &mut Vec<u64>) {
     let is_text = |byte: u8| matches!(byte, b'\t' | b'\n' | 0x20..=0x7e);
-    let Some(bytes) = bytes.get(start..end) else { return };
+    let start = window.start;
+    let Some(bytes) = bytes.get(window) else { return };
     let mut text_len = 0;
     for (at, byte) in bytes.iter().enumerate() {
         if is_text(*byte) {
