@@ -1,28 +1,142 @@
 //! Where raw images are loaded.
+//!
+//! Pointers are addresses, but functions and texts are found by position: the base is what, added
+//! to most starts, gives most pointers. Each pointer votes for every base that would make it meet
+//! a start; wrong bases get scattered votes, the right one gets them all. A table of exception
+//! vectors (Cortex-M) limits the choice.
 
 use super::bytes::u32_at;
-use super::runs::Patch;
-use fwdelta_core::exec::layout::Class;
+use super::references::{self, Image};
+use super::vectors::VectorTable;
 
-/// A raw image whose code is known.
-pub(super) struct Image<'a> {
-    pub(super) bytes: &'a [u8],
-    /// Code by position.
-    pub(super) patches: &'a [Patch],
-    /// How words between code look.
-    pub(super) data: Class,
-}
-
-/// Where Linux for arm64 runs: its header does not say (Documentation/arm64/booting.rst).
+/// Where Linux for arm64 runs if nothing says better: its header does not
+/// (Documentation/arm64/booting.rst, and `KIMAGE_VADDR` of kernels up to 6.5).
 const LINUX_ARM64_BASE: u64 = 0xffff_8000_0800_0000;
 
-/// The address of the first byte of each image; 0 if it is not known.
-pub(super) fn bases(images: &[Image], given: Option<u64>) -> Vec<u64> {
-    images.iter().map(|image| given.unwrap_or_else(|| of_format(image).unwrap_or(0))).collect()
+/// Votes below which a base is not believed.
+const VOTES_MIN: u32 = 16;
+/// The base of new differs from that of old if it gets so many times the votes in new.
+const OWN_FACTOR: u32 = 4;
+/// Pointers and starts that vote, each, at most.
+const VOTERS_MAX: usize = 1 << 15;
+/// Votes of one image: what bounds the work.
+const VOTES_MAX: u64 = 1 << 21;
+/// Images up to this length may start at any multiple of 256, larger ones at a page.
+const SMALL_IMAGE_MAX: u64 = 1 << 20;
+
+/// Bases by address, each with the number of pointers that meet a start.
+type Tally = Vec<(u64, u32)>;
+
+/// The address of the first byte of each image, versions of one firmware; 0 if it is not known.
+pub(super) fn bases(images: &[Image], tables: &[Option<VectorTable>]) -> Vec<u64> {
+    let tallies: Vec<Tally> =
+        images.iter().zip(tables).map(|(image, table)| tally(image, table.as_ref())).collect();
+    let all: Vec<_> = images.iter().zip(tables).collect();
+    let joint = decide(&merged(&tallies), &all);
+    let each = all.iter().zip(&tallies);
+    each.map(|(image, tally)| {
+        let own = decide(tally, std::slice::from_ref(image));
+        let votes = |base: u64| {
+            let at = tally.binary_search_by_key(&base, |(base, _)| *base);
+            at.ok().and_then(|at| tally.get(at)).map_or(0, |(_, votes)| *votes)
+        };
+        let base = match (joint, own) {
+            (Some(joint), Some(own)) if votes(own) / OWN_FACTOR >= votes(joint) => Some(own),
+            (Some(joint), _) => Some(joint),
+            (None, own) => own,
+        };
+        base.or_else(|| by_vectors(image.0, image.1.as_ref()))
+            .or_else(|| by_format(image.0))
+            .unwrap_or(0)
+    })
+    .collect()
+}
+
+/// Counts, for every base, the pointers that would meet a start.
+fn tally(image: &Image, table: Option<&VectorTable>) -> Tally {
+    let granule = if image.len() > SMALL_IMAGE_MAX { 0x1000 } else { 0x100 };
+    let anchor = table.map_or(0, |table| table.pos);
+    let limit = if image.data.wide { u64::MAX } else { 1 << 32 };
+    let mut pointers = references::pointers(image);
+    pointers.extend(table.iter().flat_map(|table| &table.handlers).map(|handler| handler & !1));
+    let same_max = (VOTES_MAX / granule).isqrt() as usize;
+    let pointers = by_offset(thinned(pointers, VOTERS_MAX), granule, 0);
+    let starts = by_offset(thinned(references::starts(image), VOTERS_MAX), granule, anchor);
+    let mut votes = Vec::new();
+    let mut starts = starts.chunk_by(|a, b| a.0 == b.0).peekable();
+    for pointers in pointers.chunk_by(|a, b| a.0 == b.0) {
+        let offset = pointers[0].0;
+        while starts.next_if(|same| same[0].0 < offset).is_some() {}
+        let Some(starts) = starts.next_if(|same| same[0].0 == offset) else { continue };
+        for (_, start) in thin(starts, same_max) {
+            let bases = thin(pointers, same_max).map(|(_, addr)| addr.checked_sub(*start));
+            votes.extend(bases.flatten());
+        }
+    }
+    let fits = |base: &u64| base.checked_add(image.len()).is_some_and(|end| end <= limit);
+    votes.retain(fits);
+    votes.sort_unstable();
+    votes.chunk_by(|a, b| a == b).map(|same| (same[0], same.len() as u32)).collect()
+}
+
+/// Distinct values, thinned out.
+fn thinned(mut values: Vec<u64>, count_max: usize) -> Vec<u64> {
+    values.sort_unstable();
+    values.dedup();
+    thin(&values, count_max).copied().collect()
+}
+
+/// About `count_max` of the items, evenly spread.
+fn thin<T>(items: &[T], count_max: usize) -> impl Iterator<Item = &T> {
+    items.iter().step_by(items.len().div_ceil(count_max).max(1))
+}
+
+/// Sorted by the offset in a granule, counted from `anchor`.
+fn by_offset(values: Vec<u64>, granule: u64, anchor: u64) -> Vec<(u64, u64)> {
+    let offset = |value: u64| value.wrapping_sub(anchor) % granule;
+    let mut sorted: Vec<_> = values.into_iter().map(|value| (offset(value), value)).collect();
+    sorted.sort_unstable();
+    sorted
+}
+
+fn merged(tallies: &[Tally]) -> Tally {
+    let mut all: Tally = tallies.iter().flatten().copied().collect();
+    all.sort_unstable();
+    let sum = |same: &[(u64, u32)]| (same[0].0, same.iter().map(|(_, votes)| votes).sum());
+    all.chunk_by(|a, b| a.0 == b.0).map(sum).collect()
+}
+
+/// The base with twice the votes of any other; with a table of vectors, the best that fits it.
+fn decide(tally: &Tally, images: &[(&Image, &Option<VectorTable>)]) -> Option<u64> {
+    let has_table = images.iter().any(|(_, table)| table.is_some());
+    let fits = |base: u64| {
+        images
+            .iter()
+            .all(|(image, table)| table.as_ref().is_none_or(|table| table.fits(base, image.len())))
+    };
+    let (mut best, mut second) = ((0, 0), 0);
+    for (base, votes) in tally.iter().filter(|(base, _)| fits(*base)) {
+        if *votes > best.1 {
+            second = best.1;
+            best = (*base, *votes);
+        } else {
+            second = second.max(*votes);
+        }
+    }
+    let is_clear = best.1 >= VOTES_MIN && best.1 / 2 >= second;
+    (is_clear || has_table && best.1 > second && best.1 >= VOTES_MIN / 4).then_some(best.0)
+}
+
+/// Too small for votes: the roundest address at which all vectors point into the image.
+fn by_vectors(image: &Image, table: Option<&VectorTable>) -> Option<u64> {
+    let table = table?;
+    let lowest = table.handlers.iter().min()?.checked_sub(table.pos)?;
+    let round = (7..32).rev().map(|bits| (lowest >> bits << bits).saturating_sub(table.pos));
+    round.into_iter().find(|base| table.fits(*base, image.len()))
 }
 
 /// What a header says.
-fn of_format(image: &Image) -> Option<u64> {
+fn by_format(image: &Image) -> Option<u64> {
     let is_linux = u32_at(image.bytes, 0x38, false) == Some(u32::from_le_bytes(*b"ARM\x64"));
     (is_linux && image.data.wide).then_some(LINUX_ARM64_BASE)
 }

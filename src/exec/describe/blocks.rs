@@ -4,37 +4,57 @@
 //! there at all. Then the most plausible sequence of classes is found, in which changing costs
 //! something (Viterbi, 1967): a weak block takes its neighbours' class.
 
-use super::score::{Evidence, ISA_COUNT, ISAS};
+use super::score::{BLOCK_LEN, Evidence, ISA_COUNT, ISAS, evidence};
 use fwdelta_core::exec::layout::Content;
 
 /// Evidence that one change of class between blocks has to be worth.
 const CHANGE_COST: i32 = 48;
 /// Evidence from which on a block counts in the vote, for itself and its predecessor.
-const VOTE_MIN: i16 = 48;
+const VOTE_MIN: i16 = 64;
 /// Blocks in a row that make an instruction set of their own: 2 KiB.
 const BLOCKS_MIN: u64 = 4;
-/// A second architecture has at least a sixteenth of the first one's evidence, and 16 KiB.
+/// In large images a block in 128 is code, or none is.
+const LEN_PER_BLOCK: u64 = 128 * BLOCK_LEN as u64;
+/// A second architecture has at least a sixteenth of the first one's evidence, 16 KiB, and on
+/// average the evidence of flawless code.
 const SECOND_SHARE: u64 = 16;
 const SECOND_BLOCKS_MIN: u64 = 32;
+const SECOND_AVERAGE_MIN: u64 = 144;
+/// Blocks in a row that vote together, and about how many bytes of a large image do.
+const SAMPLE_LEN: usize = 4 * BLOCK_LEN;
+const SAMPLED_LEN: usize = 512 << 10;
 
 /// The vote on the instruction sets of one or more images.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Vote {
     points: [u64; ISA_COUNT],
     block_count: [u64; ISA_COUNT],
+    len: u64,
 }
 
 impl Vote {
-    /// Adds the blocks of an image: those that look most like what the block before does too.
-    pub(super) fn add(&mut self, evidence: &[Evidence]) {
+    /// Adds the blocks of an image, or samples from all over a large one.
+    pub(super) fn add(&mut self, bytes: &[u8]) {
+        let weight = bytes.len() / SAMPLED_LEN + 1;
+        for part in bytes.chunks(SAMPLE_LEN * weight) {
+            let sampled = if weight == 1 { part } else { &part[..SAMPLE_LEN.min(part.len())] };
+            self.add_blocks(sampled, weight as u64);
+        }
+        self.len += bytes.len() as u64;
+    }
+
+    /// Those blocks count that look most like what the block before does too.
+    fn add_blocks(&mut self, bytes: &[u8], weight: u64) {
+        let all: [usize; ISA_COUNT] = std::array::from_fn(|isa| isa);
         let mut before = None;
-        for points in evidence {
+        for block in bytes.chunks(BLOCK_LEN) {
+            let points = evidence(block, &all);
             let best =
                 (0..ISA_COUNT).max_by_key(|isa| (points[*isa], ISA_COUNT - isa)).unwrap_or(0);
             let winner = (points[best] >= VOTE_MIN).then_some(best);
             if winner.is_some() && winner == before {
-                self.points[best] += points[best].unsigned_abs() as u64;
-                self.block_count[best] += 1;
+                self.points[best] += u64::from(points[best].unsigned_abs()) * weight;
+                self.block_count[best] += weight;
             }
             before = winner;
         }
@@ -45,12 +65,17 @@ impl Vote {
         let mut order: Vec<usize> = (0..ISA_COUNT).collect();
         order.sort_by_key(|isa| (std::cmp::Reverse(self.points[*isa]), *isa));
         let first = order[0];
-        if self.block_count[first] < BLOCKS_MIN {
+        let blocks_min = BLOCKS_MIN.max(self.len / LEN_PER_BLOCK);
+        let is_flawless = self.block_count[first] >= SECOND_BLOCKS_MIN
+            && self.points[first] / self.block_count[first] >= SECOND_AVERAGE_MIN;
+        if self.block_count[first] < blocks_min && !is_flawless {
             return Vec::new();
         }
         let counts = |isa: &usize| {
-            self.points[*isa] > self.points[first] / SECOND_SHARE
-                && self.block_count[*isa] >= SECOND_BLOCKS_MIN
+            let (points, block_count) = (self.points[*isa], self.block_count[*isa]);
+            points > self.points[first] / SECOND_SHARE
+                && block_count >= SECOND_BLOCKS_MIN
+                && points / block_count >= SECOND_AVERAGE_MIN
         };
         order.retain(|isa| *isa == first || counts(isa));
         with_both_arm_states(order)

@@ -60,8 +60,11 @@ fn code_within(shape: &Shape, area: Patch, is_section: bool, states: &[Patch]) -
     let is_arm_isa = |isa: &usize| matches!(ISAS[*isa].content, Content::A32 | Content::Thumb);
     let arm = (0..ISAS.len()).filter(is_arm_isa);
     let allowed: Vec<usize> = if is_arm { arm.collect() } else { vec![isa] };
-    let classes =
-        classify(&evidence_of_blocks(bytes), &allowed, if is_section { CODE_ONLY } else { 0 });
+    let classes = classify(
+        &evidence_of_blocks(bytes, &allowed),
+        &allowed,
+        if is_section { CODE_ONLY } else { 0 },
+    );
     let blocks = classes.iter().zip((0u64..).step_by(BLOCK_LEN)).filter_map(|(isa, at)| {
         let class = Class { content: ISAS[(*isa)?].content, ..area.class };
         Some(Patch { pos: area.pos + at, len: (area.len - at).min(BLOCK_LEN as u64), class })

@@ -11,12 +11,15 @@ mod blocks;
 mod bytes;
 mod elf;
 mod elf_content;
+mod memory;
 mod raw;
+mod references;
 mod runs;
 mod score;
 mod score_arm;
 mod score_risc;
 mod score_x86;
+mod vectors;
 
 use fwdelta_core::exec::layout::{Class, Content, Run, Segment};
 
@@ -91,11 +94,9 @@ pub fn describe_pair(old: &[u8], new: &[u8], hints: &Hints) -> (Description, Des
 fn describe_all(images: &[&[u8]], hints: &Hints) -> Vec<Description> {
     let formatted: Vec<_> = images.iter().map(|image| of_elf(image)).collect();
     let is_raw = |(_, known): &(&&[u8], &Option<Description>)| known.is_none();
-    let raw = images.iter().zip(&formatted).filter(is_raw).map(|(image, _)| raw::RawImage {
-        bytes: image,
-        evidence: score::evidence_of_blocks(image),
-    });
-    let mut inferred = raw::describe(&raw.collect::<Vec<_>>(), hints).into_iter();
+    let raw: Vec<&[u8]> =
+        images.iter().zip(&formatted).filter(is_raw).map(|(image, _)| *image).collect();
+    let mut inferred = raw::describe(&raw, hints).into_iter();
     let all = formatted.into_iter().map(|known| known.or_else(|| inferred.next()));
     all.map(Option::unwrap_or_default).collect()
 }

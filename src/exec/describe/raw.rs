@@ -1,47 +1,47 @@
 //! Images without a file format: the instruction sets they hold and where they are loaded.
 
-use super::base;
 use super::blocks::{Vote, classify};
+use super::references::Image;
 use super::runs::Patch;
-use super::score::{BLOCK_LEN, Evidence, ISAS};
-use super::{Description, Hints, runs};
+use super::score::{BLOCK_LEN, ISAS, evidence_of_blocks};
+use super::vectors::VectorTable;
+use super::{Description, Hints, base, memory, runs};
 use fwdelta_core::exec::layout::{Class, Content, Segment};
 
-/// A raw image and the evidence of its blocks.
-pub(super) struct RawImage<'a> {
-    pub(super) bytes: &'a [u8],
-    pub(super) evidence: Vec<Evidence>,
-}
-
 /// Describes images that hold versions of the same firmware: one vote for all of them.
-pub(super) fn describe(images: &[RawImage], hints: &Hints) -> Vec<Description> {
+pub(super) fn describe(images: &[&[u8]], hints: &Hints) -> Vec<Description> {
     let isas = instruction_sets(images, hints);
     let Some(first) = isas.first().map(|isa| &ISAS[*isa]) else {
-        return images.iter().map(|image| without_code(image.bytes, hints)).collect();
+        return images.iter().map(|image| without_code(image, hints)).collect();
     };
     let wide = is_wide(images, first.content, first.big_endian);
     let data = Class { content: Content::Data, wide, big_endian: first.big_endian };
     let patches: Vec<_> = images.iter().map(|image| patches(image, &isas, wide)).collect();
     let parts = images.iter().zip(&patches);
-    let codes: Vec<base::Image> =
-        parts.map(|(image, patches)| base::Image { bytes: image.bytes, patches, data }).collect();
-    let bases = base::bases(&codes, hints.base);
-    let whole = images.iter().zip(patches).zip(bases);
-    whole
-        .map(|((image, patches), base)| {
-            let len = image.bytes.len() as u64;
-            let filled = runs::fill(&patches, 0, len, data);
-            let segment = Segment { pos: 0, len, addr: base, span: len, module: 0 };
-            let has_code = patches.iter().any(|patch| patch.len > 0);
-            let segments = if has_code { vec![segment] } else { Vec::new() };
-            Description { segments, runs: runs::runs(&filled, len) }
-        })
-        .collect()
+    let known: Vec<Image> = parts.map(|(bytes, code)| Image { bytes, code, data }).collect();
+    let has_thumb = isas.iter().any(|isa| ISAS[*isa].content == Content::Thumb);
+    let tables: Vec<_> =
+        images.iter().map(|image| VectorTable::find(image).filter(|_| has_thumb)).collect();
+    let bases = match hints.base {
+        Some(base) => vec![base; images.len()],
+        None => base::bases(&known, &tables),
+    };
+    let memory = if wide { Vec::new() } else { memory::ranges(&known, &bases, &tables) };
+    let all = known.iter().zip(bases);
+    all.map(|(image, base)| {
+        let filled = runs::fill(image.code, 0, image.len(), data);
+        let segment =
+            Segment { pos: 0, len: image.len(), addr: base, span: image.len(), module: 0 };
+        let has_code = !image.code.is_empty();
+        let segments = if has_code { memory::add_to(segment, &memory) } else { Vec::new() };
+        Description { segments, runs: runs::runs(&filled, image.len()) }
+    })
+    .collect()
 }
 
-fn instruction_sets(images: &[RawImage], hints: &Hints) -> Vec<usize> {
+fn instruction_sets(images: &[&[u8]], hints: &Hints) -> Vec<usize> {
     let mut vote = Vote::default();
-    images.iter().for_each(|image| vote.add(&image.evidence));
+    images.iter().for_each(|image| vote.add(image));
     match hints.content {
         Some(content) => vote.only(content),
         None => vote.established(),
@@ -57,10 +57,10 @@ fn without_code(bytes: &[u8], hints: &Hints) -> Description {
 }
 
 /// Blocks of code, each a patch.
-fn patches(image: &RawImage, isas: &[usize], wide: bool) -> Vec<Patch> {
-    let classes = classify(&image.evidence, isas, 0);
+fn patches(image: &[u8], isas: &[usize], wide: bool) -> Vec<Patch> {
+    let classes = classify(&evidence_of_blocks(image, isas), isas, 0);
     let starts = (0u64..).step_by(BLOCK_LEN);
-    let blocks = classes.iter().zip(starts).zip(image.bytes.chunks(BLOCK_LEN));
+    let blocks = classes.iter().zip(starts).zip(image.chunks(BLOCK_LEN));
     let patches = blocks.filter_map(|((isa, pos), block)| {
         let isa = &ISAS[(*isa)?];
         let narrow = matches!(isa.content, Content::A32 | Content::Thumb | Content::I386);
@@ -73,7 +73,7 @@ fn patches(image: &RawImage, isas: &[usize], wide: bool) -> Vec<Patch> {
 
 /// Whether pointers have 64 bits: so in two instruction sets, in others if 64-bit loads and
 /// stores are no exception.
-fn is_wide(images: &[RawImage], content: Content, big_endian: bool) -> bool {
+fn is_wide(images: &[&[u8]], content: Content, big_endian: bool) -> bool {
     let (mut wide_count, mut narrow_count) = (0u64, 0u64);
     let of_word: fn(u32) -> Option<bool> = match content {
         Content::A64 | Content::X86_64 => return true,
@@ -83,7 +83,7 @@ fn is_wide(images: &[RawImage], content: Content, big_endian: bool) -> bool {
     };
     let step = if content == Content::RiscV { 2 } else { 4 };
     for image in images {
-        for word in image.bytes.windows(4).step_by(step) {
+        for word in image.windows(4).step_by(step) {
             let word = word.first_chunk().map_or(0, |word| match big_endian {
                 true => u32::from_be_bytes(*word),
                 false => u32::from_le_bytes(*word),

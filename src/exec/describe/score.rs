@@ -12,6 +12,13 @@ pub(super) const BLOCK_LEN: usize = 512;
 /// Evidence for or against a block of one instruction set never exceeds this.
 pub(super) const EVIDENCE_MAX: i32 = 256;
 
+/// Evidence against code in blocks that are surely none.
+const PLAIN_POINTS: i32 = 128;
+/// Evidence against code in tables; only outstanding code stands up to it.
+const PERIODIC_POINTS: i32 = 200;
+/// Bytes of an entry of common tables.
+const TABLE_ENTRY_LENS: [usize; 5] = [4, 8, 12, 16, 24];
+
 /// An instruction set in one byte order.
 pub(super) struct Isa {
     /// The instruction set.
@@ -47,29 +54,53 @@ pub(super) fn isa_of(class: Class) -> Option<usize> {
 /// Points per instruction set, in the order of [`ISAS`].
 pub(super) type Evidence = [i16; ISA_COUNT];
 
-/// Points of one block for every instruction set.
-pub(super) fn evidence(block: &[u8]) -> Evidence {
+/// Points of one block for the instruction sets `isas`, entries of [`ISAS`]; none for the others.
+pub(super) fn evidence(block: &[u8], isas: &[usize]) -> Evidence {
+    let mut evidence = [-PLAIN_POINTS as i16; ISA_COUNT];
     if is_plain(block) {
-        return [-(EVIDENCE_MAX as i16) / 2; ISA_COUNT];
+        return evidence;
     }
-    std::array::from_fn(|isa| {
-        let points = ISAS.get(isa).map_or(0, |isa| (isa.score)(block));
-        points.clamp(-EVIDENCE_MAX, EVIDENCE_MAX) as i16
-    })
+    let bias = if is_periodic(block) { PERIODIC_POINTS } else { 0 };
+    for isa in isas {
+        let points = (ISAS[*isa].score)(block).clamp(-EVIDENCE_MAX, EVIDENCE_MAX) - bias;
+        evidence[*isa] = points.max(-EVIDENCE_MAX) as i16;
+    }
+    evidence
 }
 
 /// Points of every block of an image, the last of which may be short.
-pub(super) fn evidence_of_blocks(bytes: &[u8]) -> Vec<Evidence> {
-    bytes.chunks(BLOCK_LEN).map(evidence).collect()
+pub(super) fn evidence_of_blocks(bytes: &[u8], isas: &[usize]) -> Vec<Evidence> {
+    bytes.chunks(BLOCK_LEN).map(|block| evidence(block, isas)).collect()
 }
 
 /// Whether a block is text, or filled with one byte: what no instruction set looks like, but what
 /// the tables, which are made for code against noise, might be wrong about.
 fn is_plain(block: &[u8]) -> bool {
-    let is_text = |byte: &&u8| matches!(byte, 0 | b'\t' | b'\n' | b'\r' | 0x20..=0x7e);
-    let text = block.iter().filter(is_text).count();
-    let erased = block.iter().filter(|byte| **byte == 0xff).count();
-    let zeroed = block.iter().filter(|byte| **byte == 0).count();
+    let is_text =
+        |byte: &u8| byte.wrapping_sub(0x20) < 0x5f || byte.wrapping_sub(9) < 5 || *byte == 0;
     let limit = block.len() - block.len() / 8;
-    text >= limit || erased >= limit || zeroed >= limit - block.len() / 8
+    count(block, is_text) >= limit
+        || count(block, |byte| *byte == 0xff) >= limit
+        || count(block, |byte| *byte == 0) >= limit - block.len() / 8
+}
+
+/// Whether a block looks like a table: many bytes equal those of the entry before. So it is in
+/// nearly all tables of pointers, relocations and symbols, and in one block of code of a hundred.
+fn is_periodic(block: &[u8]) -> bool {
+    let mut equal = [false; BLOCK_LEN];
+    TABLE_ENTRY_LENS.iter().any(|len| {
+        let pairs = block.iter().zip(block.get(*len..).unwrap_or(&[]));
+        let count_max = pairs.len();
+        for (equal, (byte, next)) in equal.iter_mut().zip(pairs) {
+            *equal = byte == next;
+        }
+        let compared = equal.get(..count_max).unwrap_or(&equal);
+        count(compared, |equal| *equal) >= block.len() * 3 / 8
+    })
+}
+
+/// How many items of a block satisfy `is`. Counted in bytes, so that it is done for many at once.
+fn count<T>(items: &[T], is: impl Fn(&T) -> bool) -> usize {
+    let part = |items: &[T]| items.iter().fold(0u8, |count, item| count + u8::from(is(item)));
+    items.chunks(64).map(|items| usize::from(part(items))).sum()
 }

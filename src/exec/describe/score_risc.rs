@@ -78,8 +78,8 @@ fn mips_word(word: u32) -> i32 {
         0x0f if word >> 21 & 31 == 0 => 4, // LUI
         0x09 => 3,                      // ADDIU
         0x03 => 3,                      // JAL
-        0x0c | 0x0d | 0x0a | 0x0b | 0x24 | 0x28 | 0x25 | 0x29 | 0x20 | 0x21 | 0x02 => 1,
-        0x1c | 0x1f | 0x11 | 0x31 | 0x39 | 0x35 | 0x3d | 0x37 | 0x3f => 0,
+        0x0c | 0x0d | 0x0a | 0x0b | 0x24 | 0x28 | 0x25 | 0x29 | 0x20 | 0x21 => 1,
+        0x02 | 0x1c | 0x1f | 0x11 | 0x31 | 0x39 | 0x35 | 0x3d | 0x37 => 0,
         _ => -6,
     }
 }
@@ -88,12 +88,12 @@ fn mips_word(word: u32) -> i32 {
 fn mips_special(word: u32) -> i32 {
     let shift = word >> 6 & 31;
     match word & 0x3f {
-        _ if word == 0 => 0,
+        _ if word == 0 => -1,
         _ if word == 0x03e0_0008 => 10, // JR ra
         _ if word == 0x0320_f809 => 8,  // JALR t9
         0x21 | 0x23 | 0x25 | 0x2a | 0x2b | 0x24 | 0x2d if shift == 0 => 4,
-        0x00 | 0x02 | 0x03 if word >> 21 & 31 == 0 => 2, // shifts
-        0x08 | 0x09 if shift == 0 && word >> 16 & 31 == 0 => 3, // JR, JALR
+        0x00 | 0x02 | 0x03 if word >> 21 == 0 && word >> 11 & 31 > 0 => 2, // shifts
+        0x08 | 0x09 if shift == 0 && word >> 16 & 31 == 0 => 3,            // JR, JALR
         0x0a | 0x0b | 0x10 | 0x12 | 0x18 | 0x19 | 0x26 | 0x27 => 1,
         _ => -6,
     }
@@ -111,38 +111,53 @@ pub(super) fn xtensa(block: &[u8]) -> i32 {
     points
 }
 
-/// Of the windowed functions each opens with ENTRY and ends with RETW.N.
+/// A function ends with RET.N or RETW.N; locals are on the stack, register 1.
 fn xtensa_narrow(first: u8, second: u8) -> i32 {
     match (first & 15, second) {
-        (13, 0xf0) if matches!(first, 0x0d | 0x1d) => 9, // RET.N, RETW.N
-        (13, 0xf0) => {
-            if first == 0x3d {
-                2
-            } else {
-                -6
-            }
-        } // NOP.N
-        (13, 0..=0x0f) => 3,                             // MOV.N
+        (13, 0xf0) if matches!(first, 0x0d | 0x1d) => 10, // RET.N, RETW.N
+        (13, 0xf0) if first == 0x3d => 3,                 // NOP.N
+        (13, 0..=0x0f) if second > 0 => 4,                // MOV.N
         (13, _) => -6,
-        (8 | 9, _) => 1, // L32I.N, S32I.N
-        (12, _) => 2,    // MOVI.N, BEQZ.N, BNEZ.N
-        _ => 0,          // ADD.N, ADDI.N
+        (8 | 9, _) if second & 15 == 1 => 4, // L32I.N, S32I.N on the stack
+        (8..=11, 0) => -2,
+        (8 | 9 | 12, _) => 1, // L32I.N, S32I.N, MOVI.N, BEQZ.N, BNEZ.N
+        _ => 0,               // ADD.N, ADDI.N
     }
 }
 
-/// Literals stand before the code that loads them; calls reach 512 KiB.
+/// By the operation in the lowest four bits. Literals stand before the code that loads them,
+/// calls reach 256 KiB, and windowed functions open with ENTRY.
 fn xtensa_wide(first: u8, second: u8, third: u8) -> i32 {
     match first & 15 {
-        6 if first == 0x36 && second & 15 == 1 && third < 0x20 => 9, // ENTRY a1
-        6 => 1,                                                      // J, BEQZ, BNEZ
-        1 if third >= 0xe0 => 5,                                     // L32R
-        1 => -3,
-        5 if first & 0x30 != 0x30 && matches!(third, 0..=0x0f | 0xf0..) => 4, // CALL0, 4, 8
-        5 => -3,
-        2 if second >> 4 < 7 || second >> 4 >= 9 => 1, // loads, stores, MOVI, ADDI
-        0 if third & 15 == 0 => 2,                     // RST0: OR, ADD, SUB
-        7 => 1,                                        // BEQ, BNE, BBCI
-        0 => 0,
-        _ => -6,
+        _ if second == 0 && third == 0 && first & 0xef != 0x80 => -6,
+        0 => xtensa_registers(first, second, third),
+        1 => {
+            if third >= 0xe0 {
+                5
+            } else {
+                -4
+            }
+        } // L32R
+        2 if matches!(second >> 4, 0..=2 | 4..=6 | 9 | 10 | 12 | 13) => 1, // loads, stores, ADDI
+        5 if matches!(third, 0..=0x0f | 0xf0..) => 4,                      // CALL0, CALL8
+        6 if first == 0x36 && second & 15 == 1 && third < 0x20 => 10,      // ENTRY a1
+        6 if first & 0x30 == 0x10 && third < 0x10 => 3,                    // BEQZ, BNEZ ahead
+        6 | 7 if !matches!(third, 0x40..=0xbf) => 1,                       // other branches
+        6 | 7 => -2,
+        _ => -5,
+    }
+}
+
+/// Operations on registers, by the upper byte.
+fn xtensa_registers(first: u8, second: u8, third: u8) -> i32 {
+    match third {
+        0 if second == 0 => 8,                                    // RET, RETW
+        0 if second < 0x10 && first >= 0xc0 => 5,                 // CALLX0 to CALLX12
+        0 if second == 0x20 && matches!(first, 0xc0 | 0xf0) => 6, // MEMW, NOP
+        0 => -5,
+        0x20 | 0x80 | 0xc0 | 0x10 | 0x30 | 0xa0 | 0x90 => 3, // OR, ADD, SUB, AND, XOR, ADDX
+        0x01 | 0x11 | 0x21 | 0x31 | 0x41 | 0x81 | 0x83 | 0x93 | 0xa3 | 0xb3 => 2, // shifts, MOVEQZ
+        _ if matches!(third & 15, 4 | 5) => 1,               // EXTUI
+        _ => -4,
     }
 }
