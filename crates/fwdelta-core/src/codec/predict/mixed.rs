@@ -19,7 +19,9 @@ const LITERAL_SETS: usize = 16;
 const FLAG_SETS: usize = LITERAL_SETS + 64;
 const BYTE_SETS: usize = FLAG_SETS + 6 * KIND_COUNT;
 /// Sets of weights.
-pub const SET_COUNT: usize = BYTE_SETS + 48 * KIND_COUNT;
+pub const SET_COUNT: usize = SECOND_SETS + 4 * 256;
+/// Sets of the second mixing: numbers, literals, flags, bytes.
+const SECOND_SETS: usize = BYTE_SETS + 48 * KIND_COUNT;
 
 /// Weights have 20 bits behind the point; each starts at 0.3.
 const WEIGHT_START: i32 = 314_573;
@@ -27,7 +29,11 @@ const WEIGHT_SHIFT: u32 = 20;
 /// How fast weights learn.
 const LEARNING: i64 = 1310;
 /// Probabilities stop adapting more slowly at this count.
-const COUNT_MAX: u32 = 255;
+const COUNT_MAX: u32 = 127;
+/// What a probability counts for, by how often it was met, of 16.
+const TRUST: [i32; 8] = [0, 10, 13, 14, 15, 16, 16, 16];
+const TRUST_FLAT: [i32; 8] = [0, 16, 16, 16, 16, 16, 16, 16];
+const TRUST_FULL: i32 = 17;
 /// Smallest probability of either value, of 65,536.
 const PROBABILITY_MIN: u32 = 4;
 
@@ -63,36 +69,30 @@ impl<'w> Mixed<'w> {
         Self { slots, weights, mask: (1u32 << (log & 31)).wrapping_sub(1), rates }
     }
 
+    /// Codes a decision: two sets of weights mix the contexts, and their results are averaged.
     fn code<C: BitCoder, const N: usize>(
         &mut self,
         coder: &mut C,
         contexts: &[u32; N],
-        set: usize,
+        sets: [usize; 2],
+        trust: &[i32; 8],
         bit: bool,
     ) -> Result<bool> {
         let mut inputs = [0i32; N];
         let mut slots = [0u32; N];
-        let none = &mut [0; WEIGHTS_LEN];
-        let weights = self.weights.get_mut(set).unwrap_or(none);
-        let weights = weights.as_chunks_mut::<4>().0;
-        let mut odds = 0i64;
-        for (((context, input), slot), weight) in
-            contexts.iter().zip(&mut inputs).zip(&mut slots).zip(weights.iter())
-        {
+        for ((context, input), slot) in contexts.iter().zip(&mut inputs).zip(&mut slots) {
             let bytes = self.slots.get((context & self.mask) as usize).copied();
             *slot = u32::from_le_bytes(bytes.unwrap_or_default());
-            *input = if *slot & 1023 == 0 { 0 } else { stretch(*slot >> 20) };
-            odds += i64::from(i32::from_le_bytes(*weight)) * i64::from(*input);
+            let trust = trust.get((*slot & 1023) as usize).copied().unwrap_or(TRUST_FULL);
+            *input = (stretch(*slot >> 20) * trust) >> 4;
         }
-        let odds = (odds >> WEIGHT_SHIFT).clamp(-i64::from(ODDS_MAX), i64::from(ODDS_MAX)) as i32;
-        let p = squash(odds);
-        let coded = p.clamp(PROBABILITY_MIN, 65_536 - PROBABILITY_MIN);
-        let bit = coder.bit(coded, bit)?;
-        let error = i64::from(u32::from(bit) << 16) - i64::from(p);
-        for (input, weight) in inputs.iter().zip(weights) {
-            let step = (error * i64::from(*input) * LEARNING + (1 << 19)) >> 20;
-            let learnt = i32::from_le_bytes(*weight).wrapping_add(step as i32);
-            *weight = learnt.to_le_bytes();
+        let odds = sets.map(|set| self.odds(set, &inputs));
+        let [a, b] = odds;
+        let p = squash((a + b) >> 1).clamp(PROBABILITY_MIN, 65_536 - PROBABILITY_MIN);
+        let bit = coder.bit(p, bit)?;
+        for (set, odds) in sets.into_iter().zip(odds) {
+            let error = i64::from(u32::from(bit) << 16) - i64::from(squash(odds));
+            self.train(set, &inputs, error);
         }
         for (context, slot) in contexts.iter().zip(&slots) {
             if let Some(place) = self.slots.get_mut((context & self.mask) as usize) {
@@ -100,6 +100,25 @@ impl<'w> Mixed<'w> {
             }
         }
         Ok(bit)
+    }
+
+    fn odds(&self, set: usize, inputs: &[i32]) -> i32 {
+        let Some(weights) = self.weights.get(set) else { return 0 };
+        let weights = weights.as_chunks::<4>().0;
+        let product = |(weight, input): (&[u8; 4], &i32)| {
+            i64::from(i32::from_le_bytes(*weight)) * i64::from(*input)
+        };
+        let sum: i64 = weights.iter().zip(inputs).map(product).sum();
+        (sum >> WEIGHT_SHIFT).clamp(-i64::from(ODDS_MAX), i64::from(ODDS_MAX)) as i32
+    }
+
+    fn train(&mut self, set: usize, inputs: &[i32], error: i64) {
+        let Some(weights) = self.weights.get_mut(set) else { return };
+        for (weight, input) in weights.as_chunks_mut::<4>().0.iter_mut().zip(inputs) {
+            let step = (error * i64::from(*input) * LEARNING + (1 << 19)) >> 20;
+            let learnt = i32::from_le_bytes(*weight).wrapping_add(step as i32);
+            *weight = learnt.to_le_bytes();
+        }
     }
 }
 
@@ -126,7 +145,7 @@ impl Model for Mixed<'_> {
         bit: bool,
     ) -> Result<bool> {
         let contexts = contexts.map(|context| hash(context, 1));
-        self.code(coder, &contexts, set, bit)
+        self.code(coder, &contexts, [set, SECOND_SETS + set], &TRUST_FLAT, bit)
     }
 
     fn miss<C: BitCoder>(
@@ -147,7 +166,8 @@ impl Model for Mixed<'_> {
             hash(hash(46, base), f.misses & 0xff | f.count << 8 | f.trust << 12),
         ];
         let set = FLAG_SETS + 6 * f.kind as usize + f.place.min(5) as usize;
-        self.code(coder, &contexts, set, is_miss)
+        let second = SECOND_SETS + 512 + (f.misses & 255) as usize;
+        self.code(coder, &contexts, [set, second], &TRUST_FLAT, is_miss)
     }
 
     fn byte<C: BitCoder>(&mut self, coder: &mut C, f: &ByteFeatures, value: u8) -> Result<u8> {
@@ -177,7 +197,9 @@ impl Model for Mixed<'_> {
             let [.., head] = heads;
             *last = hash(head, coming | if agrees { 0 } else { node << 2 });
             let bit = value >> bit_at & 1 != 0;
-            let bit = self.code(coder, &contexts, set + coming as usize, bit)?;
+            let second = SECOND_SETS + 768 + node as usize;
+            let sets = [set + coming as usize, second];
+            let bit = self.code(coder, &contexts, sets, &TRUST_FLAT, bit)?;
             node = node << 1 | u32::from(bit);
         }
         Ok(node as u8)
@@ -220,7 +242,8 @@ impl Model for Mixed<'_> {
             let contexts = [h0, h1, h2, h3, h4, h5, h6, h7, h8, by_match];
             let set = LITERAL_SETS + 2 * match_len.min(15) as usize + usize::from(coming > 0);
             let bit = value >> bit_at & 1 != 0;
-            let bit = self.code(coder, &contexts, set, bit)?;
+            let second = SECOND_SETS + 256 + b(0) as usize;
+            let bit = self.code(coder, &contexts, [set, second], &TRUST, bit)?;
             node = node << 1 | u32::from(bit);
         }
         Ok(node as u8)
