@@ -9,6 +9,7 @@ const THUMB_PER_MILLE_MIN: usize = 15;
 const AARCH64_PER_MILLE_MIN: usize = 20;
 /// The start of an image says enough.
 const LOOKED_AT_MAX: u64 = 4 << 20;
+const PIECE_LEN: u64 = 64 << 10;
 /// ELF's number for AArch64, and where it is.
 const EM_AARCH64: u8 = 183;
 const ELF_MACHINE_POS: usize = 18;
@@ -20,31 +21,53 @@ pub(crate) enum Code {
     Other,
 }
 
-/// Looks at the start of the file.
+/// Looks at the start of the file, piece by piece: see [`super::measure::Cost::rss_bytes`].
 pub(crate) fn of_file(path: &Path) -> Result<Code, String> {
     let message = |error| format!("{}: {error}", path.display());
-    let file = std::fs::File::open(path).map_err(message)?;
-    let mut bytes = Vec::new();
-    file.take(LOOKED_AT_MAX).read_to_end(&mut bytes).map_err(message)?;
-    Ok(of_bytes(&bytes))
+    let mut file = std::fs::File::open(path).map_err(message)?.take(LOOKED_AT_MAX);
+    let mut piece = Vec::new();
+    let mut counts = Counts::default();
+    loop {
+        piece.clear();
+        file.by_ref().take(PIECE_LEN).read_to_end(&mut piece).map_err(message)?;
+        if piece.is_empty() {
+            return Ok(counts.code());
+        }
+        counts.add(&piece);
+    }
 }
 
-fn of_bytes(bytes: &[u8]) -> Code {
-    let is_elf = bytes.starts_with(b"\x7fELF");
-    let halves: Vec<u16> =
-        bytes.chunks_exact(2).map(|pair| u16::from(pair[0]) | u16::from(pair[1]) << 8).collect();
-    let is_bl = |pair: &&[u16]| pair[0] & 0xf800 == 0xf000 && pair[1] & 0xd000 == 0xd000;
-    let thumb_count = halves.windows(2).filter(is_bl).count();
-    let is_call = |word: &&[u8]| word[3] >> 2 == 0x25;
-    let aarch64_count = bytes.chunks_exact(4).filter(is_call).count();
-    if thumb_count * 1000 > halves.len() * THUMB_PER_MILLE_MIN {
-        Code::Thumb
-    } else if (is_elf && bytes.get(ELF_MACHINE_POS) == Some(&EM_AARCH64))
-        || aarch64_count * 1000 > bytes.len() / 4 * AARCH64_PER_MILLE_MIN
-    {
-        Code::AArch64
-    } else {
-        Code::Other
+#[derive(Default)]
+struct Counts {
+    is_aarch64_elf: bool,
+    len: usize,
+    thumb_calls: usize,
+    aarch64_calls: usize,
+}
+
+impl Counts {
+    /// What lies across two pieces is not seen: one call in thousands.
+    fn add(&mut self, piece: &[u8]) {
+        if self.len == 0 && piece.starts_with(b"\x7fELF") {
+            self.is_aarch64_elf = piece.get(ELF_MACHINE_POS) == Some(&EM_AARCH64);
+        }
+        let is_bl = |bytes: &&[u8]| bytes[1] & 0xf8 == 0xf0 && bytes[3] & 0xd0 == 0xd0;
+        self.thumb_calls += piece.windows(4).step_by(2).filter(is_bl).count();
+        let is_call = |word: &&[u8]| word[3] >> 2 == 0x25;
+        self.aarch64_calls += piece.chunks_exact(4).filter(is_call).count();
+        self.len += piece.len();
+    }
+
+    fn code(&self) -> Code {
+        if self.thumb_calls * 1000 > self.len / 2 * THUMB_PER_MILLE_MIN {
+            Code::Thumb
+        } else if self.is_aarch64_elf
+            || self.aarch64_calls * 1000 > self.len / 4 * AARCH64_PER_MILLE_MIN
+        {
+            Code::AArch64
+        } else {
+            Code::Other
+        }
     }
 }
 
@@ -59,7 +82,6 @@ mod tests {
         assert_eq!(of("apollo"), Ok(Code::Thumb));
         assert_eq!(of("trusted-firmware"), Ok(Code::AArch64));
         assert!(of("no-such-pair").is_err());
-        assert_eq!(of_bytes(&[]), Code::Other);
-        assert_eq!(of_bytes(&[0; 4096]), Code::Other);
+        assert_eq!(Counts::default().code(), Code::Other);
     }
 }

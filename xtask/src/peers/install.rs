@@ -59,7 +59,7 @@ impl Installed {
     /// The program and first arguments of a command's first word, and its environment.
     pub(crate) fn start(&self, word: &str) -> Result<std::process::Command, String> {
         if let Some(name) = word.strip_prefix("crate:") {
-            return Ok(command(crates_dir().join("target/release").join(name)));
+            return Ok(command(crates_dir().join("target/release").join(format!("peer-{name}"))));
         }
         if word == "{python}" {
             let python = self.python.as_ref().ok_or("there is no Python")?;
@@ -144,9 +144,10 @@ fn interpreter() -> Result<Python, String> {
 /// Generates a package around a rival's library and builds it; gives the library's version.
 fn build(program: &Program) -> Result<String, String> {
     let dir = crates_dir().join(program.name);
-    // Its own workspace: it lies below ours, and must not be taken for a member.
+    // Its own workspace: it lies below ours, and must not be taken for a member. Its own name: a
+    // package must not be called like what it depends on.
     let manifest = format!(
-        "[package]\nname = \"{}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n\
+        "[package]\nname = \"peer-{}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n\
          [dependencies]\nliblzma = {{ version = \"0.4\", features = [\"static\"] }}\n{}",
         program.name, program.dependencies
     );

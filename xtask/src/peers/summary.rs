@@ -1,5 +1,6 @@
 //! What one tool did over all pairs.
 
+use super::catalogue::RIVALS;
 use super::records::{Measurements, PairRecord, Sizes};
 use super::stats::median;
 
@@ -35,11 +36,12 @@ pub(crate) fn has_large(found: &Measurements) -> bool {
     found.pairs.iter().any(|pair| pair.new_len >= TIMED_FROM_LEN)
 }
 
-/// Ours first, each group as it was run.
+/// Ours first, then the rivals in the order of the catalogue.
 pub(crate) fn all(found: &Measurements) -> Vec<Summary> {
     let mut summaries: Vec<Summary> =
         found.tools().into_iter().map(|tool| summary(found, tool)).collect();
-    summaries.sort_by_key(|summary| !summary.is_ours);
+    let place = |tool: &str| RIVALS.iter().position(|rival| rival.name == tool);
+    summaries.sort_by_key(|summary| (!summary.is_ours, place(&summary.tool)));
     summaries
 }
 
@@ -89,8 +91,8 @@ mod tests {
     fn speed_is_that_of_large_images() {
         let summaries = all(&sample());
         let names: Vec<_> = summaries.iter().map(|summary| summary.tool.as_str()).collect();
-        assert_eq!(names, ["small", "fast", "bsdiff", "b"]);
-        let rival = &summaries[3];
+        assert_eq!(names, ["small", "fast", "b", "bsdiff"]);
+        let rival = &summaries[2];
         assert_eq!((rival.exact_count, rival.run_count, rival.is_ours), (1, 2, false));
         let speed = rival.speed.as_ref().unwrap();
         assert_eq!((speed.make_mb_s, speed.make_cpu_mb_s), (4.0, 8.0));
