@@ -5,8 +5,8 @@ use std::path::Path;
 
 /// Calls are a twentieth of most code; in random data one half-word in 128 looks like Thumb's.
 const THUMB_PER_MILLE_MIN: usize = 15;
-/// One word in 64 of random data looks like a call of AArch64.
-const AARCH64_PER_MILLE_MIN: usize = 20;
+/// One word in 64 of random data looks like a call of AArch64, and more of some RISC-V code.
+const AARCH64_PER_MILLE_MIN: usize = 30;
 /// The start of an image says enough.
 const LOOKED_AT_MAX: u64 = 4 << 20;
 const PIECE_LEN: u64 = 64 << 10;
@@ -81,6 +81,7 @@ mod tests {
         let of = |name: &str| of_file(&root().join("testdata/firmware").join(name).join("new.bin"));
         assert_eq!(of("apollo"), Ok(Code::Thumb));
         assert_eq!(of("trusted-firmware"), Ok(Code::AArch64));
+        assert_eq!(of("moondancer"), Ok(Code::Other));
         assert!(of("no-such-pair").is_err());
         assert_eq!(Counts::default().code(), Code::Other);
     }

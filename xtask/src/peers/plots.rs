@@ -38,7 +38,7 @@ fn colour(summaries: &[Summary], tool: &str) -> &'static str {
 /// Sizes of the bar chart, in pixels.
 const NAME_WIDTH: f64 = 210.0;
 const BARS_WIDTH: f64 = 560.0;
-const BAR_HEIGHT: f64 = 8.0;
+const BAR_HEIGHT: f64 = 10.0;
 const PAIR_GAP: f64 = 10.0;
 const TOP: f64 = 92.0;
 const BOTTOM: f64 = 56.0;
@@ -97,7 +97,7 @@ fn pair_bars(canvas: &mut Canvas, pair: &PairRecord, bars: &[(&str, &str)], top:
         let hint = format!("{}, {tool}: {ratio:.3}", pair.name);
         let end = ratio_x(ratio);
         canvas.bar((NAME_WIDTH, y), (end - NAME_WIDTH, BAR_HEIGHT - 1.0), fill, &hint);
-        canvas.text(end + 4.0, y + 8.0, Anchor::Start, "note", &format!("{ratio:.2}"));
+        canvas.text(end + 4.0, y + 8.5, Anchor::Start, "small", &format!("{ratio:.2}"));
     }
 }
 
@@ -135,10 +135,11 @@ impl Axis {
         self.pixels.0 + share * (self.pixels.1 - self.pixels.0)
     }
 
-    /// 1, 2 and 5 times powers of ten.
+    /// Round numbers, the same in every power of ten.
     fn ticks(&self) -> Vec<f64> {
         let powers = (-6..9).map(|exponent| 10f64.powi(exponent));
-        let ticks = powers.flat_map(|power| [power, 2.0 * power, 5.0 * power]);
+        let ticks =
+            powers.flat_map(|power| [1.0, 1.5, 2.0, 3.0, 5.0, 7.0].map(|step| step * power));
         ticks.filter(|tick| (self.from..=self.to).contains(tick)).collect()
     }
 }
@@ -147,18 +148,25 @@ impl Scatter {
     fn draw(&self, summaries: &[Summary]) -> String {
         let mut canvas = Canvas::new(880.0, 570.0);
         canvas.text(16.0, 26.0, Anchor::Start, "title", self.title);
-        let note = "height: size relative to the best rival of each pair, geometric mean; lower \
-                    is better";
+        let note = "height: size relative to the best rival of each pair, geometric mean, lower is \
+                    better; tools that can take every pair";
         canvas.text(16.0, 44.0, Anchor::Start, "note", note);
+        // A mean over other pairs cannot be compared with the rest.
+        let run_count = summaries.iter().map(|summary| summary.run_count).max();
+        let is_comparable = |summary: &&Summary| Some(summary.run_count) == run_count;
         let point = |summary: &Summary| Some(((self.x)(summary)?, summary.ratio?));
-        let dots: Vec<(&Summary, (f64, f64))> =
-            summaries.iter().filter_map(|summary| Some((summary, point(summary)?))).collect();
+        let dots: Vec<(&Summary, (f64, f64))> = summaries
+            .iter()
+            .filter(is_comparable)
+            .filter_map(|summary| Some((summary, point(summary)?)))
+            .collect();
         let xs: Vec<f64> = dots.iter().map(|(_, (x, _))| *x).collect();
         let ys: Vec<f64> = dots.iter().map(|(_, (_, y))| *y).collect();
         let axes = Axis::around(&xs, (LEFT, RIGHT)).zip(Axis::around(&ys, (LOWER, UPPER)));
         let Some((x_axis, y_axis)) = axes else { return canvas.finish(self.title) };
         self.grid(&mut canvas, &x_axis, &y_axis);
-        for (i, (summary, (x, y))) in dots.iter().enumerate() {
+        // Ours come first in the legend, and last on the paper.
+        for (i, (summary, (x, y))) in dots.iter().enumerate().rev() {
             let at = (x_axis.at(*x), y_axis.at(*y));
             let fill = colour(summaries, &summary.tool);
             let number = (i + 1).to_string();
@@ -223,7 +231,10 @@ mod tests {
         let axis = Axis::around(&[0.1, 10.0], (0.0, 100.0)).unwrap();
         assert!((axis.at(1.0) - 50.0).abs() < 1e-9);
         let names: Vec<_> = axis.ticks().into_iter().map(tick_name).collect();
-        assert_eq!(names, ["0.1", "0.2", "0.5", "1", "2", "5", "10"]);
+        assert_eq!(
+            names,
+            ["0.1", "0.15", "0.2", "0.3", "0.5", "0.7", "1", "1.5", "2", "3", "5", "7", "10"]
+        );
         assert!(Axis::around(&[0.0], (0.0, 1.0)).is_none());
     }
 
