@@ -102,7 +102,8 @@ impl Canvas {
              width=\"{width:.0}\" height=\"{height:.0}\" role=\"img\">\n<title>{}</title>\n\
              <style>text {{ font: 12px sans-serif; fill: #222 }} .title {{ font-size: 16px; \
              font-weight: bold }} .note {{ font-size: 11px; fill: #666 }} \
-             circle {{ stroke: #fff }} .small {{ font-size: 10px; fill: #666 }} .in {{ font-size: 10px; \
+             circle {{ stroke: #fff }} .small {{ font-size: 10px; fill: #666 }} \
+             .in {{ font-size: 10px; \
              fill: #fff; font-weight: bold }} .grid {{ stroke: #e4e4e4 }} .axis {{ stroke: #444 }} \
              .one {{ stroke: #444; stroke-dasharray: 4 3 }}</style>\n\
              <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n{}</svg>\n",
