@@ -8,5 +8,5 @@ mod predicted;
 
 pub use apply::{apply, apply_to};
 pub use create::{Delta, Options, Profile, chain, create, parse_file};
-pub use predicted::covers as predicted_covers;
 pub use media::{FileSource, FileTarget, VecTarget};
+pub use predicted::covers as predicted_covers;

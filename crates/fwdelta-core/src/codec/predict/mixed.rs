@@ -10,9 +10,11 @@ use crate::error::Result;
 use crate::exec::unit::KIND_COUNT;
 
 /// Contexts of one decision at most.
-const INPUT_COUNT: usize = 10;
+const INPUT_COUNT: usize = 13;
 /// Bytes of a probability in memory: 22 bits, and 10 of how often it was met.
 pub const SLOT_LEN: usize = 4;
+/// Bytes of a probability of literals in memory: 12 bits, and 4 of how often it was met.
+pub const CELL_LEN: usize = 2;
 /// Bytes of the weights of one set.
 pub const WEIGHTS_LEN: usize = 4 * INPUT_COUNT;
 const LITERAL_SETS: usize = 16;
@@ -24,7 +26,7 @@ pub const SET_COUNT: usize = SECOND_SETS + 4 * 256;
 const SECOND_SETS: usize = BYTE_SETS + 48 * KIND_COUNT;
 
 /// Weights have 20 bits behind the point; each starts at 0.3.
-const WEIGHT_START: i32 = 314_573;
+const WEIGHT_START: i32 = 262_144;
 const WEIGHT_SHIFT: u32 = 20;
 /// How fast weights learn.
 const LEARNING: i64 = 1310;
@@ -34,6 +36,13 @@ const COUNT_MAX: u32 = 127;
 const TRUST: [i32; 8] = [0, 10, 13, 14, 15, 16, 16, 16];
 const TRUST_FLAT: [i32; 8] = [0, 16, 16, 16, 16, 16, 16, 16];
 const TRUST_FULL: i32 = 17;
+/// Adaptation of cells by how often they were met, of 65,536.
+const CELL_RATES: [u16; 16] = [
+    40_960, 25_206, 18_204, 14_247, 11_703, 9_930, 8_623, 7_620, 6_826, 6_182, 5_650, 5_201, 4_819,
+    4_489, 4_201, 4_201,
+];
+/// Literals have so many times more probabilities than the rest, as a logarithm.
+pub const LITERAL_LOG_MORE: u8 = 3;
 /// Smallest probability of either value, of 65,536.
 const PROBABILITY_MIN: u32 = 4;
 
@@ -41,8 +50,10 @@ const PROBABILITY_MIN: u32 = 4;
 #[derive(Debug)]
 pub struct Mixed<'w> {
     slots: &'w mut [[u8; SLOT_LEN]],
+    cells: &'w mut [[u8; CELL_LEN]],
     weights: &'w mut [[u8; WEIGHTS_LEN]],
     mask: u32,
+    cell_mask: u32,
     rates: [u16; COUNT_MAX as usize + 1],
 }
 
@@ -52,9 +63,11 @@ impl<'w> Mixed<'w> {
     #[must_use]
     pub fn new(
         slots: &'w mut [[u8; SLOT_LEN]],
+        cells: &'w mut [[u8; CELL_LEN]],
         weights: &'w mut [[u8; WEIGHTS_LEN]],
         log: u8,
     ) -> Self {
+        cells.fill((1u16 << 15).to_le_bytes());
         for slot in slots.iter_mut() {
             *slot = (1u32 << 31).to_le_bytes();
         }
@@ -66,11 +79,13 @@ impl<'w> Mixed<'w> {
             // 1 / (count + 1.6), of 65,536.
             *rate = (655_360u32.checked_div(10 * count as u32 + 16).unwrap_or(0)) as u16;
         }
-        Self { slots, weights, mask: (1u32 << (log & 31)).wrapping_sub(1), rates }
+        let slot_log = log.saturating_sub(LITERAL_LOG_MORE);
+        let mask = |log: u8| (1u32 << (log & 31)).wrapping_sub(1);
+        Self { slots, cells, weights, mask: mask(slot_log), cell_mask: mask(log), rates }
     }
 
     /// Codes a decision: two sets of weights mix the contexts, and their results are averaged.
-    fn code<C: BitCoder, const N: usize>(
+    fn code<C: BitCoder, const N: usize, const IS_LITERAL: bool>(
         &mut self,
         coder: &mut C,
         contexts: &[u32; N],
@@ -81,10 +96,17 @@ impl<'w> Mixed<'w> {
         let mut inputs = [0i32; N];
         let mut slots = [0u32; N];
         for ((context, input), slot) in contexts.iter().zip(&mut inputs).zip(&mut slots) {
-            let bytes = self.slots.get((context & self.mask) as usize).copied();
-            *slot = u32::from_le_bytes(bytes.unwrap_or_default());
-            let trust = trust.get((*slot & 1023) as usize).copied().unwrap_or(TRUST_FULL);
-            *input = (stretch(*slot >> 20) * trust) >> 4;
+            let (p, count) = if IS_LITERAL {
+                let bytes = self.cells.get((context & self.cell_mask) as usize).copied();
+                *slot = u32::from(u16::from_le_bytes(bytes.unwrap_or_default()));
+                (*slot >> 4, *slot & 15)
+            } else {
+                let bytes = self.slots.get((context & self.mask) as usize).copied();
+                *slot = u32::from_le_bytes(bytes.unwrap_or_default());
+                (*slot >> 20, *slot & 1023)
+            };
+            let trust = trust.get(count as usize).copied().unwrap_or(TRUST_FULL);
+            *input = (stretch(p) * trust) >> 4;
         }
         let odds = sets.map(|set| self.odds(set, &inputs));
         let [a, b] = odds;
@@ -95,7 +117,11 @@ impl<'w> Mixed<'w> {
             self.train(set, &inputs, error);
         }
         for (context, slot) in contexts.iter().zip(&slots) {
-            if let Some(place) = self.slots.get_mut((context & self.mask) as usize) {
+            if IS_LITERAL {
+                if let Some(place) = self.cells.get_mut((context & self.cell_mask) as usize) {
+                    *place = adapted_cell(*slot as u16, bit, &self.rates).to_le_bytes();
+                }
+            } else if let Some(place) = self.slots.get_mut((context & self.mask) as usize) {
                 *place = adapted(*slot, bit, &self.rates).to_le_bytes();
             }
         }
@@ -134,6 +160,15 @@ fn adapted(slot: u32, bit: bool, rates: &[u16]) -> u32 {
     p << 10 | (count + 1).min(COUNT_MAX)
 }
 
+/// The same of a cell.
+fn adapted_cell(cell: u16, bit: bool, rates: &[u16]) -> u16 {
+    let (p, count) = (u32::from(cell & !15), cell & 15);
+    let rate = u32::from(CELL_RATES.get(usize::from(count)).copied().unwrap_or(4096));
+    let _ = rates;
+    let p = if bit { p + ((65_535 - p) * rate >> 16) + 8 } else { p - (p * rate >> 16) };
+    p.min(65_535) as u16 & !15 | (count + 1).min(15)
+}
+
 impl Model for Mixed<'_> {
     const IS_LARGE: bool = true;
 
@@ -145,7 +180,7 @@ impl Model for Mixed<'_> {
         bit: bool,
     ) -> Result<bool> {
         let contexts = contexts.map(|context| hash(context, 1));
-        self.code(coder, &contexts, [set, SECOND_SETS + set], &TRUST_FLAT, bit)
+        self.code::<C, _, false>(coder, &contexts, [set, SECOND_SETS + set], &TRUST_FLAT, bit)
     }
 
     fn miss<C: BitCoder>(
@@ -167,7 +202,7 @@ impl Model for Mixed<'_> {
         ];
         let set = FLAG_SETS + 6 * f.kind as usize + f.place.min(5) as usize;
         let second = SECOND_SETS + 512 + (f.misses & 255) as usize;
-        self.code(coder, &contexts, [set, second], &TRUST_FLAT, is_miss)
+        self.code::<C, _, false>(coder, &contexts, [set, second], &TRUST_FLAT, is_miss)
     }
 
     fn byte<C: BitCoder>(&mut self, coder: &mut C, f: &ByteFeatures, value: u8) -> Result<u8> {
@@ -199,7 +234,7 @@ impl Model for Mixed<'_> {
             let bit = value >> bit_at & 1 != 0;
             let second = SECOND_SETS + 768 + node as usize;
             let sets = [set + coming as usize, second];
-            let bit = self.code(coder, &contexts, sets, &TRUST_FLAT, bit)?;
+            let bit = self.code::<C, _, true>(coder, &contexts, sets, &TRUST_FLAT, bit)?;
             node = node << 1 | u32::from(bit);
         }
         Ok(node as u8)
@@ -224,6 +259,9 @@ impl Model for Mixed<'_> {
             hash(26, b(3) | b(0) << 8 | phase << 16),
             hash(27, u32::from(f.gap) | phase << 8),
             hash(hash(28, low), (f.tail >> 32) as u32 & 0xffff),
+            hash(30, b(1) | b(3) << 8 | phase << 16),
+            hash(hash(31, b(0) | b(2) << 8), b(4) | phase << 8),
+            hash(hash(32, u32::from(f.gap) | b(0) << 8), phase),
         ];
         let match_len = if f.expected.is_none() { 0 } else { f.match_len.min(15).div_ceil(2) + 1 };
         let mut node = 1u32;
@@ -234,16 +272,17 @@ impl Model for Mixed<'_> {
                 }
                 _ => 0,
             };
-            let [h0, h1, h2, h3, h4, h5, h6, h7, h8] = heads.map(|head| hash(head, node));
+            let [h0, h1, h2, h3, h4, h5, h6, h7, h8, h9, ha, hb] =
+                heads.map(|head| hash(head, node));
             let by_match = hash(
                 hash(29, coming | match_len << 2 | f.match_misses.min(3) << 8),
                 if coming > 0 { 0 } else { node },
             );
-            let contexts = [h0, h1, h2, h3, h4, h5, h6, h7, h8, by_match];
+            let contexts = [h0, h1, h2, h3, h4, h5, h6, h7, h8, h9, ha, hb, by_match];
             let set = LITERAL_SETS + 2 * match_len.min(15) as usize + usize::from(coming > 0);
             let bit = value >> bit_at & 1 != 0;
             let second = SECOND_SETS + 256 + b(0) as usize;
-            let bit = self.code(coder, &contexts, [set, second], &TRUST, bit)?;
+            let bit = self.code::<C, 13, true>(coder, &contexts, [set, second], &TRUST, bit)?;
             node = node << 1 | u32::from(bit);
         }
         Ok(node as u8)

@@ -5,7 +5,7 @@ use super::predictor::{Guess, Predictor, word_of};
 use super::{ByteFeatures, FlagFeatures, LiteralFeatures, Model, Number};
 use crate::codec::range::BitCoder;
 use crate::error::Result;
-use crate::exec::unit::{Kind, KIND_COUNT, UNIT_LEN_MAX, store};
+use crate::exec::unit::{KIND_COUNT, Kind, UNIT_LEN_MAX, store};
 use crate::storage::Source;
 
 /// Units in a row whose first candidate was right, after which the number of further ones is
