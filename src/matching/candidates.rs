@@ -14,6 +14,8 @@ const EQUAL_SCORE: i64 = 5;
 const DIFFERING_SCORE: i64 = -7;
 /// How far the score may fall below its best before the extension stops.
 const BACK_DROP: i64 = 40 * EQUAL_SCORE;
+/// By what part of its length a match must end later than one that is still open.
+const SLACK: u64 = 64;
 /// Recent diagonals whose last match is remembered.
 const RECENT_COUNT: usize = 8;
 
@@ -32,8 +34,8 @@ pub(super) struct Candidates<'a> {
     start: usize,
     /// Where to look on.
     at: usize,
-    /// Length of the match before that.
-    last_len: u64,
+    /// Where in new the match last taken ends.
+    last_end: u64,
     /// Bytes that may still be looked at backwards.
     budget: usize,
     /// Where the latest diagonals were last met, in a ring.
@@ -50,7 +52,7 @@ impl<'a> Candidates<'a> {
             task,
             start,
             at: start,
-            last_len: 0,
+            last_end: 0,
             budget: 0,
             recent: [(i64::MIN, 0); RECENT_COUNT],
             recent_count: 0,
@@ -84,13 +86,17 @@ impl<'a> Candidates<'a> {
     fn look(&mut self) {
         let at = self.at;
         self.budget += BACK_LEN_MEAN;
-        let longest = self.task.statistics.at(at);
-        // A match one byte shorter than the last is only the rest of it.
-        let is_rest = longest.len < self.last_len;
-        self.last_len = longest.len;
-        if is_rest || longest.len < self.task.costs.match_len_min {
+        let longest = self.task.matches.at(at);
+        // Ends never fall. A match with the end of the last is only the rest of it; a long one
+        // that ends a little later is not worth it before the last has ended: in near-periodic
+        // data there is one at every byte.
+        let end = at as u64 + longest.len;
+        let is_open = (at as u64) < self.last_end;
+        let slack = if is_open { longest.len / SLACK } else { 0 };
+        if end <= self.last_end + slack || longest.len < self.task.costs.match_len_min {
             return;
         }
+        self.last_end = end;
         let diagonal = longest.old_pos as i64 - at as i64;
         let floor = self.floor(diagonal);
         let before = &self.task.new.soft[floor..at];
