@@ -4,6 +4,7 @@
 mod candidates;
 mod costs;
 mod covers;
+mod estimate;
 mod fingerprints;
 mod log;
 mod options;
@@ -15,6 +16,7 @@ mod windows;
 
 pub use costs::Costs;
 pub use covers::Cover;
+pub use estimate::estimate;
 pub use options::{MatchOptions, memory_needed};
 pub use statistics::Statistics;
 pub use view::{View, Vote};
