@@ -85,7 +85,7 @@ impl Task<'_> {
             }
             let block = start..end.min(start + BLOCK_LEN);
             let votes = self.votes_on(&block);
-            search.run(candidates.on(&block, &votes), &votes, block);
+            search.run(candidates.on(&block), &votes, block);
         }
         Ok(search.trace(end))
     }
@@ -93,10 +93,7 @@ impl Task<'_> {
     /// The votes on `range` that are inside old.
     fn votes_on(&self, range: &Range<usize>) -> Vec<Vote> {
         let before = |end: usize| self.votes.partition_point(|vote| vote.new_pos < end as u64);
-        let inside = |vote: &&Vote| {
-            let old_pos = vote.new_pos.checked_add_signed(vote.diagonal);
-            old_pos.is_some_and(|pos| pos < self.old.len() as u64)
-        };
+        let inside = |vote: &&Vote| vote.old_pos(self.old.len()).is_some();
         self.votes[before(range.start)..before(range.end)].iter().filter(inside).copied().collect()
     }
 }

@@ -221,16 +221,8 @@ impl Literals {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::noise;
     use super::*;
-
-    fn noise(seed: u32, len: usize) -> Vec<u8> {
-        let mut state = seed;
-        let next = |_| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 24) as u8
-        };
-        (0..len).map(next).collect()
-    }
 
     #[test]
     fn nothing_to_learn_from_leaves_costs_alone() {

@@ -76,3 +76,16 @@ pub fn plain_covers(
     let (old, new) = (View::plain(old), View::plain(new));
     covers(&old, &new, &[], costs, &MatchOptions::default(), progress)
 }
+
+#[cfg(test)]
+mod testing {
+    /// Bytes without pattern.
+    pub(super) fn noise(seed: u32, len: usize) -> Vec<u8> {
+        let mut state = seed;
+        let next = |_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        };
+        (0..len).map(next).collect()
+    }
+}

@@ -132,18 +132,10 @@ impl<'a> Windows<'a> {
 #[cfg(test)]
 mod tests {
     use super::super::covers::{Cover, Task};
+    use super::super::testing::noise;
     use super::super::{Costs, View};
     use super::*;
     use crate::progress::Silent;
-
-    fn noise(seed: u32, len: usize) -> Vec<u8> {
-        let mut state = seed;
-        let next = |_| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 24) as u8
-        };
-        (0..len).map(next).collect()
-    }
 
     /// The covers, checked, and how many bytes of new they cover.
     fn parse(windows: &Windows) -> (Vec<Cover>, u64) {
