@@ -1,6 +1,7 @@
 //! AArch64 (Arm Architecture Reference Manual, chapter C4): branches, ADR, ADRP with the
 //! instruction that uses it, LDR literal.
 
+use super::data;
 use super::unit::{Kind, Site, Unit, signed};
 use super::walk::Registers;
 
@@ -62,7 +63,7 @@ pub(super) fn unit(site: &Site<'_>, registers: &mut Registers) -> Unit {
     let Some(word) = site.u32(0).filter(|_| site.left >= 4) else {
         return site.plain(Kind::Bytes, 4);
     };
-    if let Some(pointer) = high_pointer(site) {
+    if let Some(pointer) = data::high_pointer(site) {
         return pointer;
     }
     let mut unit = Unit { word: word.into(), kind: Kind::Op, len: 4, ..Unit::default() };
@@ -78,15 +79,6 @@ pub(super) fn unit(site: &Site<'_>, registers: &mut Registers) -> Unit {
         None => low(site, registers, word, &mut unit),
     }
     unit
-}
-
-/// A 64-bit address in code: kernels keep tables there. Only where addresses are so high that
-/// instructions do not look like them.
-fn high_pointer(site: &Site<'_>) -> Option<Unit> {
-    let word = site.u64().filter(|_| site.pos & 7 == 0 && site.left >= 8)?;
-    let valid = site.bounds.low >> 32 != 0 && site.bounds.is_pointer64(word);
-    let unit = Unit { word, target: word, kind: Kind::Pointer64, len: 8, ..Unit::default() };
-    valid.then_some(unit)
 }
 
 fn low(site: &Site<'_>, registers: &mut Registers, word: u32, unit: &mut Unit) {

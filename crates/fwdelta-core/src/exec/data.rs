@@ -51,6 +51,15 @@ pub(super) fn pointer32(site: &Site<'_>, word: u32) -> Option<Unit> {
     is_pointer.then(|| refers(word, Kind::Pointer32, word.into(), 0))
 }
 
+/// A 64-bit address in code: kernels keep tables there. Only where addresses are so high that
+/// instructions do not look like them.
+pub(super) fn high_pointer(site: &Site<'_>) -> Option<Unit> {
+    let word = site.u64().filter(|_| site.pos & 7 == 0 && site.left >= 8)?;
+    let valid = site.bounds.low >> 32 != 0 && site.bounds.is_pointer64(word);
+    let unit = Unit { word, target: word, kind: Kind::Pointer64, len: 8, ..Unit::default() };
+    valid.then_some(unit)
+}
+
 fn frame_table(site: &Site<'_>, word: u32) -> Option<Unit> {
     let start = site.run_addr;
     let in_table = site.addr.wrapping_sub(start) >= EH_HEAD_LEN;

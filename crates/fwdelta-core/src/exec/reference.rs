@@ -2,7 +2,7 @@
 
 use super::unit::{Kind, Unit};
 use super::walk::Walker;
-use super::{a32, a64, thumb, x86};
+use super::{a32, a64, riscv, thumb, x86};
 
 /// The word of `unit` at address `addr` in new when it leads to `target` there. `base` is where
 /// [`Kind::Based`] units count from in new.
@@ -34,6 +34,13 @@ pub fn write(unit: &Unit, addr: u64, target: u64, base: u64) -> u64 {
         | Kind::ThumbLiteral
         | Kind::ThumbLiteralWide
         | Kind::ThumbMovHalf => thumb::write(kind, word32, addr, target, aux),
+        Kind::RiscVJal
+        | Kind::RiscVBranch
+        | Kind::RiscVJumpShort
+        | Kind::RiscVBranchShort
+        | Kind::RiscVHigh
+        | Kind::RiscVLowI
+        | Kind::RiscVLowS => riscv::write(kind, word32, addr, target, aux),
         _ => word32,
     };
     new.into()
@@ -60,6 +67,13 @@ pub const fn field(kind: Kind) -> u64 {
         | Kind::ThumbLiteral
         | Kind::ThumbLiteralWide
         | Kind::ThumbMovHalf => thumb::field(kind),
+        Kind::RiscVJal
+        | Kind::RiscVBranch
+        | Kind::RiscVJumpShort
+        | Kind::RiscVBranchShort
+        | Kind::RiscVHigh
+        | Kind::RiscVLowI
+        | Kind::RiscVLowS => riscv::field(kind),
         _ => 0,
     };
     bits as u64
@@ -97,6 +111,13 @@ impl Walker {
             | Kind::ThumbLiteral
             | Kind::ThumbLiteralWide
             | Kind::ThumbMovHalf => thumb::read(unit, word32, addr, registers),
+            Kind::RiscVJal
+            | Kind::RiscVBranch
+            | Kind::RiscVJumpShort
+            | Kind::RiscVBranchShort
+            | Kind::RiscVHigh
+            | Kind::RiscVLowI
+            | Kind::RiscVLowS => riscv::read(unit, word32, addr, registers),
             _ => None,
         }
     }

@@ -91,6 +91,8 @@ pub enum Kind {
     RiscVLowS,
     /// A 16-bit RISC-V instruction without a reference.
     RiscVHalf,
+    /// A 32-bit RISC-V instruction without a reference.
+    RiscVOp,
     /// MIPS J, JAL.
     MipsJump,
     /// MIPS conditional branch.
@@ -123,6 +125,7 @@ impl Kind {
                 | Self::Data
                 | Self::X86Imm32
                 | Self::RiscVHalf
+                | Self::RiscVOp
         )
     }
 
@@ -170,7 +173,7 @@ impl Kind {
     /// Instructions without a reference, whose operands may change alike for one operation.
     #[must_use]
     pub const fn is_operation(self) -> bool {
-        matches!(self, Self::Op | Self::WideOp)
+        matches!(self, Self::Op | Self::WideOp | Self::RiscVOp)
     }
 }
 

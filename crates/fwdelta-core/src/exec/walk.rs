@@ -2,7 +2,7 @@
 
 use super::layout::Content;
 use super::unit::{Kind, Site, Unit};
-use super::{a32, a64, data, thumb, x86};
+use super::{a32, a64, data, riscv, thumb, x86};
 
 const REGISTER_COUNT: usize = 32;
 const POOL_COUNT: usize = 32;
@@ -24,9 +24,14 @@ impl Registers {
 
     /// What was put there at most `reach` bytes before `pos`.
     pub(super) fn get(&self, register: u8, pos: u64, reach: u64) -> Option<u64> {
+        self.get_since(register, pos, reach).map(|(value, _)| value)
+    }
+
+    /// The same, and how many bytes before `pos`.
+    pub(super) fn get_since(&self, register: u8, pos: u64, reach: u64) -> Option<(u64, u64)> {
         let (value, since) = *self.entries.get(usize::from(register))?;
         let by = pos.wrapping_sub(since);
-        (since != u64::MAX && by > 0 && by < reach).then_some(value)
+        (since != u64::MAX && by > 0 && by < reach).then_some((value, by))
     }
 
     pub(super) fn forget(&mut self, register: u8) {
@@ -121,6 +126,7 @@ impl Walker {
             Content::A64 => a64::unit(site, &mut self.registers),
             Content::A32 => a32::unit(site, &mut self.registers),
             Content::Thumb => thumb::unit(site, &mut self.registers, &mut self.pools),
+            Content::RiscV => riscv::unit(site, &mut self.registers),
             Content::X86_64 | Content::I386 => x86::unit(site, &mut self.pending),
             _ => data::unit(site),
         }

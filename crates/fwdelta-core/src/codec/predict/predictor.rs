@@ -310,6 +310,8 @@ fn operation(unit: &Unit) -> Option<u32> {
     }
     match unit.kind {
         Kind::Op => Some((unit.word >> 21) as u32 + 1),
+        // Opcode and function.
+        Kind::RiscVOp => Some((unit.word & 0x7c | unit.word >> 5 & 0x380) as u32 + 1),
         Kind::WideOp if thumb::immediate(unit.word as u32).is_some() => Some(7),
         Kind::WideOp => Some(0),
         _ => None,
