@@ -42,7 +42,7 @@ const CELL_RATES: [u16; 16] = [
     4_489, 4_201, 4_201,
 ];
 /// Literals have so many times more probabilities than the rest, as a logarithm.
-pub const LITERAL_LOG_MORE: u8 = 3;
+pub const LITERAL_LOG_MORE: u8 = 4;
 /// Smallest probability of either value, of 65,536.
 const PROBABILITY_MIN: u32 = 4;
 
