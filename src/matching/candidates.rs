@@ -261,7 +261,7 @@ mod tests {
         for case in 0..2000 {
             let mut byte = |of: u32| {
                 state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                u8::from((state >> 16) % of == 0)
+                u8::from((state >> 16).is_multiple_of(of))
             };
             let of = [1, 2, 3, 9][case % 4];
             let old: Vec<u8> = (0..case % 301).map(|_| byte(of)).collect();

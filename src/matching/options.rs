@@ -3,7 +3,7 @@
 use super::statistics::TEXT_LEN_MAX;
 
 /// What matching takes besides what grows with the images: blocks of candidates, paths, covers.
-const FIXED_LEN: u64 = 16 << 20;
+const FIXED_LEN: u64 = 20 << 20;
 
 /// How matching goes about it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
