@@ -44,7 +44,7 @@ const CELL_RATES: [u16; 16] = [
 /// Literals have so many times more probabilities than the rest, as a logarithm.
 pub const LITERAL_LOG_MORE: u8 = 4;
 /// Smallest probability of either value, of 65,536.
-const PROBABILITY_MIN: u32 = 4;
+const PROBABILITY_MIN: u32 = 1;
 
 /// Probabilities and weights.
 #[derive(Debug)]
@@ -171,6 +171,7 @@ fn adapted_cell(cell: u16, bit: bool, rates: &[u16]) -> u16 {
 
 impl Model for Mixed<'_> {
     const IS_LARGE: bool = true;
+    const STREAK: u32 = u32::MAX;
 
     fn decide<C: BitCoder>(
         &mut self,

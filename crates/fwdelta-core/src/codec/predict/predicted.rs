@@ -8,10 +8,6 @@ use crate::error::Result;
 use crate::exec::unit::{KIND_COUNT, Kind, UNIT_LEN_MAX, store};
 use crate::storage::Source;
 
-/// Units in a row whose first candidate was right, after which the number of further ones is
-/// coded instead of a decision for each.
-pub const STREAK: u32 = 32;
-
 /// Where a cover stands.
 #[derive(Clone, Copy, Debug, Default)]
 struct Cover {
@@ -159,7 +155,7 @@ impl<'w, M: Model> Predicted<'w, M> {
     /// Whether a decoder's next step is the length of a run and not a unit.
     #[must_use]
     pub fn is_run_due(&self) -> bool {
-        self.cover.streak == STREAK && self.cover.run == Run::None
+        self.cover.streak == M::STREAK && self.cover.run == Run::None
     }
 
     /// Decodes how many units will be as predicted.
@@ -226,7 +222,7 @@ impl<'w, M: Model> Predicted<'w, M> {
         let first = guess.candidates.get(0).map_or(0, |(word, _)| word);
         let mut place = 0;
         match (self.cover.run, truth) {
-            (Run::None, Some(truth)) if self.cover.streak == STREAK => {
+            (Run::None, Some(truth)) if self.cover.streak == M::STREAK => {
                 self.cover.run = Run::Counted(0);
                 return self.counted(coder, guess, truth, is_big);
             }
@@ -282,7 +278,7 @@ impl<'w, M: Model> Predicted<'w, M> {
             }
         }
         let is_miss = !matches!(found, Some((_, 0)));
-        self.cover.streak = if is_miss { 0 } else { self.cover.streak + 1 };
+        self.cover.streak = if is_miss { 0 } else { self.cover.streak.saturating_add(1) };
         self.misses = self.misses << 1 | u32::from(is_miss);
         if let Some(misses) = self.kind_misses.get_mut(guess.unit.kind as usize) {
             *misses = *misses << 1 | u8::from(is_miss);
