@@ -82,7 +82,7 @@ pub(crate) enum ProfileName {
     Small,
     /// Linux-class devices: zstd streams, fastest to apply
     Fast,
-    /// Linux-class devices, size first: at most 24 MiB of memory.
+    /// Linux-class devices, size first: at most 24 MiB of working memory
     Max,
     /// Streams of the bsdiff crate, as a test oracle; quadratic time on repetitive data
     Bsdiff,
