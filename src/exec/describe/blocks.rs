@@ -81,7 +81,7 @@ impl Vote {
         with_both_arm_states(order)
     }
 
-    /// The more likely of the entries of [`ISAS`] that `content` stands for, and what comes with it.
+    /// The more likely entry of [`ISAS`] that `content` stands for, and what comes with it.
     pub(super) fn only(&self, content: Content) -> Vec<usize> {
         let own = (0..ISA_COUNT).filter(|isa| ISAS[*isa].content == content);
         let best = own.max_by_key(|isa| (self.points[*isa], ISA_COUNT - isa));

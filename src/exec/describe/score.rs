@@ -16,8 +16,9 @@ pub(super) const EVIDENCE_MAX: i32 = 256;
 const PLAIN_POINTS: i32 = 128;
 /// Evidence against code in tables; only outstanding code stands up to it.
 const PERIODIC_POINTS: i32 = 200;
-/// Bytes of an entry of common tables.
+/// Bytes that are looked at one by one in every entry of a table: those of a word.
 const LANE_COUNT: usize = 8;
+/// Bytes of an entry of common tables.
 const TABLE_ENTRY_LENS: [usize; 5] = [4, 8, 12, 16, 24];
 
 /// An instruction set in one byte order.
