@@ -2,8 +2,8 @@
 //! set, and at which addresses they are loaded.
 //!
 //! ELF files say so themselves. In raw images the instruction sets are recognised block by block
-//! ([`score`], [`blocks`]), and the address of the first byte is what makes pointers meet
-//! functions and texts ([`base`]). An error here costs size, never correctness: what the
+//! (`score`, `blocks`), and the address of the first byte is what makes pointers meet
+//! functions and texts (`base`). An error here costs size, never correctness: what the
 //! generator believes it sends, and the applier infers nothing.
 
 mod base;
