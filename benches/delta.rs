@@ -76,7 +76,7 @@ fn sizes(pairs: &[Pair]) {
 fn tables(pairs: &[Pair]) {
     println!("{:<18}{:>9}{:>9}{:>9}{:>9}{:>9}", "entries", 512, 1024, 2048, 4096, 65_536);
     for Pair { name, old, new, .. } in pairs {
-        let covers = matching::covers(old, new, &Costs::SMALL, &Silent).unwrap();
+        let covers = matching::plain_covers(old, new, &Costs::SMALL, &Silent).unwrap();
         let script = Script { old, new, covers: &covers };
         let len = |log| bits::encode(&script, log).unwrap().len();
         let [a, b, c, d, e] = [9, 10, 11, 12, 16].map(len);
@@ -95,10 +95,10 @@ fn delta_benches(criterion: &mut Criterion) {
     for Pair { name, old, new, deltas } in &pairs {
         group.throughput(Throughput::Bytes((old.len() + new.len()) as u64));
         group.bench_function(BenchmarkId::new("match", name), |bencher| {
-            bencher.iter(|| matching::covers(old, new, &Costs::SMALL, &Silent).unwrap());
+            bencher.iter(|| matching::plain_covers(old, new, &Costs::SMALL, &Silent).unwrap());
         });
         group.throughput(Throughput::Bytes(new.len() as u64));
-        let covers = matching::covers(old, new, &Costs::SMALL, &Silent).unwrap();
+        let covers = matching::plain_covers(old, new, &Costs::SMALL, &Silent).unwrap();
         let script = Script { old, new, covers: &covers };
         group.bench_function(BenchmarkId::new("encode small", name), |bencher| {
             bencher.iter(|| bits::encode(&script, 11).unwrap());

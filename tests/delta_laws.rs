@@ -67,7 +67,7 @@ fn any_number_of_threads_gives_the_same_bytes() {
 #[test]
 fn the_naive_applier_agrees() {
     for Pair { name, old, new } in pairs() {
-        let covers = matching::covers(&old, &new, &Costs::SMALL, &Silent).unwrap();
+        let covers = matching::plain_covers(&old, &new, &Costs::SMALL, &Silent).unwrap();
         let script = Script { old: &old, new: &new, covers: &covers };
         let mut steps = Vec::new();
         for part in script.parts() {

@@ -82,6 +82,8 @@ pub(crate) enum ProfileName {
     Small,
     /// Linux-class devices: zstd streams, fastest to apply
     Fast,
+    /// Linux-class devices, size first: at most 24 MiB of memory.
+    Max,
     /// Streams of the bsdiff crate, as a test oracle; quadratic time on repetitive data
     Bsdiff,
 }
@@ -91,6 +93,7 @@ impl From<ProfileName> for Profile {
         match name {
             ProfileName::Small => Profile::Small,
             ProfileName::Fast => Profile::Fast,
+            ProfileName::Max => Profile::Max,
             ProfileName::Bsdiff => Profile::Bsdiff,
         }
     }

@@ -2,6 +2,7 @@
 
 pub mod bits;
 pub mod bsdiff;
+pub mod predict;
 pub mod range;
 pub mod streams;
 pub mod zstd;

@@ -42,7 +42,7 @@ pub fn is_bsdiff40(bytes: &[u8]) -> bool {
 /// [`Error::Cancelled`], and `Bug` when the result differs.
 pub fn create(old: &[u8], new: &[u8], threads: usize, progress: &dyn Progress) -> Result<Vec<u8>> {
     let covers = super::create::with_threads(threads, || {
-        matching::covers(old, new, &Costs::BSDIFF40, progress)
+        matching::plain_covers(old, new, &Costs::BSDIFF40, progress)
     })?;
     checkpoint(progress, Stage::Encode, 0, new.len() as u64)?;
     let [control, differences, extra] = streams(&Script { old, new, covers: &covers });

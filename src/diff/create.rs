@@ -5,13 +5,15 @@ use std::cmp::Ordering;
 use fwdelta_core::apply::{Applier, memory_len};
 use fwdelta_core::format::cbor::Reader;
 use fwdelta_core::format::chain::{CHUNK_LEN_MAX, CHUNK_LEN_MIN, ChainStart, HASH_LEN};
-use fwdelta_core::format::delta::{Coder, DeltaHeader, ImageId, MAGIC};
+use fwdelta_core::format::delta::{Coder, DeltaHeader, ImageId, MAGIC, Shape};
 use fwdelta_core::hash::sha256;
 use fwdelta_core::{Detail, Limits};
 
+use super::predicted;
 use crate::cbor;
 use crate::codec::{self, Script};
 use crate::error::{Error, Result};
+use crate::exec::describe::Hints;
 use crate::matching::{self, Costs};
 use crate::progress::{Progress, Stage, checkpoint};
 
@@ -28,11 +30,28 @@ pub enum Profile {
     /// Microcontrollers: at most 10 KiB of working memory.
     #[default]
     Small,
+    /// Linux-class devices, size first: at most 24 MiB of working memory.
+    Max,
     /// Linux-class devices: decoded at the speed of zstd.
     Fast,
     /// The `bsdiff` crate's streams: a test oracle, quadratic on repetitive data.
     Bsdiff,
 }
+
+/// Tables of profile `max`; images shorter than a MiB take less.
+const MAX_SHAPE: Shape = Shape {
+    model_log: 22,
+    memo_log: 16,
+    value_log: 14,
+    buffer_log: 16,
+    old_segments: 0,
+    new_segments: 0,
+    runs: 0,
+    covers: 1 << 17,
+    has_inline: false,
+    match_log: 20,
+    ring_log: 20,
+};
 
 /// How to make a delta.
 #[derive(Clone, Copy, Debug, Default)]
@@ -143,6 +162,7 @@ pub fn parse_file(file: &[u8]) -> Result<(DeltaHeader, &[u8])> {
 
 fn encode(old: &[u8], new: &[u8], profile: Profile, progress: &dyn Progress) -> Result<Delta> {
     let (coder, payload) = match profile {
+        Profile::Max => predicted::create(old, new, &Hints::default(), MAX_SHAPE, true, progress)?,
         Profile::Small => small(old, new, progress)?,
         Profile::Fast => fast(old, new, progress)?,
         Profile::Bsdiff => packed(codec::bsdiff::raw(old, new)?, |window_log| Coder::Bsdiff {
@@ -168,14 +188,14 @@ fn image_id(image: &[u8]) -> ImageId {
 }
 
 fn small(old: &[u8], new: &[u8], progress: &dyn Progress) -> Result<(Coder, Vec<u8>)> {
-    let covers = matching::covers(old, new, &Costs::SMALL, progress)?;
+    let covers = matching::plain_covers(old, new, &Costs::SMALL, progress)?;
     let script = Script { old, new, covers: &covers };
     let payload = codec::bits::encode(&script, SMALL_MODEL_LOG)?;
     Ok((Coder::Bits { model_log: SMALL_MODEL_LOG }, payload))
 }
 
 fn fast(old: &[u8], new: &[u8], progress: &dyn Progress) -> Result<(Coder, Vec<u8>)> {
-    let covers = matching::covers(old, new, &Costs::FAST, progress)?;
+    let covers = matching::plain_covers(old, new, &Costs::FAST, progress)?;
     let content = codec::streams::content(&Script { old, new, covers: &covers }, BLOCK_LEN);
     packed(content, |window_log| Coder::Streams { window_log, block_len: BLOCK_LEN })
 }

@@ -1,20 +1,28 @@
-//! Covers by cost: a beam search over diagonals, in the manner of Viterbi.
-//!
-//! States at each byte of new are "literal" and a few diagonals; costs are estimates of what the
-//! coders pay. Compared with greedy extension this keeps a diagonal through differing bytes when
-//! it pays, and leaves it for a short exact match when that pays.
+//! Covers by cost, in pieces that know nothing of each other.
+
+use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::candidates::{self, Candidate};
-use super::statistics::Statistics;
-use crate::error::Result;
+use super::candidates::Candidates;
+use super::costs::Costs;
+use super::search::Search;
+use super::view::{View, Vote};
+use super::windows::Matches;
+use crate::error::{Error, Result};
 use crate::progress::{Progress, Stage, checkpoint};
 
-/// Bytes of new parsed independently of the rest; fixed, so that threads do not matter.
-const PIECE_LEN: usize = 4 << 20;
+/// Longest and shortest piece parsed independently of the rest, if new is that long; what it is in
+/// between depends on new alone, so that threads do not matter.
+const PIECE_LEN_MAX: usize = 4 << 20;
+const PIECE_LEN_MIN: usize = 1 << 18;
+/// Pieces of an image that is neither long nor short.
+const PIECE_COUNT: usize = 8;
+/// Bytes that a piece looks at before and behind itself: both sides of a border arrive at the same
+/// path there.
+pub(super) const OVERLAP_LEN: usize = 16 << 10;
 /// Bytes between two looks at whether to stop.
-const CHECK_LEN: usize = 1 << 18;
+const BLOCK_LEN: usize = 1 << 16;
 
 /// A part of new that is like a part of old.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,206 +35,77 @@ pub struct Cover {
     pub len: u64,
 }
 
-/// Estimated costs, in hundredths of a bit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Costs {
-    /// A byte equal to old's.
-    pub equal: u64,
-    /// A byte that differs from old's.
-    pub differing: u64,
-    /// A byte that stands in the delta.
-    pub literal: u64,
-    /// Going to another diagonal.
-    pub turn: u64,
-    /// Going from a diagonal to literals.
-    pub literal_run: u64,
-    /// Shortest exact match worth trying, in bytes.
-    pub match_len_min: u64,
-    /// Diagonals kept in view.
-    pub beam: usize,
+/// What one parse works on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Task<'a> {
+    pub(super) old: &'a View<'a>,
+    pub(super) new: &'a View<'a>,
+    pub(super) matches: &'a Matches,
+    pub(super) votes: &'a [Vote],
+    pub(super) costs: &'a Costs,
 }
 
-impl Costs {
-    /// For coder 1.
-    pub const SMALL: Costs = Costs {
-        equal: 3,
-        differing: 900,
-        literal: 600,
-        turn: 2600,
-        literal_run: 500,
-        match_len_min: 4,
-        beam: 12,
-    };
-    /// For three bzip2 streams: a triple takes 24 bytes before packing.
-    pub const BSDIFF40: Costs = Costs { turn: 6000, match_len_min: 12, ..Costs::FAST };
-
-    /// For coder 2.
-    pub const FAST: Costs = Costs {
-        equal: 3,
-        differing: 1000,
-        literal: 600,
-        turn: 3600,
-        literal_run: 600,
-        match_len_min: 8,
-        beam: 12,
-    };
-}
-
-/// The diagonal of literals.
-const LITERAL: i64 = i64::MIN;
-
-/// From `new_pos` on the path follows `diagonal`, before that its parent.
-#[derive(Clone, Copy)]
-struct Node {
-    new_pos: u64,
-    diagonal: i64,
-    parent: u32,
-}
-
-#[derive(Clone, Copy)]
-struct Path {
-    diagonal: i64,
-    cost: u64,
-    node: u32,
-}
-
-/// The best covers of all of new.
-pub(super) fn parse(
-    old: &[u8],
-    new: &[u8],
-    statistics: &Statistics,
-    costs: &Costs,
-    progress: &dyn Progress,
-) -> Result<Vec<Cover>> {
-    let starts: Vec<usize> = (0..new.len()).step_by(PIECE_LEN).collect();
-    let pieces = starts.into_par_iter().map(|start| {
-        let range = start..new.len().min(start + PIECE_LEN);
-        let candidates = candidates::find(old, new, range.clone(), statistics, costs);
-        let mut search = Search::new(old, new, range.start, costs);
-        search.run(&candidates, range, progress)
-    });
-    let mut covers: Vec<Cover> = Vec::new();
-    for cover in pieces.collect::<Result<Vec<_>>>()?.into_iter().flatten() {
-        match covers.last_mut() {
-            Some(last) if continues(last, &cover) => last.len += cover.len,
-            _ => covers.push(cover),
+impl Task<'_> {
+    /// Appends the best covers of the window `window` of new.
+    pub(super) fn parse(
+        &self,
+        window: &Range<usize>,
+        covers: &mut Vec<Cover>,
+        progress: &dyn Progress,
+    ) -> Result<()> {
+        let piece_len = self.new.len() / PIECE_COUNT;
+        let piece_len = piece_len.clamp(PIECE_LEN_MIN, PIECE_LEN_MAX);
+        let starts: Vec<usize> = window.clone().step_by(piece_len).collect();
+        let pieces = starts.into_par_iter().map(|start| {
+            let done = (window.end + start) as u64 / 2;
+            checkpoint(progress, Stage::Match, done, self.new.len() as u64)?;
+            let piece = start..window.end.min(start + piece_len);
+            let covers = self.parse_piece(&piece, progress)?;
+            Ok(covers.into_iter().filter_map(|cover| cut(cover, &piece)).collect::<Vec<_>>())
+        });
+        for cover in pieces.collect::<Result<Vec<_>>>()?.into_iter().flatten() {
+            match covers.last_mut() {
+                Some(last) if continues(last, &cover) => last.len += cover.len,
+                _ => covers.push(cover),
+            }
         }
+        Ok(())
     }
-    Ok(covers)
+
+    /// The covers of `piece` and of what is around it.
+    fn parse_piece(&self, piece: &Range<usize>, progress: &dyn Progress) -> Result<Vec<Cover>> {
+        let new_len = self.new.len();
+        let start = piece.start.saturating_sub(OVERLAP_LEN);
+        let end = new_len.min(piece.end + OVERLAP_LEN);
+        let mut search = Search::new(self.old, self.new, self.costs, start);
+        let mut candidates = Candidates::new(self, start);
+        for start in (start..end).step_by(BLOCK_LEN) {
+            if progress.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            let block = start..end.min(start + BLOCK_LEN);
+            let votes = self.votes_on(&block);
+            search.run(candidates.on(&block), &votes, block);
+        }
+        Ok(search.trace(end))
+    }
+
+    /// The votes on `range` that are inside old.
+    fn votes_on(&self, range: &Range<usize>) -> Vec<Vote> {
+        let before = |end: usize| self.votes.partition_point(|vote| vote.new_pos < end as u64);
+        let inside = |vote: &&Vote| vote.old_pos(self.old.len()).is_some();
+        self.votes[before(range.start)..before(range.end)].iter().filter(inside).copied().collect()
+    }
+}
+
+/// What of `cover` lies in `piece`.
+fn cut(cover: Cover, piece: &Range<usize>) -> Option<Cover> {
+    let new_pos = cover.new_pos.max(piece.start as u64);
+    let end = (cover.new_pos + cover.len).min(piece.end as u64);
+    let old_pos = cover.old_pos + (new_pos - cover.new_pos);
+    (new_pos < end).then(|| Cover { old_pos, new_pos, len: end - new_pos })
 }
 
 fn continues(last: &Cover, next: &Cover) -> bool {
     last.new_pos + last.len == next.new_pos && last.old_pos + last.len == next.old_pos
-}
-
-struct Search<'a> {
-    old: &'a [u8],
-    new: &'a [u8],
-    costs: &'a Costs,
-    nodes: Vec<Node>,
-    active: Vec<Path>,
-    literal: Path,
-    best: Path,
-}
-
-impl<'a> Search<'a> {
-    fn new(old: &'a [u8], new: &'a [u8], start: usize, costs: &'a Costs) -> Self {
-        let root = Node { new_pos: start as u64, diagonal: LITERAL, parent: u32::MAX };
-        let literal = Path { diagonal: LITERAL, cost: 0, node: 0 };
-        let active = Vec::with_capacity(costs.beam);
-        let mut search =
-            Self { old, new, costs, nodes: vec![root], active, literal, best: literal };
-        search.enter(start as u64, 0);
-        search
-    }
-
-    fn run(
-        &mut self,
-        candidates: &[Candidate],
-        range: std::ops::Range<usize>,
-        progress: &dyn Progress,
-    ) -> Result<Vec<Cover>> {
-        let mut coming = candidates.iter().peekable();
-        for at in range.clone() {
-            if at % CHECK_LEN == 0 {
-                let total = self.new.len() as u64;
-                checkpoint(progress, Stage::Match, (total + at as u64) / 2, total)?;
-            }
-            while let Some(next) = coming.next_if(|next| next.new_pos <= at as u64) {
-                self.enter(at as u64, next.diagonal);
-            }
-            self.advance(at);
-        }
-        Ok(self.trace(range.end as u64))
-    }
-
-    fn node(&mut self, new_pos: u64, diagonal: i64) -> u32 {
-        let parent = self.best.node;
-        self.nodes.push(Node { new_pos, diagonal, parent });
-        (self.nodes.len() - 1) as u32
-    }
-
-    /// Starts a path on `diagonal` from the best path so far, unless it is not worth it.
-    fn enter(&mut self, new_pos: u64, diagonal: i64) {
-        let cost = self.best.cost + self.costs.turn;
-        if let Some(at) = self.active.iter().position(|path| path.diagonal == diagonal) {
-            if self.active[at].cost > cost {
-                let node = self.node(new_pos, diagonal);
-                self.active[at] = Path { diagonal, cost, node };
-            }
-            return;
-        }
-        if self.active.len() >= self.costs.beam {
-            let key = |at: &usize| (self.active[*at].cost, self.active[*at].diagonal);
-            let Some(worst) = (0..self.active.len()).max_by_key(key) else { return };
-            if self.active[worst].cost <= cost {
-                return;
-            }
-            self.active.swap_remove(worst);
-        }
-        let node = self.node(new_pos, diagonal);
-        self.active.push(Path { diagonal, cost, node });
-    }
-
-    /// Lets every path take the byte at `at`.
-    fn advance(&mut self, at: usize) {
-        let Costs { equal, differing, literal, turn, literal_run, .. } = *self.costs;
-        if self.best.cost + literal_run < self.literal.cost {
-            let node = self.node(at as u64, LITERAL);
-            let cost = self.best.cost + literal_run;
-            self.literal = Path { diagonal: LITERAL, cost, node };
-        }
-        self.literal.cost += literal;
-        let byte = self.new[at];
-        let mut best = self.literal;
-        let old = self.old;
-        self.active.retain_mut(|path| {
-            let old_pos = usize::try_from(at as i64 + path.diagonal).ok();
-            let Some(before) = old_pos.and_then(|pos| old.get(pos)) else { return false };
-            path.cost += if *before == byte { equal } else { differing };
-            if path.cost < best.cost {
-                best = *path;
-            }
-            true
-        });
-        let limit = best.cost + turn + 4 * literal;
-        self.active.retain(|path| path.cost < limit);
-        self.best = best;
-    }
-
-    /// Walks back from the best end.
-    fn trace(&self, end: u64) -> Vec<Cover> {
-        let mut covers = Vec::new();
-        let (mut end, mut at) = (end, self.best.node);
-        while let Some(node) = self.nodes.get(at as usize) {
-            if node.diagonal != LITERAL && node.new_pos < end {
-                let old_pos = (node.new_pos as i64 + node.diagonal) as u64;
-                covers.push(Cover { old_pos, new_pos: node.new_pos, len: end - node.new_pos });
-            }
-            end = end.min(node.new_pos);
-            at = node.parent;
-        }
-        covers.reverse();
-        covers
-    }
 }

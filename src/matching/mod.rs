@@ -2,35 +2,90 @@
 //! but a rough one.
 
 mod candidates;
+mod costs;
 mod covers;
+mod estimate;
+mod fingerprints;
+mod log;
+mod options;
+mod run;
+mod search;
 mod statistics;
+mod view;
+mod windows;
 
-pub use covers::{Costs, Cover};
+pub use costs::Costs;
+pub use covers::Cover;
+pub use estimate::estimate;
+pub use options::{MatchOptions, memory_needed};
 pub use statistics::Statistics;
+pub use view::{View, Vote};
+
+use covers::Task;
+use fwdelta_core::Detail;
+use windows::Windows;
 
 use crate::error::Result;
 use crate::progress::{Progress, Stage, checkpoint};
 
-/// Finds covers of `new` by `old`, ascending and disjoint in new.
+/// Finds covers of `new` by `old`, ascending and disjoint in new, inside old.
 ///
+/// `votes` ascend by position, then diagonal; each is tried, and lowers the cost of its diagonal.
 /// Linear in the sum of the lengths for any data; the result does not depend on threads.
 ///
 /// # Errors
-/// [`crate::Error::Cancelled`].
+/// [`crate::Error::Cancelled`]; `BadArgument` when the readings of an image differ in length.
 pub fn covers(
+    old: &View,
+    new: &View,
+    votes: &[Vote],
+    costs: &Costs,
+    options: &MatchOptions,
+    progress: &dyn Progress,
+) -> Result<Vec<Cover>> {
+    if !old.is_consistent() || !new.is_consistent() {
+        return Err(Detail::BadArgument.into());
+    }
+    let total = new.len() as u64;
+    checkpoint(progress, Stage::Match, 0, total)?;
+    let mut covers = Vec::new();
+    if old.is_empty() || votes.is_empty() && fingerprints::are_unrelated(old.seek, new.seek) {
+        return Ok(covers);
+    }
+    let windows = Windows::new(old.seek, new.seek, options);
+    for window in windows.ranges() {
+        checkpoint(progress, Stage::Match, window.start as u64, total)?;
+        let matches = windows.matches(&window)?;
+        let task = Task { old, new, matches: &matches, votes, costs };
+        task.parse(&window, &mut covers, progress)?;
+    }
+    checkpoint(progress, Stage::Match, total, total)?;
+    Ok(covers)
+}
+
+/// [`covers`] of images of which nothing is known.
+///
+/// # Errors
+/// As [`covers`].
+pub fn plain_covers(
     old: &[u8],
     new: &[u8],
     costs: &Costs,
     progress: &dyn Progress,
 ) -> Result<Vec<Cover>> {
-    if old.is_empty() || new.is_empty() {
-        return Ok(Vec::new());
+    let (old, new) = (View::plain(old), View::plain(new));
+    covers(&old, &new, &[], costs, &MatchOptions::default(), progress)
+}
+
+#[cfg(test)]
+mod testing {
+    /// Bytes without pattern.
+    pub(super) fn noise(seed: u32, len: usize) -> Vec<u8> {
+        let mut state = seed;
+        let next = |_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        };
+        (0..len).map(next).collect()
     }
-    let total = new.len() as u64;
-    checkpoint(progress, Stage::Match, 0, total)?;
-    let statistics = Statistics::new(old, new)?;
-    checkpoint(progress, Stage::Match, total / 2, total)?;
-    let covers = covers::parse(old, new, &statistics, costs, progress)?;
-    checkpoint(progress, Stage::Match, total, total)?;
-    Ok(covers)
 }

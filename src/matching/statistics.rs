@@ -1,13 +1,30 @@
 //! Matching statistics: for every position of new, the longest match in old.
 //!
-//! Source: W. I. Chang, E. L. Lawler, "Sublinear approximate string matching", 1994, computed in
-//! one pass over the suffix array of old || new and its permuted LCP array (Kärkkäinen, Manzini,
-//! Puglisi, 2009). No search, so no data makes it quadratic.
+//! Source: W. I. Chang, E. L. Lawler, "Sublinear approximate string matching", 1994. In the suffix
+//! array of new || old one of the longest matches of a suffix of new is its nearest suffix of old
+//! on either side. (In old || new, the order of what stands near the end of old would depend on
+//! new.) How long those are is found in the order of new, after T. Kasai, G. Lee,
+//! H. Arimura, S. Arikawa, K. Park, "Linear-time longest-common-prefix computation in suffix
+//! arrays and its applications", 2001: a match is at most one byte shorter than the one before.
+//! No search, so no data makes it quadratic; no LCP array, whose random reads took most of the
+//! time.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use fwdelta_core::Detail;
 use libsais::suffix_array::SuffixArrayConstruction;
+use rayon::prelude::*;
 
+use super::run::common;
 use crate::error::{Error, Result};
+
+/// Most bytes of old and new together: positions are 31 bits.
+pub(super) const TEXT_LEN_MAX: usize = i32::MAX as usize;
+/// In how many parts the work is done: each may compare all of old once more than needed.
+const PART_COUNT: usize = 16;
+/// No suffix of old on this side.
+const NONE: u32 = u32::MAX;
 
 /// A match: where in old, and how long.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,107 +35,112 @@ pub struct Match {
     pub len: u64,
 }
 
-/// The longest match in old of every position of new.
+/// The longest match in old of every position of new: 8 bytes per byte of new.
 #[derive(Debug)]
 pub struct Statistics {
-    matches: Table,
-}
-
-/// 32-bit entries while old || new allows, to halve the memory.
-#[derive(Debug)]
-enum Table {
-    Narrow(Vec<(u32, u32)>),
-    Wide(Vec<(u64, u64)>),
+    /// Pairs of 32 bits: first the neighbours above and below, then position and length. Atomic
+    /// only because threads fill it in the order of the suffixes.
+    table: Vec<AtomicU64>,
 }
 
 impl Statistics {
     /// Analyses `new` against `old`.
     ///
     /// # Errors
-    /// `Bug` when the suffix array cannot be built.
+    /// `BadArgument` above 2 GiB together, `Bug` when the suffix array cannot be built.
     pub fn new(old: &[u8], new: &[u8]) -> Result<Self> {
-        let text = [old, new].concat();
-        let matches = if i32::try_from(text.len()).is_ok() {
-            Table::Narrow(narrow(&text, old.len())?)
-        } else {
-            Table::Wide(wide(&text, old.len())?)
-        };
-        Ok(Self { matches })
+        if old.len().saturating_add(new.len()) > TEXT_LEN_MAX {
+            return Err(Detail::BadArgument.into());
+        }
+        let suffixes = sorted_suffixes([new, old].concat())?;
+        let none = pair(NONE, NONE);
+        let table = new.par_iter().map(|_| AtomicU64::new(none)).collect();
+        let mut statistics = Self { table };
+        statistics.note_neighbours(&suffixes);
+        drop(suffixes);
+        statistics.measure(old, new);
+        Ok(statistics)
     }
 
     /// The longest match of `new` from `new_pos` on.
     #[must_use]
     pub fn at(&self, new_pos: usize) -> Match {
-        match &self.matches {
-            Table::Narrow(table) => {
-                let (old_pos, len) = table[new_pos];
-                Match { old_pos: old_pos.into(), len: len.into() }
+        let (old_pos, len) = halves(self.table[new_pos].load(Relaxed));
+        Match { old_pos: old_pos.into(), len: len.into() }
+    }
+
+    /// For every suffix of new, the nearest suffixes of old above and below.
+    fn note_neighbours(&self, suffixes: &[i32]) {
+        let new_len = self.table.len();
+        let is_old = |at: &i32| *at as usize >= new_len;
+        parts(suffixes.len()).into_par_iter().for_each(|part| {
+            let mut rank = part.start;
+            if part.start > 0 {
+                // What stands before the first of old here, an earlier part has seen to.
+                let Some(first) = suffixes[part.clone()].iter().position(is_old) else { return };
+                rank += first;
             }
-            Table::Wide(table) => {
-                let (old_pos, len) = table[new_pos];
-                Match { old_pos, len }
+            while rank < part.end {
+                let above = suffixes.get(rank).filter(|at| is_old(at));
+                rank += usize::from(above.is_some());
+                let run = suffixes[rank..].iter().position(is_old);
+                let end = run.map_or(suffixes.len(), |len| rank + len);
+                let old_pos =
+                    |at: Option<&i32>| at.map_or(NONE, |at| (*at as usize - new_len) as u32);
+                let entry = pair(old_pos(above), old_pos(suffixes.get(end)));
+                for at in &suffixes[rank..end] {
+                    self.table[*at as usize].store(entry, Relaxed);
+                }
+                rank = end;
             }
-        }
+        });
+    }
+
+    /// Turns neighbours into the longer of both matches, the upper one if they are equal.
+    fn measure(&mut self, old: &[u8], new: &[u8]) {
+        let part_len = new.len().div_ceil(PART_COUNT).max(1);
+        let parts = self.table.par_chunks_mut(part_len).enumerate();
+        parts.for_each(|(part, entries)| {
+            let (mut upper, mut lower) = (0, 0);
+            let start = part * part_len;
+            for (new, entry) in (start..).map(|at| &new[at..]).zip(entries) {
+                let (above, below) = halves(*entry.get_mut());
+                upper = match_len(old, new, above, upper);
+                lower = match_len(old, new, below, lower);
+                let (old_pos, len) = if lower > upper { (below, lower) } else { (above, upper) };
+                *entry.get_mut() = if len > 0 { pair(old_pos, len as u32) } else { 0 };
+            }
+        });
     }
 }
 
-fn failed<E>(_: E) -> Error {
-    Detail::Bug.into()
-}
-
-fn narrow(text: &[u8], old_len: usize) -> Result<Vec<(u32, u32)>> {
-    let built = SuffixArrayConstruction::for_text(text).in_owned_buffer32().single_threaded();
-    let built = built.run().map_err(failed)?.plcp_construction().single_threaded();
-    let (suffixes, lcp, _) = built.run().map_err(failed)?.into_parts();
-    let entry = |old_pos: usize, len: usize| (old_pos as u32, len as u32);
-    Ok(longest(&suffixes, &lcp, old_len, |value| value as usize, entry))
-}
-
-fn wide(text: &[u8], old_len: usize) -> Result<Vec<(u64, u64)>> {
-    let built = SuffixArrayConstruction::for_text(text).in_owned_buffer64().single_threaded();
-    let built = built.run().map_err(failed)?.plcp_construction().single_threaded();
-    let (suffixes, lcp, _) = built.run().map_err(failed)?.into_parts();
-    let entry = |old_pos: usize, len: usize| (old_pos as u64, len as u64);
-    Ok(longest(&suffixes, &lcp, old_len, |value| value as usize, entry))
-}
-
-/// Passes over the suffixes upwards and downwards: the nearest suffix of old on either side of a
-/// suffix of new is one of its longest matches, and the smallest LCP between them is its length.
-fn longest<I: Copy, T: Copy + Default + PartialOrd>(
-    suffixes: &[I],
-    lcp: &[I],
-    old_len: usize,
-    index: impl Fn(I) -> usize,
-    entry: impl Fn(usize, usize) -> (T, T),
-) -> Vec<(T, T)> {
-    let mut table = vec![(T::default(), T::default()); suffixes.len() - old_len];
-    let (mut last, mut common) = (None, 0usize);
-    for suffix in suffixes {
-        let pos = index(*suffix);
-        common = common.min(index(lcp[pos]));
-        if pos < old_len {
-            (last, common) = (Some(pos), usize::MAX);
-        } else if let Some(old_pos) = last {
-            table[pos - old_len] = entry(old_pos, common.min(old_len - old_pos));
-        }
+/// The length of the match of `new` at `old_pos`, where that of the suffix before had `last`.
+fn match_len(old: &[u8], new: &[u8], old_pos: u32, last: usize) -> usize {
+    let Some(old) = old.get(old_pos as usize..) else { return 0 };
+    let known = last.saturating_sub(1);
+    match (old.get(known), new.get(known)) {
+        (Some(a), Some(b)) if a == b => known + common(&old[known..], &new[known..]),
+        _ => known,
     }
-    (last, common) = (None, 0);
-    for suffix in suffixes.iter().rev() {
-        let pos = index(*suffix);
-        if let (Some(old_pos), true) = (last, pos >= old_len) {
-            let found = entry(old_pos, common.min(old_len - old_pos));
-            if found.1 > table[pos - old_len].1 {
-                table[pos - old_len] = found;
-            }
-        }
-        let below = index(lcp[pos]);
-        if pos < old_len {
-            (last, common) = (Some(pos), below);
-        } else {
-            common = common.min(below);
-        }
-    }
-    table
+}
+
+fn sorted_suffixes(text: Vec<u8>) -> Result<Vec<i32>> {
+    let failed = |_| Error::from(Detail::Bug);
+    let built = SuffixArrayConstruction::for_text(&text).in_owned_buffer32().single_threaded();
+    Ok(built.run().map_err(failed)?.into_vec())
+}
+
+fn parts(len: usize) -> Vec<Range<usize>> {
+    let part_len = len.div_ceil(PART_COUNT).max(1);
+    (0..len).step_by(part_len).map(|start| start..len.min(start + part_len)).collect()
+}
+
+const fn pair(first: u32, second: u32) -> u64 {
+    (first as u64) << 32 | second as u64
+}
+
+const fn halves(pair: u64) -> (u32, u32) {
+    ((pair >> 32) as u32, pair as u32)
 }
 
 #[cfg(test)]
@@ -127,19 +149,15 @@ mod tests {
 
     fn check(old: &[u8], new: &[u8]) {
         let statistics = Statistics::new(old, new).unwrap();
-        let text = [old, new].concat();
-        let wide = wide(&text, old.len()).unwrap();
         for at in 0..new.len() {
             let found = statistics.at(at);
             let (pos, len) = (found.old_pos as usize, found.len as usize);
-            assert_eq!(wide[at], (found.old_pos, found.len));
             assert_eq!(old[pos..pos + len], new[at..at + len], "at {at}");
             let common = |from: usize| {
                 old[from..].iter().zip(&new[at..]).take_while(|(a, b)| a == b).count()
             };
             let best = (0..old.len()).map(common).max().unwrap_or(0);
-            // Matches that run from old into new in the joined text are cut at the end of old.
-            assert!(len == best || pos + len == old.len(), "at {at}: {len} of {best}");
+            assert_eq!(len, best, "at {at}");
         }
     }
 
@@ -154,10 +172,12 @@ mod tests {
             (0..len).map(next).map(|letter| letter as u8).collect()
         };
         for letters in [1, 2, 4, 250] {
-            let old = noise(200, letters);
-            let mut new = noise(100, letters);
-            new.extend_from_slice(&old[50..150]);
-            check(&old, &new);
+            for (old_len, new_len) in [(200, 100), (1, 300), (7, 9), (300, 1)] {
+                let old = noise(old_len, letters);
+                let mut new = noise(new_len, letters);
+                new.extend_from_slice(&old[old_len / 4..old_len / 2]);
+                check(&old, &new);
+            }
         }
     }
 }

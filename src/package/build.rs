@@ -73,7 +73,7 @@ pub struct BuiltDelta {
 pub const fn default_chunk_len(profile: Profile) -> u32 {
     match profile {
         Profile::Small => 1024,
-        Profile::Fast | Profile::Bsdiff => 1 << 16,
+        Profile::Fast | Profile::Max | Profile::Bsdiff => 1 << 16,
     }
 }
 

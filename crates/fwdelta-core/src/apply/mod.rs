@@ -11,11 +11,12 @@ use crate::hash::hash_source;
 use crate::codec::bits::Bits;
 use crate::codec::bsdiff::Bsdiff;
 use crate::codec::input::Input;
+use crate::codec::predict::{self, Averaged, Counts, Mixed};
 use crate::codec::stored::Stored;
 use crate::codec::streams::Streams;
 use crate::codec::{Decompressor, Feed, Op, Symbols};
 use crate::error::{Detail, Error, Result};
-use crate::format::delta::{Coder, DeltaHeader, ImageId};
+use crate::format::delta::{Coder, DeltaHeader, ImageId, Shape};
 use crate::limits::Limits;
 use crate::storage::{Source, Target};
 use output::Output;
@@ -67,6 +68,8 @@ enum Decoder<'w> {
     Bits(Bits<'w>),
     Streams(Streams<'w>),
     Bsdiff(Bsdiff<'w>),
+    Predicted(predict::decoder::Decoder<'w, Averaged<'w>>),
+    PredictedMax(predict::decoder::Decoder<'w, Mixed<'w>>),
 }
 
 /// Where the interpreter stands.
@@ -123,6 +126,7 @@ impl<'w> Applier<'w> {
         header.check(limits)?;
         Self::workspace(header)?;
         let (coder_buf, input_buf, output_buf) = Parts::of(header).split(work)?;
+        let old_len = header.old.map_or(0, |old| old.len);
         let decoder = match header.coder {
             Coder::Stored => Decoder::Stored(Stored),
             Coder::Bits { model_log } => Decoder::Bits(Bits::new(model_log, coder_buf)),
@@ -131,6 +135,24 @@ impl<'w> Applier<'w> {
             }
             Coder::Bsdiff { window_log, .. } => {
                 Decoder::Bsdiff(Bsdiff::new(window_log, header.new.len, coder_buf))
+            }
+            Coder::Predicted(shape) => {
+                let (tables, window) = split_window(&shape, coder_buf)?;
+                let predicted = predict::small(&shape, tables)?;
+                let (counts, lens) = (Counts::from(&shape), (old_len, header.new.len));
+                let inline = shape.has_inline;
+                Decoder::Predicted(predict::decoder::Decoder::new(
+                    predicted, counts, inline, window, lens,
+                ))
+            }
+            Coder::PredictedMax(shape) => {
+                let (tables, window) = split_window(&shape, coder_buf)?;
+                let predicted = predict::large(&shape, tables, old_len)?;
+                let (counts, lens) = (Counts::from(&shape), (old_len, header.new.len));
+                let inline = shape.has_inline;
+                Decoder::PredictedMax(predict::decoder::Decoder::new(
+                    predicted, counts, inline, window, lens,
+                ))
             }
         };
         Ok(Self {
@@ -208,6 +230,8 @@ impl<'w> Applier<'w> {
             Decoder::Stored(symbols) => run.run(symbols, &mut feed, io.old, io.new),
             Decoder::Bits(symbols) => run.run(symbols, &mut feed, io.old, io.new),
             Decoder::Streams(symbols) => run.run(symbols, &mut feed, io.old, io.new),
+            Decoder::Predicted(symbols) => run.run(symbols, &mut feed, io.old, io.new),
+            Decoder::PredictedMax(symbols) => run.run(symbols, &mut feed, io.old, io.new),
             Decoder::Bsdiff(symbols) => run.run(symbols, &mut feed, io.old, io.new),
         }
     }
@@ -260,10 +284,10 @@ impl Run<'_, '_> {
                     if idle_left == 0 {
                         return Ok(Pause::Worked);
                     }
-                    self.op(symbols, feed)?
+                    self.op(symbols, feed, old)?
                 }
                 Phase::Literal { left } => {
-                    let done = symbols.literal(feed, self.output.room(left))? as u64;
+                    let done = symbols.literal(feed, old, self.output.room(left))? as u64;
                     self.written(done);
                     let left = left.saturating_sub(done);
                     *self.phase = if left == 0 { Phase::Op } else { Phase::Literal { left } };
@@ -271,8 +295,7 @@ impl Run<'_, '_> {
                 }
                 Phase::Cover { old_pos, left } => {
                     let room = self.output.room(left);
-                    old.read(old_pos, room).map_err(|_| Error::at(Detail::ReadFailed, old_pos))?;
-                    let done = symbols.residual(feed, room, left)? as u64;
+                    let done = symbols.cover(feed, old, old_pos, room, left)? as u64;
                     self.written(done);
                     let (old_pos, left) = (old_pos.saturating_add(done), left.saturating_sub(done));
                     *self.phase = match left {
@@ -289,12 +312,13 @@ impl Run<'_, '_> {
         }
     }
 
-    fn op<Y: Symbols, D: Decompressor>(
+    fn op<Y: Symbols, S: Source, D: Decompressor>(
         &mut self,
         symbols: &mut Y,
         feed: &mut Feed<'_, '_, D>,
+        old: &mut S,
     ) -> Result<bool> {
-        let Some(op) = symbols.op(feed, *self.left)? else { return Ok(false) };
+        let Some(op) = symbols.op(feed, old, *self.left)? else { return Ok(false) };
         let at = |pos| Error::at(Detail::BadCover, pos);
         let (Op::Literal { len } | Op::Cover { len, .. }) = op;
         if len > *self.left {
@@ -336,6 +360,13 @@ impl Run<'_, '_> {
         *self.phase = Phase::Done;
         Ok(Pause::Done)
     }
+}
+
+/// Cuts the window of old bytes off the tables of coders 4 and 5.
+fn split_window<'w>(shape: &Shape, buf: &'w mut [u8]) -> Result<(&'w mut [u8], &'w mut [u8])> {
+    let len = usize::try_from(predict::window_len(shape)).unwrap_or(usize::MAX);
+    let at = buf.len().checked_sub(len).ok_or(Detail::WorkspaceTooSmall)?;
+    buf.split_at_mut_checked(at).ok_or(Detail::WorkspaceTooSmall.into())
 }
 
 /// Checks that `old` is the image the delta starts from, reading it through `buf`.

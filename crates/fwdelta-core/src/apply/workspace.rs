@@ -2,6 +2,7 @@
 
 use crate::codec::bits::Bits;
 use crate::codec::input::Input;
+use crate::codec::predict;
 use crate::error::{Detail, Result};
 use crate::format::delta::{Coder, DeltaHeader};
 
@@ -26,6 +27,11 @@ impl Parts {
             Coder::Bits { model_log } => (Bits::buf_len(model_log), OUTPUT_LEN_SMALL, 0),
             Coder::Streams { window_log, block_len } | Coder::Bsdiff { window_log, block_len } => {
                 (u64::from(block_len), OUTPUT_LEN_LARGE, 1 << window_log.min(63))
+            }
+            Coder::Predicted(shape) | Coder::PredictedMax(shape) => {
+                let is_max = matches!(header.coder, Coder::PredictedMax(_));
+                let window_len = predict::window_len(&shape);
+                (predict::tables_len(&shape, is_max) + window_len, window_len, 0)
             }
         };
         Self { coder_len, input_len: Input::buf_len(header), output_len, window_len }

@@ -5,6 +5,7 @@ use super::model::{Model, Number, Residual};
 use super::range::{BitCoder, RangeDecoder, RangeState};
 use super::{Decompressor, Feed, Op, Symbols};
 use crate::error::{Detail, Result};
+use crate::storage::Source;
 
 /// Diagonals (old minus new position) remembered.
 pub const DIAGONAL_COUNT: usize = 4;
@@ -123,7 +124,12 @@ impl<'w> Bits<'w> {
 }
 
 impl Symbols for Bits<'_> {
-    fn op<D: Decompressor>(&mut self, feed: &mut Feed<'_, '_, D>, _: u64) -> Result<Option<Op>> {
+    fn op<S: Source, D: Decompressor>(
+        &mut self,
+        feed: &mut Feed<'_, '_, D>,
+        _: &mut S,
+        _: u64,
+    ) -> Result<Option<Op>> {
         loop {
             if !feed.input.has_group(GROUP_LEN_MAX) {
                 return Ok(None);
@@ -162,9 +168,10 @@ impl Symbols for Bits<'_> {
         }
     }
 
-    fn literal<D: Decompressor>(
+    fn literal<S: Source, D: Decompressor>(
         &mut self,
         feed: &mut Feed<'_, '_, D>,
+        _: &mut S,
         out: &mut [u8],
     ) -> Result<usize> {
         let mut count = 0;
@@ -179,12 +186,15 @@ impl Symbols for Bits<'_> {
         Ok(count)
     }
 
-    fn residual<D: Decompressor>(
+    fn cover<S: Source, D: Decompressor>(
         &mut self,
         feed: &mut Feed<'_, '_, D>,
+        old: &mut S,
+        old_pos: u64,
         out: &mut [u8],
         left: u64,
     ) -> Result<usize> {
+        super::read_old(old, old_pos, out)?;
         let mut done = 0usize;
         while done < out.len() {
             let rest = out.get_mut(done..).unwrap_or(&mut []);

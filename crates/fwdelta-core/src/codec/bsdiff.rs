@@ -6,6 +6,7 @@
 use super::content::Content;
 use super::{Decompressor, Feed, Op, Symbols, moved};
 use crate::error::{Detail, Result};
+use crate::storage::Source;
 
 /// Bytes of one control triple: three sign-magnitude 64-bit numbers, least byte first.
 pub const CONTROL_LEN: usize = 24;
@@ -60,7 +61,12 @@ fn number(bytes: [u8; 8]) -> i64 {
 }
 
 impl Symbols for Bsdiff<'_> {
-    fn op<D: Decompressor>(&mut self, feed: &mut Feed<'_, '_, D>, _: u64) -> Result<Option<Op>> {
+    fn op<S: Source, D: Decompressor>(
+        &mut self,
+        feed: &mut Feed<'_, '_, D>,
+        _: &mut S,
+        _: u64,
+    ) -> Result<Option<Op>> {
         if let Some((len, seek)) = self.rest.take() {
             // The last seek leads nowhere: where it ends is checked only when it is used.
             self.old_pos = moved(self.old_pos, seek).unwrap_or(u64::MAX);
@@ -71,20 +77,24 @@ impl Symbols for Bsdiff<'_> {
         if self.control_len < CONTROL_LEN { Ok(None) } else { self.triple().map(Some) }
     }
 
-    fn literal<D: Decompressor>(
+    fn literal<S: Source, D: Decompressor>(
         &mut self,
         feed: &mut Feed<'_, '_, D>,
+        _: &mut S,
         out: &mut [u8],
     ) -> Result<usize> {
         self.content.pull(feed, out)
     }
 
-    fn residual<D: Decompressor>(
+    fn cover<S: Source, D: Decompressor>(
         &mut self,
         feed: &mut Feed<'_, '_, D>,
+        old: &mut S,
+        old_pos: u64,
         out: &mut [u8],
         _: u64,
     ) -> Result<usize> {
+        super::read_old(old, old_pos, out)?;
         let len = out.len().min(self.block.len());
         let block = self.block.get_mut(..len).unwrap_or(&mut []);
         let len = self.content.pull(feed, block)?;

@@ -6,7 +6,7 @@ use crate::format::delta::DeltaHeader;
 
 /// Most input bytes one symbol group consumes; decoded only while as many are at hand, so that a
 /// decoder never has to stop inside a group.
-pub const GROUP_LEN_MAX: usize = 64;
+pub const GROUP_LEN_MAX: usize = 128;
 /// Record length where the header has no chain.
 pub const RECORD_LEN: usize = 1024;
 

@@ -6,11 +6,13 @@ pub mod bsdiff;
 pub(crate) mod content;
 pub mod input;
 pub mod model;
+pub mod predict;
 pub mod range;
 pub(crate) mod stored;
 pub mod streams;
 
-use crate::error::{Detail, Result};
+use crate::error::{Detail, Error, Result};
+use crate::storage::Source;
 use input::Input;
 
 /// What one call of a decompressor did.
@@ -82,20 +84,28 @@ pub(crate) struct Feed<'f, 'w, D> {
 /// gives what is at hand; `None` or `0` means that more input is needed.
 pub(crate) trait Symbols {
     /// The next operation, with `left` bytes of new still to come.
-    fn op<D: Decompressor>(&mut self, feed: &mut Feed<'_, '_, D>, left: u64) -> Result<Option<Op>>;
-
-    /// Fills the start of `out` with the next literal bytes; gives how many.
-    fn literal<D: Decompressor>(
+    fn op<S: Source, D: Decompressor>(
         &mut self,
         feed: &mut Feed<'_, '_, D>,
+        old: &mut S,
+        left: u64,
+    ) -> Result<Option<Op>>;
+
+    /// Fills the start of `out` with the next literal bytes; gives how many.
+    fn literal<S: Source, D: Decompressor>(
+        &mut self,
+        feed: &mut Feed<'_, '_, D>,
+        old: &mut S,
         out: &mut [u8],
     ) -> Result<usize>;
 
-    /// Adds the residual to the start of `out`, which holds old bytes; gives how many bytes are
-    /// final. `left` bytes of the cover are still to come, `out` included.
-    fn residual<D: Decompressor>(
+    /// Fills the start of `out` with the next bytes of a cover, which stand in old at `old_pos`;
+    /// gives how many. `left` bytes of the cover are still to come, `out` included.
+    fn cover<S: Source, D: Decompressor>(
         &mut self,
         feed: &mut Feed<'_, '_, D>,
+        old: &mut S,
+        old_pos: u64,
         out: &mut [u8],
         left: u64,
     ) -> Result<usize>;
@@ -107,6 +117,11 @@ pub(crate) trait Symbols {
 /// Where the cover starts `by` bytes after `from`; outside 64 bits is `BadCover`.
 pub(crate) fn moved(from: u64, by: i64) -> Result<u64> {
     from.checked_add_signed(by).ok_or(Detail::BadCover.into())
+}
+
+/// Fills `out` with old bytes.
+pub(crate) fn read_old<S: Source>(old: &mut S, pos: u64, out: &mut [u8]) -> Result<()> {
+    old.read(pos, out).map_err(|_| Error::at(Detail::ReadFailed, pos))
 }
 
 /// Copies as many bytes as both hold.

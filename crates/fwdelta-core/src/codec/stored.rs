@@ -2,19 +2,26 @@
 
 use super::{Decompressor, Feed, Op, Symbols, copy};
 use crate::error::{Detail, Result};
+use crate::storage::Source;
 
 /// No state: one literal run over all of new.
 #[derive(Debug)]
 pub(crate) struct Stored;
 
 impl Symbols for Stored {
-    fn op<D: Decompressor>(&mut self, _: &mut Feed<'_, '_, D>, left: u64) -> Result<Option<Op>> {
+    fn op<S: Source, D: Decompressor>(
+        &mut self,
+        _: &mut Feed<'_, '_, D>,
+        _: &mut S,
+        left: u64,
+    ) -> Result<Option<Op>> {
         Ok(Some(Op::Literal { len: left }))
     }
 
-    fn literal<D: Decompressor>(
+    fn literal<S: Source, D: Decompressor>(
         &mut self,
         feed: &mut Feed<'_, '_, D>,
+        _: &mut S,
         out: &mut [u8],
     ) -> Result<usize> {
         let len = copy(out, feed.input.readable());
@@ -25,9 +32,11 @@ impl Symbols for Stored {
         Ok(len)
     }
 
-    fn residual<D: Decompressor>(
+    fn cover<S: Source, D: Decompressor>(
         &mut self,
         _: &mut Feed<'_, '_, D>,
+        _: &mut S,
+        _: u64,
         _: &mut [u8],
         _: u64,
     ) -> Result<usize> {

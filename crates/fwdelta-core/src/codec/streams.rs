@@ -4,6 +4,7 @@
 use super::content::Content;
 use super::{Decompressor, Feed, Op, Symbols, copy, moved};
 use crate::error::{Detail, Result};
+use crate::storage::Source;
 
 /// Streams of a block: control, gaps, residuals, literals.
 pub const STREAM_COUNT: usize = 4;
@@ -181,7 +182,12 @@ const fn unfolded(value: u64) -> i64 {
 }
 
 impl Symbols for Streams<'_> {
-    fn op<D: Decompressor>(&mut self, feed: &mut Feed<'_, '_, D>, _: u64) -> Result<Option<Op>> {
+    fn op<S: Source, D: Decompressor>(
+        &mut self,
+        feed: &mut Feed<'_, '_, D>,
+        _: &mut S,
+        _: u64,
+    ) -> Result<Option<Op>> {
         loop {
             let Some(value) = self.number(feed, Kind::Control)? else { return Ok(None) };
             match self.due {
@@ -203,9 +209,10 @@ impl Symbols for Streams<'_> {
         }
     }
 
-    fn literal<D: Decompressor>(
+    fn literal<S: Source, D: Decompressor>(
         &mut self,
         feed: &mut Feed<'_, '_, D>,
+        _: &mut S,
         out: &mut [u8],
     ) -> Result<usize> {
         let Some(bytes) = self.stream(feed, Kind::Literal)? else { return Ok(0) };
@@ -214,12 +221,15 @@ impl Symbols for Streams<'_> {
         Ok(len)
     }
 
-    fn residual<D: Decompressor>(
+    fn cover<S: Source, D: Decompressor>(
         &mut self,
         feed: &mut Feed<'_, '_, D>,
+        old: &mut S,
+        old_pos: u64,
         out: &mut [u8],
         left: u64,
     ) -> Result<usize> {
+        super::read_old(old, old_pos, out)?;
         let mut done = 0usize;
         while done < out.len() {
             let rest = out.get_mut(done..).unwrap_or(&mut []);

@@ -29,6 +29,34 @@ pub enum Content {
     EhFrame = 10,
 }
 
+impl Content {
+    const ALL: [Self; 11] = [
+        Self::Data,
+        Self::A64,
+        Self::A32,
+        Self::Thumb,
+        Self::X86_64,
+        Self::I386,
+        Self::RiscV,
+        Self::Mips,
+        Self::Xtensa,
+        Self::EhFrameHdr,
+        Self::EhFrame,
+    ];
+
+    /// The content with this number in the format.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
+
+    /// Whether it is code.
+    #[must_use]
+    pub const fn is_code(self) -> bool {
+        !matches!(self, Self::Data | Self::EhFrameHdr | Self::EhFrame)
+    }
+}
+
 /// [`Content`] and what words look like there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Class {

@@ -3,6 +3,7 @@
 use crate::error::{Detail, Error, Result};
 use crate::format::cbor::{MapReader, Reader, Sink, Writer};
 use crate::format::chain::{self, ChainStart};
+pub use crate::format::shape::{PREDICTED_LEN_MAX, Shape};
 use crate::limits::{HEADER_LEN_MAX, Limits};
 
 /// Version of the header and payload this implementation writes and reads.
@@ -78,6 +79,10 @@ pub enum Coder {
         /// Bytes decompressed at a time.
         block_len: u32,
     },
+    /// 4: predicted content under the small model (profiles `tiny`, `small`, `fast`).
+    Predicted(Shape),
+    /// 5: predicted content under the large model (profile `max`).
+    PredictedMax(Shape),
 }
 
 impl Coder {
@@ -89,6 +94,8 @@ impl Coder {
             Coder::Bits { .. } => 1,
             Coder::Streams { .. } => 2,
             Coder::Bsdiff { .. } => 3,
+            Coder::Predicted(_) => 4,
+            Coder::PredictedMax(_) => 5,
         }
     }
 
@@ -100,6 +107,8 @@ impl Coder {
             Coder::Bits { .. } => "bits",
             Coder::Streams { .. } => "streams",
             Coder::Bsdiff { .. } => "bsdiff",
+            Coder::Predicted(_) => "predicted",
+            Coder::PredictedMax(_) => "predicted-max",
         }
     }
 
@@ -116,6 +125,10 @@ impl Coder {
                 to.array(2)?;
                 to.uint(window_log.into())?;
                 to.uint(block_len.into())
+            }
+            Coder::Predicted(shape) | Coder::PredictedMax(shape) => {
+                to.uint(key::CODER_PARAMETERS as u64)?;
+                shape.emit(to, matches!(self, Coder::PredictedMax(_)))
             }
         }
     }
@@ -235,11 +248,20 @@ struct Fields {
     parameters: Option<Parameters>,
 }
 
-/// Key 9 as read: one or two numbers.
+/// Numbers in key 9 at most.
+const PARAMETER_COUNT_MAX: usize = 11;
+
+/// Key 9 as read.
 #[derive(Clone, Copy)]
-enum Parameters {
-    One(u64),
-    Two(u64, u64),
+struct Parameters {
+    numbers: [u64; PARAMETER_COUNT_MAX],
+    count: usize,
+}
+
+impl Parameters {
+    fn as_slice(&self) -> &[u64] {
+        self.numbers.get(..self.count).unwrap_or(&[])
+    }
 }
 
 impl Fields {
@@ -256,7 +278,7 @@ impl Fields {
                 let error = from.error(Detail::UnknownCoder);
                 let id = from.uint()?;
                 self.coder = Some(id);
-                return if id <= 3 { Ok(()) } else { Err(error) };
+                return if id <= 5 { Ok(()) } else { Err(error) };
             }
             key::OLD_LEN => self.old_len = Some(image_len(from)?),
             key::OLD_DIGEST => self.old_digest = Some(*from.array_of()?),
@@ -288,6 +310,10 @@ impl Fields {
         if let Some(chain) = &self.chain {
             chain.check(payload_len)?;
         }
+        let is_predicted = matches!(coder, Coder::Predicted(_) | Coder::PredictedMax(_));
+        if is_predicted && new.len.max(old.map_or(0, |old| old.len)) >= PREDICTED_LEN_MAX {
+            return Err(Detail::BadValue.into());
+        }
         Ok(DeltaHeader { coder, old, new, workspace_len, payload_len, chain: self.chain })
     }
 }
@@ -309,11 +335,15 @@ fn chain_start(from: &mut Reader<'_>) -> Result<ChainStart> {
 
 fn parameters(from: &mut Reader<'_>) -> Result<Parameters> {
     let error = from.error(Detail::BadValue);
-    match from.array()? {
-        1 => Ok(Parameters::One(from.uint()?)),
-        2 => Ok(Parameters::Two(from.uint()?, from.uint()?)),
-        _ => Err(error),
+    let count = usize::try_from(from.array()?).unwrap_or(usize::MAX);
+    if !(1..=PARAMETER_COUNT_MAX).contains(&count) {
+        return Err(error);
     }
+    let mut numbers = [0; PARAMETER_COUNT_MAX];
+    for number in numbers.iter_mut().take(count) {
+        *number = from.uint()?;
+    }
+    Ok(Parameters { numbers, count })
 }
 
 fn coder(id: u64, parameters: Option<Parameters>) -> Result<Coder> {
@@ -325,13 +355,17 @@ fn coder(id: u64, parameters: Option<Parameters>) -> Result<Coder> {
         let len = u32::try_from(value).ok();
         len.filter(|len| (BLOCK_LEN_MIN..=BLOCK_LEN_MAX).contains(len)).ok_or(bad)
     };
-    match (id, parameters) {
-        (0, None) => Ok(Coder::Stored),
-        (1..=3, None) => Err(Detail::MissingField.into()),
-        (1, Some(Parameters::One(model))) => {
-            Ok(Coder::Bits { model_log: log(model, MODEL_LOG_MIN, MODEL_LOG_MAX)? })
-        }
-        (2 | 3, Some(Parameters::Two(window, len))) => {
+    let numbers = match (id, &parameters) {
+        (0, None) => return Ok(Coder::Stored),
+        (0, Some(_)) => return Err(bad),
+        (_, None) => return Err(Detail::MissingField.into()),
+        (_, Some(parameters)) => parameters.as_slice(),
+    };
+    match (id, numbers) {
+        (1, &[model]) => Ok(Coder::Bits { model_log: log(model, MODEL_LOG_MIN, MODEL_LOG_MAX)? }),
+        (4, numbers) => Ok(Coder::Predicted(Shape::parse(numbers, false)?)),
+        (5, numbers) => Ok(Coder::PredictedMax(Shape::parse(numbers, true)?)),
+        (2 | 3, &[window, len]) => {
             let window_log = log(window, WINDOW_LOG_MIN, WINDOW_LOG_MAX)?;
             let block_len = block(len)?;
             Ok(match id {
@@ -399,7 +433,7 @@ mod tests {
             detail(&copy[..len])
         };
         assert_eq!(patched(2, 2), Detail::UnknownVersion);
-        assert_eq!(patched(4, 4), Detail::UnknownCoder);
+        assert_eq!(patched(4, 6), Detail::UnknownCoder);
         assert_eq!(patched(len - 1, 7), Detail::BadValue);
         assert_eq!(patched(len - 3, 10), Detail::NotBuiltIn);
         assert_eq!(patched(len - 3, 15), Detail::NotBuiltIn);

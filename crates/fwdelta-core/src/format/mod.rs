@@ -7,5 +7,6 @@ pub mod delta;
 pub mod envelope;
 pub mod manifest;
 pub mod plmn;
+pub mod shape;
 pub mod suit;
 pub mod trust;

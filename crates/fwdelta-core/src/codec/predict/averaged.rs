@@ -1,0 +1,155 @@
+//! The small model: two contexts for each decision, in a hashed table of 16-bit words without
+//! collision checks. A word is a probability with, in its four lowest bits, how often it was met:
+//! what is new adapts fast.
+
+use super::{ByteFeatures, FlagFeatures, LiteralFeatures, Model};
+use crate::codec::range::{BitCoder, PROBABILITY_MIN};
+use crate::error::Result;
+
+/// Adaptation by how often a probability was met: 1 / 2^n.
+const RATES: [u32; 16] = [1, 2, 2, 3, 3, 3, 4, 4, 4, 4, 4, 4, 5, 5, 5, 5];
+const COUNT_BITS: u16 = 15;
+
+/// Probabilities.
+#[derive(Debug)]
+pub struct Averaged<'w> {
+    words: &'w mut [[u8; 2]],
+    shift: u32,
+    /// Whether the table has room for finer contexts.
+    is_fine: bool,
+}
+
+impl<'w> Averaged<'w> {
+    /// A model that has learnt nothing; `words` holds `1 << log` probabilities.
+    #[must_use]
+    pub fn new(words: &'w mut [[u8; 2]], log: u8) -> Self {
+        for word in words.iter_mut() {
+            *word = (1u16 << 15).to_le_bytes();
+        }
+        Self { words, shift: 32u32.saturating_sub(log.into()) & 31, is_fine: log >= 14 }
+    }
+
+    fn place(&self, context: u32) -> usize {
+        (context.wrapping_mul(0x9e37_79b1).wrapping_shr(self.shift)) as usize
+    }
+
+    fn word(&self, place: usize) -> u16 {
+        self.words.get(place).map_or(1 << 15, |word| u16::from_le_bytes(*word))
+    }
+
+    fn code<C: BitCoder>(&mut self, coder: &mut C, contexts: [u32; 2], bit: bool) -> Result<bool> {
+        let places = contexts.map(|context| self.place(context));
+        let words = places.map(|place| self.word(place));
+        let bit = coder.bit(mixed(words), bit)?;
+        for (place, word) in places.into_iter().zip(words) {
+            if let Some(slot) = self.words.get_mut(place) {
+                *slot = adapted(word, bit).to_le_bytes();
+            }
+        }
+        Ok(bit)
+    }
+
+    fn bits<C: BitCoder>(
+        &mut self,
+        coder: &mut C,
+        value: u8,
+        contexts: impl Fn(u32, u32) -> [u32; 2],
+    ) -> Result<u8> {
+        let mut node = 1u32;
+        for at in (0..8).rev() {
+            let bit = self.code(coder, contexts(node, at), value >> at & 1 != 0)?;
+            node = node << 1 | u32::from(bit);
+        }
+        Ok(node as u8)
+    }
+}
+
+/// Probability of `true` from two, weighted by how sure each is and how often it was met.
+fn mixed(words: [u16; 2]) -> u32 {
+    let [(a, wa), (b, wb)] = words.map(|word| {
+        let p = u32::from(word & !COUNT_BITS);
+        let count = u32::from(word & COUNT_BITS).min(6);
+        (p, (p.abs_diff(1 << 15) >> 4) * (2 + count) + 1)
+    });
+    let sum = wa.wrapping_add(wb);
+    let p = (u64::from(a) * u64::from(wa) + u64::from(b) * u64::from(wb))
+        .checked_div(sum.into())
+        .unwrap_or(1 << 15) as u32;
+    p.clamp(PROBABILITY_MIN, (1 << 16) - PROBABILITY_MIN)
+}
+
+/// A word after `bit`.
+fn adapted(word: u16, bit: bool) -> u16 {
+    let (p, count) = (word & !COUNT_BITS, word & COUNT_BITS);
+    let rate = RATES.get(usize::from(count)).copied().unwrap_or(5);
+    let p = if bit {
+        p.saturating_add((u16::MAX - p).wrapping_shr(rate)).saturating_add(COUNT_BITS)
+    } else {
+        p.wrapping_sub(p.wrapping_shr(rate))
+    };
+    p & !COUNT_BITS | (count + 1).min(COUNT_BITS)
+}
+
+/// Contexts are a tag in the highest bits and features below.
+const fn tag(kind: u32) -> u32 {
+    kind << 27
+}
+
+impl Model for Averaged<'_> {
+    const IS_LARGE: bool = false;
+
+    fn decide<C: BitCoder>(
+        &mut self,
+        coder: &mut C,
+        contexts: [u32; 2],
+        _: usize,
+        bit: bool,
+    ) -> Result<bool> {
+        self.code(coder, contexts, bit)
+    }
+
+    fn miss<C: BitCoder>(
+        &mut self,
+        coder: &mut C,
+        f: &FlagFeatures,
+        is_miss: bool,
+    ) -> Result<bool> {
+        let base = (f.kind as u32) << 6 | f.place.min(3) << 4 | f.origin << 1 | u32::from(f.is_raw);
+        let coarse = tag(21) | base << 8 | (f.misses & 7) << 4 | f.trust.min(15);
+        let fine = super::hash(base | f.trust << 12, f.misses & 0xff | f.count << 8);
+        let fine = if self.is_fine { super::hash(fine, f.word) } else { fine };
+        self.code(coder, [coarse, tag(22) | fine >> 5], is_miss)
+    }
+
+    fn byte<C: BitCoder>(&mut self, coder: &mut C, f: &ByteFeatures, value: u8) -> Result<u8> {
+        let expected = u32::from(f.expected);
+        let is_word = f.kind.is_reference() || f.kind.is_value();
+        let head = f.at | u32::from(f.differing != 0) << 3 | u32::from(f.is_last) << 4;
+        let head = head | u32::from(is_word) << 5;
+        let by_kind = f.at | (f.kind as u32) << 3;
+        self.bits(coder, value, |node, at| {
+            let agrees = (expected | 256) >> (at + 1) == node;
+            let coming = if agrees { 1 + (expected >> at & 1) } else { 0 };
+            let rest = if agrees { at << 2 } else { (node & 31) << 2 | 1 << 8 };
+            let kind_rest = if agrees { coming | at << 3 | 1 << 12 } else { node << 3 | 4 };
+            [tag(23) | head << 12 | coming | rest, tag(24) | by_kind << 14 | kind_rest]
+        })
+    }
+
+    fn literal<C: BitCoder>(
+        &mut self,
+        coder: &mut C,
+        f: &LiteralFeatures,
+        value: u8,
+    ) -> Result<u8> {
+        let parity = f.pos as u32 & 1;
+        let last = f.tail as u32;
+        let tops = match self.is_fine {
+            true => last & 255,
+            false => (last >> 6 & 3) << 2 | last >> 14 & 3,
+        };
+        self.bits(coder, value, |node, _| {
+            [tag(25) | parity << 8 | node, tag(26) | tops << 9 | parity << 8 | node]
+        })
+    }
+}

@@ -1,0 +1,313 @@
+//! Coders 4 and 5, decoding (docs/format-delta.md, section 9).
+
+use super::predicted::{Due, Made, Predicted};
+use super::prologue::{Places, Prologue};
+use super::{Counts, Model, Number, Tables, gap_end};
+use crate::codec::input::GROUP_LEN_MAX;
+use crate::codec::range::{BitCoder, RangeDecoder, RangeState};
+use crate::codec::{Decompressor, Feed, Op, Symbols};
+use crate::error::{Detail, Error, Result};
+use crate::exec::unit::{LOOK_AHEAD, LOOK_BEHIND, UNIT_LEN_MAX};
+use crate::storage::Source;
+
+/// Bytes of old indexed in one call.
+const INDEX_LEN: u64 = 4096;
+
+/// What is decoded next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    Start,
+    Index {
+        pos: u64,
+    },
+    Prologue,
+    Op,
+    /// After literals: the listed cover if its place is reached, else another one.
+    Cover,
+    Distance {
+        new_pos: u64,
+    },
+    CoverLen {
+        old_pos: u64,
+    },
+}
+
+/// Old bytes around the unit at hand.
+#[derive(Debug)]
+struct Window<'w> {
+    buf: &'w mut [u8],
+    start: u64,
+    len: usize,
+    old_len: u64,
+}
+
+impl Window<'_> {
+    /// Makes the surroundings of the unit at `pos` readable; gives where it stands.
+    fn show<S: Source>(&mut self, old: &mut S, pos: u64) -> Result<usize> {
+        let from = pos.saturating_sub(LOOK_BEHIND as u64);
+        let to = self.old_len.min(pos.saturating_add((UNIT_LEN_MAX + LOOK_AHEAD) as u64));
+        if from < self.start || to > self.start + self.len as u64 {
+            let len = (self.old_len.saturating_sub(from)).min(self.buf.len() as u64) as usize;
+            let room = self.buf.get_mut(..len).ok_or(Detail::Bug)?;
+            old.read(from, room).map_err(|_| Error::at(Detail::ReadFailed, from))?;
+            (self.start, self.len) = (from, len);
+        }
+        Ok(pos.wrapping_sub(self.start) as usize)
+    }
+
+    fn view(&self) -> &[u8] {
+        self.buf.get(..self.len).unwrap_or(&[])
+    }
+}
+
+/// Decoder state between groups.
+#[derive(Debug)]
+pub(crate) struct Decoder<'w, M> {
+    range: RangeState,
+    predicted: Predicted<'w, M>,
+    prologue: Prologue,
+    counts: Counts,
+    has_inline: bool,
+    places: Places,
+    next: Next,
+    /// Number of the next listed cover.
+    listed: usize,
+    window: Window<'w>,
+    new_len: u64,
+    /// The last unit, and how many of its bytes were handed out.
+    made: Made,
+    given: u8,
+}
+
+impl<'w, M: Model> Decoder<'w, M> {
+    /// Before the first byte; `window` holds old bytes.
+    pub(crate) fn new(
+        predicted: Predicted<'w, M>,
+        counts: Counts,
+        has_inline: bool,
+        window: &'w mut [u8],
+        lens: (u64, u64),
+    ) -> Self {
+        let (old_len, new_len) = lens;
+        Self {
+            range: RangeState::default(),
+            predicted,
+            prologue: Prologue::default(),
+            counts,
+            has_inline,
+            places: Places::default(),
+            next: Next::Start,
+            listed: 0,
+            window: Window { buf: window, start: 0, len: 0, old_len },
+            new_len,
+            made: Made::default(),
+            given: 0,
+        }
+    }
+
+    /// Where the next listed cover starts in new, or new ends.
+    fn listed_pos(&self) -> u64 {
+        let cover = self.predicted.predictor.space.map.cover(self.listed);
+        cover.map_or(self.new_len, |cover| cover.new_pos.into())
+    }
+
+    fn index<S: Source>(&mut self, old: &mut S, pos: u64) -> Result<()> {
+        let left = self.window.old_len.saturating_sub(pos);
+        let len = left.min(INDEX_LEN).min(self.window.buf.len() as u64);
+        if len == 0 || !M::IS_LARGE {
+            self.predicted.start_new();
+            self.next = Next::Prologue;
+            return Ok(());
+        }
+        let room = self.window.buf.get_mut(..len as usize).ok_or(Detail::Bug)?;
+        old.read(pos, room).map_err(|_| Error::at(Detail::ReadFailed, pos))?;
+        self.predicted.index_old(pos, room);
+        self.next = Next::Index { pos: pos + len };
+        Ok(())
+    }
+
+    /// The operation after the last one was finished.
+    fn op_here<C: BitCoder>(&mut self, coder: &mut C) -> Result<Option<Op>> {
+        let pos = self.predicted.pos();
+        let gap = self.listed_pos().checked_sub(pos).ok_or(Detail::BadCover)?;
+        self.next = Next::Cover;
+        if gap == 0 {
+            return Ok(None);
+        }
+        let len = match self.has_inline {
+            true if !gap_end(&mut self.predicted.model, coder, false)? => {
+                self.predicted.model.number(coder, Number::LiteralLen, 0, 0)?
+            }
+            _ => gap,
+        };
+        if len > gap {
+            return Err(Detail::BadCover.into());
+        }
+        let listed = self.predicted.predictor.space.map.cover(self.listed);
+        let gap_pos = match listed {
+            Some(cover) if len == gap => u64::from(cover.old_pos).wrapping_sub(gap),
+            _ => self.places.old_end(),
+        };
+        self.predicted.start_literals(gap_pos);
+        Ok(Some(Op::Literal { len }))
+    }
+
+    /// The cover after literals; `None` when more numbers are needed to know it.
+    fn cover_here<C: BitCoder>(&mut self, coder: &mut C) -> Result<Option<Op>> {
+        let new_pos = self.predicted.pos();
+        if new_pos == self.listed_pos() {
+            let cover = self.predicted.predictor.space.map.cover(self.listed);
+            let cover = cover.ok_or(Detail::BadCover)?;
+            self.listed += 1;
+            return Ok(Some(self.start(cover.old_pos.into(), cover.len.into())));
+        }
+        let places = &self.places;
+        let which = places.which(&mut self.predicted.model, coder, Number::Diagonal, new_pos, 0)?;
+        self.next = match places.recent(which) {
+            Some(diagonal) => Next::CoverLen { old_pos: at(new_pos, diagonal)? },
+            None => Next::Distance { new_pos },
+        };
+        Ok(None)
+    }
+
+    fn start(&mut self, old_pos: u64, len: u64) -> Op {
+        let new_pos = self.predicted.pos();
+        let diagonal = old_pos.wrapping_sub(new_pos) as i64;
+        self.places.enter(new_pos, diagonal, len);
+        self.predicted.start_cover(old_pos, len);
+        (self.made, self.given, self.next) = (Made::default(), 0, Next::Op);
+        Op::Cover { old_pos, len }
+    }
+
+    fn step<C: BitCoder>(&mut self, coder: &mut C) -> Result<Option<Op>> {
+        match self.next {
+            Next::Prologue => {
+                let Predicted { model, predictor, .. } = &mut self.predicted;
+                let tables = Tables::default();
+                let space = &mut predictor.space;
+                if !self.prologue.step(model, coder, &self.counts, space, &tables)? {
+                    self.next = Next::Op;
+                }
+                Ok(None)
+            }
+            Next::Op => self.op_here(coder),
+            Next::Cover => self.cover_here(coder),
+            Next::Distance { new_pos } => {
+                let model = &mut self.predicted.model;
+                let diagonal = self.places.distance(model, coder, Number::Distance, new_pos, 0)?;
+                self.next = Next::CoverLen { old_pos: at(new_pos, diagonal)? };
+                Ok(None)
+            }
+            Next::CoverLen { old_pos } => {
+                let len = self.predicted.model.number(coder, Number::CoverLen, 0, 0)?;
+                let len = len.saturating_add(1);
+                if len > self.listed_pos().saturating_sub(self.predicted.pos()) {
+                    return Err(Detail::BadCover.into());
+                }
+                Ok(Some(self.start(old_pos, len)))
+            }
+            Next::Start | Next::Index { .. } => Err(Detail::Bug.into()),
+        }
+    }
+
+    /// Hands out bytes of the last unit.
+    fn give(&mut self, out: &mut [u8]) -> usize {
+        let bytes = self.made.bytes.get(usize::from(self.given)..usize::from(self.made.len));
+        let count = crate::codec::copy(out, bytes.unwrap_or(&[]));
+        self.given += count as u8;
+        count
+    }
+}
+
+fn at(new_pos: u64, diagonal: i64) -> Result<u64> {
+    let old_pos = new_pos.checked_add_signed(diagonal);
+    old_pos.filter(|pos| *pos >> 62 == 0).ok_or(Detail::BadCover.into())
+}
+
+impl<M: Model> Symbols for Decoder<'_, M> {
+    fn op<S: Source, D: Decompressor>(
+        &mut self,
+        feed: &mut Feed<'_, '_, D>,
+        old: &mut S,
+        _: u64,
+    ) -> Result<Option<Op>> {
+        loop {
+            match self.next {
+                Next::Index { pos } => {
+                    self.index(old, pos)?;
+                    return Ok(Some(Op::Literal { len: 0 }));
+                }
+                _ if !feed.input.has_group(GROUP_LEN_MAX) => return Ok(None),
+                Next::Start => {
+                    self.range = RangeState::start(feed.input)?;
+                    self.next = Next::Index { pos: 0 };
+                }
+                _ => {
+                    let mut range = self.range;
+                    let coder = &mut RangeDecoder { state: &mut range, input: feed.input };
+                    let op = self.step(coder)?;
+                    self.range = range;
+                    if op.is_some() {
+                        return Ok(op);
+                    }
+                }
+            }
+        }
+    }
+
+    fn literal<S: Source, D: Decompressor>(
+        &mut self,
+        feed: &mut Feed<'_, '_, D>,
+        old: &mut S,
+        out: &mut [u8],
+    ) -> Result<usize> {
+        let mut count = 0;
+        for to in out {
+            if !feed.input.has_group(GROUP_LEN_MAX) {
+                break;
+            }
+            let coder = &mut RangeDecoder { state: &mut self.range, input: feed.input };
+            *to = self.predicted.literal(coder, old, self.window.old_len, 0)?;
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    fn cover<S: Source, D: Decompressor>(
+        &mut self,
+        feed: &mut Feed<'_, '_, D>,
+        old: &mut S,
+        _: u64,
+        out: &mut [u8],
+        _: u64,
+    ) -> Result<usize> {
+        let mut done = 0usize;
+        loop {
+            done += self.give(out.get_mut(done..).unwrap_or(&mut []));
+            let (old_pos, left) = self.predicted.left();
+            if done == out.len() || left == 0 {
+                break;
+            }
+            let is_ready = feed.input.has_group(GROUP_LEN_MAX);
+            let coder = &mut RangeDecoder { state: &mut self.range, input: feed.input };
+            if self.predicted.is_run_due() {
+                if !is_ready {
+                    break;
+                }
+                self.predicted.run(coder)?;
+                continue;
+            }
+            if self.predicted.needs_input() && !is_ready {
+                break;
+            }
+            let at = self.window.show(old, old_pos)?;
+            self.made = self.predicted.unit(coder, self.window.view(), at, Due::Unknown)?;
+            self.given = 0;
+        }
+        Ok(done)
+    }
+
+    fn end<D: Decompressor>(&mut self, _: &mut Feed<'_, '_, D>) -> Result<Option<()>> {
+        if self.range.is_at_end() { Ok(Some(())) } else { Err(Detail::BadStream.into()) }
+    }
+}

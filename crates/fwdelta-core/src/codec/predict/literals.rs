@@ -1,0 +1,208 @@
+//! Literals of the large model: where the last bytes occurred before, in old or in new.
+
+use crate::error::{Detail, Result};
+use crate::storage::Source;
+
+/// Bytes of a table entry in memory.
+pub const ENTRY_LEN: usize = 4;
+/// Bytes that are looked up.
+const KEY_LEN: u64 = 6;
+/// Shortest match that is followed.
+const MATCH_LEN_MIN: u32 = 5;
+/// Bytes compared backwards.
+const BACK_LEN: usize = 32;
+/// Old bytes fetched from a match on.
+const AHEAD_LEN: usize = 32;
+/// Marks positions of new in the table.
+const IS_NEW: u32 = 1 << 31;
+
+/// What was made so far, and where in old and new its strings stand.
+#[derive(Debug)]
+pub struct Matches<'w> {
+    table: &'w mut [[u8; ENTRY_LEN]],
+    /// The last bytes of new, at their position modulo the length.
+    ring: &'w mut [u8],
+    pos: u64,
+    tail: u64,
+    /// Where the expected byte stands, if there is a match.
+    at: Option<u32>,
+    len: u32,
+    misses: u32,
+    ahead: [u8; AHEAD_LEN],
+    ahead_pos: u64,
+    ahead_len: usize,
+    old_len: u64,
+}
+
+/// The byte that is expected next, and how much that is worth.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Past {
+    /// The byte.
+    pub expected: Option<u8>,
+    /// Length of the match.
+    pub len: u32,
+    /// Matches that failed in this run of literals.
+    pub misses: u32,
+}
+
+impl<'w> Matches<'w> {
+    /// Nothing was made yet; the lengths of both tables are powers of two.
+    #[must_use]
+    pub fn new(table: &'w mut [[u8; ENTRY_LEN]], ring: &'w mut [u8], old_len: u64) -> Self {
+        table.fill([0; ENTRY_LEN]);
+        Self {
+            table,
+            ring,
+            pos: 0,
+            tail: 0,
+            at: None,
+            len: 0,
+            misses: 0,
+            ahead: [0; AHEAD_LEN],
+            ahead_pos: 0,
+            ahead_len: 0,
+            old_len,
+        }
+    }
+
+    fn slot(&mut self, tail: u64) -> Option<&mut [u8; ENTRY_LEN]> {
+        let log = self.table.len().max(2).ilog2();
+        let key = (tail << (64 - 8 * KEY_LEN)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.table.get_mut((key >> (64 - log)) as usize)
+    }
+
+    /// Enters bytes of old that end before `pos + bytes.len()`; to be called from the front to
+    /// the back of old, before the first byte of new.
+    pub fn index_old(&mut self, pos: u64, bytes: &[u8]) {
+        let mut end = pos;
+        for byte in bytes {
+            self.tail = self.tail << 8 | u64::from(*byte);
+            end = end.wrapping_add(1);
+            let tail = self.tail;
+            if end >= KEY_LEN
+                && let Some(slot) = self.slot(tail)
+            {
+                *slot = ((end as u32) & !IS_NEW).to_le_bytes();
+            }
+        }
+    }
+
+    /// Old is indexed.
+    pub fn start_new(&mut self) {
+        self.tail = 0;
+    }
+
+    /// Enters a byte of new.
+    pub fn push(&mut self, byte: u8) {
+        let mask = self.ring.len().wrapping_sub(1);
+        if let Some(slot) = self.ring.get_mut(self.pos as usize & mask) {
+            *slot = byte;
+        }
+        self.tail = self.tail << 8 | u64::from(byte);
+        self.pos += 1;
+        let (tail, pos) = (self.tail, self.pos);
+        if pos >= KEY_LEN
+            && let Some(slot) = self.slot(tail)
+        {
+            *slot = (pos as u32 | IS_NEW).to_le_bytes();
+        }
+    }
+
+    /// A run of literals begins.
+    pub fn start_run(&mut self) {
+        (self.at, self.len, self.misses) = (None, 0, 0);
+    }
+
+    /// What is expected next.
+    ///
+    /// # Errors
+    /// `ReadFailed`.
+    pub fn past<S: Source>(&mut self, old: &mut S, look_up: Option<u32>) -> Result<Past> {
+        if self.at.is_none()
+            && let Some(at) = look_up
+        {
+            self.follow(old, at)?;
+        }
+        let expected = match self.at {
+            Some(at) if at & IS_NEW != 0 => self.new_byte(u64::from(at & !IS_NEW)),
+            Some(at) => self.old_byte(old, at.into())?,
+            None => None,
+        };
+        if expected.is_none() {
+            (self.at, self.len) = (None, 0);
+        }
+        Ok(Past { expected, len: self.len, misses: self.misses })
+    }
+
+    /// Where the last bytes stood before, to be asked before the next one is entered.
+    pub fn look_up(&mut self) -> Option<u32> {
+        let (tail, pos) = (self.tail, self.pos);
+        let found = self.slot(tail).map(|slot| u32::from_le_bytes(*slot))?;
+        (pos >= KEY_LEN && found != 0).then_some(found)
+    }
+
+    /// The byte at `pos` of new, if it is still in the ring.
+    fn new_byte(&self, pos: u64) -> Option<u8> {
+        let by = self.pos.checked_sub(pos).filter(|by| *by > 0)?;
+        let mask = self.ring.len().wrapping_sub(1);
+        if by > mask as u64 { None } else { self.ring.get(pos as usize & mask).copied() }
+    }
+
+    fn old_byte<S: Source>(&mut self, old: &mut S, pos: u64) -> Result<Option<u8>> {
+        if pos >= self.old_len {
+            return Ok(None);
+        }
+        if pos.wrapping_sub(self.ahead_pos) >= self.ahead_len as u64 {
+            let len = (self.old_len - pos).min(AHEAD_LEN as u64) as usize;
+            let room = self.ahead.get_mut(..len).unwrap_or(&mut []);
+            old.read(pos, room).map_err(|_| Detail::ReadFailed)?;
+            (self.ahead_pos, self.ahead_len) = (pos, len);
+        }
+        Ok(self.ahead.get(pos.wrapping_sub(self.ahead_pos) as usize).copied())
+    }
+
+    /// Follows the match that ends at `at`, if it is one.
+    fn follow<S: Source>(&mut self, old: &mut S, at: u32) -> Result<()> {
+        let end = u64::from(at & !IS_NEW);
+        let mut len = 0;
+        if at & IS_NEW != 0 {
+            while len < BACK_LEN as u64 && len < end {
+                let before = self.new_byte(end - 1 - len);
+                if before.is_none() || before != self.new_byte(self.pos.wrapping_sub(1 + len)) {
+                    break;
+                }
+                len += 1;
+            }
+        } else {
+            let mut back = [0; BACK_LEN];
+            let count = end.min(BACK_LEN as u64) as usize;
+            let room = back.get_mut(..count).unwrap_or(&mut []);
+            old.read(end - count as u64, room).map_err(|_| Detail::ReadFailed)?;
+            for byte in room.iter().rev() {
+                if Some(*byte) != self.new_byte(self.pos.wrapping_sub(1 + len)) {
+                    break;
+                }
+                len += 1;
+            }
+        }
+        if len as u32 >= MATCH_LEN_MIN {
+            (self.at, self.len) = (Some(at), len as u32);
+        }
+        Ok(())
+    }
+
+    /// The literal byte at hand was `byte`, `expected` before.
+    pub fn settle(&mut self, expected: Option<u8>, byte: u8) {
+        match (self.at, expected) {
+            (Some(at), Some(expected)) if expected == byte => {
+                self.at = Some(at.wrapping_add(1));
+                self.len = self.len.saturating_add(1);
+            }
+            (Some(_), _) => {
+                (self.at, self.len) = (None, 0);
+                self.misses = self.misses.saturating_add(1);
+            }
+            (None, _) => {}
+        }
+    }
+}

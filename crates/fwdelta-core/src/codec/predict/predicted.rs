@@ -1,0 +1,407 @@
+//! Units and literals through a model: the same code decodes and encodes.
+
+use super::literals::{Matches, Past};
+use super::predictor::{Guess, Predictor, word_of};
+use super::{ByteFeatures, FlagFeatures, LiteralFeatures, Model, Number};
+use crate::codec::range::BitCoder;
+use crate::error::Result;
+use crate::exec::unit::{KIND_COUNT, Kind, UNIT_LEN_MAX, store};
+use crate::storage::Source;
+
+/// Units in a row whose first candidate was right, after which the number of further ones is
+/// coded instead of a decision for each.
+pub const STREAK: u32 = 32;
+
+/// Where a cover stands.
+#[derive(Clone, Copy, Debug, Default)]
+struct Cover {
+    old_pos: u64,
+    left: u64,
+    done: u64,
+    streak: u32,
+    run: Run,
+}
+
+/// Units known to be as predicted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Run {
+    #[default]
+    None,
+    /// An encoder counts.
+    Counted(u64),
+    /// A decoder knows that so many follow, then another unit, or the end of the cover.
+    Left(u64),
+}
+
+/// The new bytes of a unit.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Made {
+    /// The bytes.
+    pub bytes: [u8; UNIT_LEN_MAX],
+    /// How many.
+    pub len: u8,
+}
+
+/// What comes next, as an encoder knows it.
+#[derive(Clone, Copy, Debug)]
+pub enum Due<'a> {
+    /// Nobody knows: it is decoded.
+    Unknown,
+    /// New goes on like this.
+    Known(&'a [u8]),
+}
+
+/// Codes new bytes.
+#[derive(Debug)]
+pub struct Predicted<'w, M> {
+    /// What it predicts with.
+    pub predictor: Predictor<'w>,
+    /// What it codes with.
+    pub model: M,
+    matches: Option<Matches<'w>>,
+    cover: Cover,
+    pos: u64,
+    tail: u64,
+    misses: u32,
+    kind_misses: [u8; KIND_COUNT],
+    last_word: u32,
+    last_kind: Kind,
+    /// Old position of the byte next to the literal at hand.
+    gap_pos: u64,
+    gap: [u8; 16],
+    gap_start: u64,
+    gap_len: usize,
+}
+
+impl<'w, M: Model> Predicted<'w, M> {
+    /// Before the first byte.
+    #[must_use]
+    pub fn new(predictor: Predictor<'w>, model: M, matches: Option<Matches<'w>>) -> Self {
+        Self {
+            predictor,
+            model,
+            matches,
+            cover: Cover::default(),
+            pos: 0,
+            tail: 0,
+            misses: 0,
+            kind_misses: [0; KIND_COUNT],
+            last_word: 0,
+            last_kind: Kind::Bytes,
+            gap_pos: u64::MAX,
+            gap: [0; 16],
+            gap_start: 0,
+            gap_len: 0,
+        }
+    }
+
+    /// Position in new.
+    #[must_use]
+    pub const fn pos(&self) -> u64 {
+        self.pos
+    }
+
+    /// Kind of the last unit, for accounts of where bits go.
+    #[must_use]
+    pub const fn last_kind(&self) -> Kind {
+        self.last_kind
+    }
+
+    /// Bytes of the cover at hand still to come, and where they stand in old.
+    #[must_use]
+    pub const fn left(&self) -> (u64, u64) {
+        (self.cover.old_pos, self.cover.left)
+    }
+
+    /// Enters old into the index of matches; to be called from its front to its back.
+    pub fn index_old(&mut self, pos: u64, bytes: &[u8]) {
+        if let Some(matches) = &mut self.matches {
+            matches.index_old(pos, bytes);
+        }
+    }
+
+    /// Old is indexed, the first byte of new comes next.
+    pub fn start_new(&mut self) {
+        if let Some(matches) = &mut self.matches {
+            matches.start_new();
+        }
+    }
+
+    /// A run of literals begins; `gap_pos` is where old goes on beside it.
+    pub fn start_literals(&mut self, gap_pos: u64) {
+        self.gap_pos = gap_pos;
+        if let Some(matches) = &mut self.matches {
+            matches.start_run();
+        }
+    }
+
+    /// A cover begins.
+    pub fn start_cover(&mut self, old_pos: u64, len: u64) {
+        self.cover = Cover { old_pos, left: len, ..Cover::default() };
+        self.predictor.start_cover();
+        self.last_word = 0;
+    }
+
+    fn enter(&mut self, byte: u8) {
+        self.tail = self.tail << 8 | u64::from(byte);
+        self.pos = self.pos.wrapping_add(1);
+        if let Some(matches) = &mut self.matches {
+            matches.push(byte);
+        }
+    }
+
+    /// Whether the next unit of a decoder needs input.
+    #[must_use]
+    pub const fn needs_input(&self) -> bool {
+        !matches!(self.cover.run, Run::Left(1..))
+    }
+
+    /// Whether a decoder's next step is the length of a run and not a unit.
+    #[must_use]
+    pub fn is_run_due(&self) -> bool {
+        self.cover.streak == STREAK && self.cover.run == Run::None
+    }
+
+    /// Decodes how many units will be as predicted.
+    ///
+    /// # Errors
+    /// `BadStream`.
+    pub fn run<C: BitCoder>(&mut self, coder: &mut C) -> Result<()> {
+        self.cover.run = Run::Left(self.model.number(coder, Number::Run, 0, 0)?);
+        Ok(())
+    }
+
+    /// Codes the next unit, which stands at `at` in `view`.
+    ///
+    /// # Errors
+    /// `BadStream` when the input ends.
+    pub fn unit<C: BitCoder>(
+        &mut self,
+        coder: &mut C,
+        view: &[u8],
+        at: usize,
+        due: Due<'_>,
+    ) -> Result<Made> {
+        let Cover { old_pos, left, .. } = self.cover;
+        let guess = self.predictor.guess(view, at, old_pos, self.pos, left);
+        let len = guess.unit.len;
+        let is_big = self.predictor.is_big_endian();
+        let truth = match due {
+            Due::Known(new) => Some(word_of(new, len, is_big)),
+            Due::Unknown => None,
+        };
+        let word = self.word(coder, &guess, truth, is_big)?;
+        self.predictor.learn(&guess, word);
+        let made = Made { bytes: store(word, len, is_big), len };
+        for byte in made.bytes.get(..usize::from(len)).unwrap_or(&[]) {
+            self.enter(*byte);
+        }
+        self.last_word = guess.unit.word as u32;
+        self.last_kind = guess.unit.kind;
+        let len = u64::from(len);
+        self.cover.old_pos = old_pos.wrapping_add(len);
+        self.cover.left = left.saturating_sub(len);
+        self.cover.done = self.cover.done.saturating_add(len);
+        Ok(made)
+    }
+
+    /// Ends a cover for an encoder.
+    ///
+    /// # Errors
+    /// None from an encoder.
+    pub fn end_cover<C: BitCoder>(&mut self, coder: &mut C) -> Result<()> {
+        if let Run::Counted(count) = self.cover.run {
+            self.model.number(coder, Number::Run, 0, count)?;
+        }
+        Ok(())
+    }
+
+    fn word<C: BitCoder>(
+        &mut self,
+        coder: &mut C,
+        guess: &Guess,
+        truth: Option<u64>,
+        is_big: bool,
+    ) -> Result<u64> {
+        let first = guess.candidates.get(0).map_or(0, |(word, _)| word);
+        let mut place = 0;
+        match (self.cover.run, truth) {
+            (Run::None, Some(truth)) if self.cover.streak == STREAK => {
+                self.cover.run = Run::Counted(0);
+                return self.counted(coder, guess, truth, is_big);
+            }
+            (Run::Counted(_), Some(truth)) => return self.counted(coder, guess, truth, is_big),
+            (Run::Left(0), _) => {
+                (self.cover.run, self.cover.streak, place) = (Run::None, 0, 1);
+            }
+            (Run::Left(left), _) => {
+                self.cover.run = Run::Left(left - 1);
+                return Ok(first);
+            }
+            _ => {}
+        }
+        self.choose(coder, guess, truth, is_big, place)
+    }
+
+    fn counted<C: BitCoder>(
+        &mut self,
+        coder: &mut C,
+        guess: &Guess,
+        truth: u64,
+        is_big: bool,
+    ) -> Result<u64> {
+        let first = guess.candidates.get(0).map_or(0, |(word, _)| word);
+        let Run::Counted(count) = self.cover.run else { return Ok(first) };
+        if truth == first {
+            self.cover.run = Run::Counted(count + 1);
+            return Ok(first);
+        }
+        self.model.number(coder, Number::Run, 0, count)?;
+        (self.cover.run, self.cover.streak) = (Run::None, 0);
+        self.choose(coder, guess, Some(truth), is_big, 1)
+    }
+
+    /// Codes which candidate is right, from number `place` on, or the bytes when none is.
+    fn choose<C: BitCoder>(
+        &mut self,
+        coder: &mut C,
+        guess: &Guess,
+        truth: Option<u64>,
+        is_big: bool,
+        place: usize,
+    ) -> Result<u64> {
+        let mut features = self.features(guess);
+        let mut found = None;
+        for at in place..guess.candidates.count() {
+            let Some((word, origin)) = guess.candidates.get(at) else { break };
+            (features.place, features.origin) = (at as u32, origin.into());
+            let is_miss = truth.is_some_and(|truth| truth != word);
+            if !self.model.miss(coder, &features, is_miss)? {
+                found = Some((word, at));
+                break;
+            }
+        }
+        let is_miss = !matches!(found, Some((_, 0)));
+        self.cover.streak = if is_miss { 0 } else { self.cover.streak + 1 };
+        self.misses = self.misses << 1 | u32::from(is_miss);
+        if let Some(misses) = self.kind_misses.get_mut(guess.unit.kind as usize) {
+            *misses = *misses << 1 | u8::from(is_miss);
+        }
+        match found {
+            Some((word, _)) => Ok(word),
+            None => self.bytes(coder, guess, truth, is_big),
+        }
+    }
+
+    fn features(&self, guess: &Guess) -> FlagFeatures {
+        let unit = &guess.unit;
+        let Cover { left, done, .. } = self.cover;
+        let target = if unit.kind.is_reference() { unit.target } else { unit.word };
+        let kind_misses = self.kind_misses.get(unit.kind as usize).copied().unwrap_or(0);
+        let near_end = 64u32.wrapping_sub(left.leading_zeros()).min(7);
+        FlagFeatures {
+            kind: unit.kind,
+            place: 0,
+            origin: 0,
+            is_raw: guess.candidates.get(0).is_some_and(|(word, _)| word == unit.word),
+            trust: guess.trust,
+            misses: self.misses,
+            kind_misses: kind_misses.into(),
+            word: unit.word as u32,
+            last_word: self.last_word,
+            edge: near_end | u32::from(done < 16) << 3,
+            target: (target ^ target >> 32) as u32,
+            count: guess.candidates.count() as u32,
+        }
+    }
+
+    /// Codes the bytes of a unit that no candidate had right, in the order of new.
+    fn bytes<C: BitCoder>(
+        &mut self,
+        coder: &mut C,
+        guess: &Guess,
+        truth: Option<u64>,
+        is_big: bool,
+    ) -> Result<u64> {
+        let unit = &guess.unit;
+        let first = guess.candidates.get(0).map_or(0, |(word, _)| word);
+        let expected = store(first, unit.len, is_big);
+        let raw = store(unit.word, unit.len, is_big);
+        let truth = store(truth.unwrap_or(0), unit.len, is_big);
+        let mut made = [0; UNIT_LEN_MAX];
+        let mut features = ByteFeatures {
+            kind: unit.kind,
+            at: 0,
+            expected: 0,
+            raw: 0,
+            word: unit.word as u32,
+            so_far: 0,
+            differing: 0,
+            is_last: false,
+            tail: self.tail,
+        };
+        let places = made.iter_mut().zip(expected).zip(raw).zip(truth);
+        for (at, (((slot, expected), raw), truth)) in places.take(unit.len.into()).enumerate() {
+            features.at = at as u32;
+            (features.expected, features.raw) = (expected, raw);
+            features.is_last = at + 1 == usize::from(unit.len) && features.differing == 0;
+            let byte = self.model.byte(coder, &features, truth)?;
+            *slot = byte;
+            features.differing |= u32::from(byte != expected) << at;
+            features.so_far = features.so_far << 8 | u32::from(byte);
+            features.tail = features.tail << 8 | u64::from(byte);
+        }
+        Ok(word_of(&made, unit.len, is_big))
+    }
+
+    /// Codes a literal byte.
+    ///
+    /// # Errors
+    /// `BadStream` when the input ends, `ReadFailed`.
+    pub fn literal<C: BitCoder, S: Source>(
+        &mut self,
+        coder: &mut C,
+        old: &mut S,
+        old_len: u64,
+        truth: u8,
+    ) -> Result<u8> {
+        let gap = if M::IS_LARGE { self.gap(old, old_len)? } else { 0 };
+        let past = match &mut self.matches {
+            Some(matches) => {
+                let found = matches.look_up();
+                matches.past(old, found)?
+            }
+            None => Past::default(),
+        };
+        let features = LiteralFeatures {
+            pos: self.pos,
+            tail: self.tail,
+            gap,
+            expected: past.expected,
+            match_len: past.len,
+            match_misses: past.misses,
+        };
+        let byte = self.model.literal(coder, &features, truth)?;
+        if let Some(matches) = &mut self.matches {
+            matches.settle(past.expected, byte);
+        }
+        self.enter(byte);
+        self.gap_pos = self.gap_pos.wrapping_add(1);
+        Ok(byte)
+    }
+
+    /// The byte of old beside the literal at hand; 0 outside of old.
+    fn gap<S: Source>(&mut self, old: &mut S, old_len: u64) -> Result<u8> {
+        let pos = self.gap_pos;
+        if pos >= old_len {
+            return Ok(0);
+        }
+        if pos.wrapping_sub(self.gap_start) >= self.gap_len as u64 {
+            let len = (old_len - pos).min(self.gap.len() as u64) as usize;
+            let room = self.gap.get_mut(..len).unwrap_or(&mut []);
+            old.read(pos, room).map_err(|_| crate::error::Detail::ReadFailed)?;
+            (self.gap_start, self.gap_len) = (pos, len);
+        }
+        Ok(self.gap.get(pos.wrapping_sub(self.gap_start) as usize).copied().unwrap_or(0))
+    }
+}

@@ -1,0 +1,369 @@
+//! What the new word of a unit may be.
+
+use super::history::{Deltas, Values};
+use super::memo::Memo;
+use crate::exec::map::Trust;
+use crate::exec::space::{Space, Stretch};
+use crate::exec::unit::{KIND_COUNT, Kind, Site, Unit, load};
+use crate::exec::walk::Walker;
+use crate::exec::{reference, thumb};
+
+/// Candidates of one unit at most.
+pub const CANDIDATE_COUNT: usize = 7;
+/// Places candidates come from.
+const ORIGIN_COUNT: usize = 6;
+/// The unit's reference, led to where its target is in new.
+const MAPPED: usize = 0;
+/// The old word.
+const RAW: usize = 1;
+/// The old word changed like one or two strides before.
+const STRIDES: [usize; 2] = [2, 3];
+/// The old word changed like others of its value or operation.
+const LIKE: [usize; 2] = [4, 5];
+/// Of what a score can reach.
+const SCORE_MAX: i16 = 256;
+/// Trust in what the memo says, plus how often it was right.
+const TRUST_MEMO: u32 = 8;
+/// Trust where there is no reference.
+const TRUST_NONE: u32 = 15;
+
+/// Words that a unit may become, the likeliest first, all different.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Candidates {
+    words: [u64; CANDIDATE_COUNT],
+    origins: [u8; CANDIDATE_COUNT],
+    count: usize,
+}
+
+impl Candidates {
+    fn add(&mut self, word: u64, origin: usize) {
+        let known = self.words.get(..self.count).unwrap_or(&[]);
+        if known.contains(&word) {
+            return;
+        }
+        if let (Some(to), Some(from)) =
+            (self.words.get_mut(self.count), self.origins.get_mut(self.count))
+        {
+            (*to, *from) = (word, origin as u8);
+            self.count += 1;
+        }
+    }
+
+    /// Word and origin of candidate number `at`.
+    #[must_use]
+    pub fn get(&self, at: usize) -> Option<(u64, u8)> {
+        let word = self.words.get(..self.count)?.get(at)?;
+        Some((*word, *self.origins.get(at)?))
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub const fn count(&self) -> usize {
+        self.count
+    }
+}
+
+/// A unit and what is predicted of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Guess {
+    /// The unit in old.
+    pub unit: Unit,
+    /// What it may be in new.
+    pub candidates: Candidates,
+    /// How the target was found, 15 without one.
+    pub trust: u32,
+    new_pos: u64,
+    new_addr: u64,
+    base: u64,
+    mapped_target: u64,
+    by_origin: [Option<u64>; ORIGIN_COUNT],
+}
+
+/// Predicts units from what it knows of both images and has seen so far.
+#[derive(Debug)]
+pub struct Predictor<'w> {
+    /// Both images.
+    pub space: Space<'w>,
+    walker: Walker,
+    memo: Memo<'w>,
+    values: Values<'w>,
+    deltas: Deltas,
+    scores: [[i16; ORIGIN_COUNT]; KIND_COUNT],
+    here: Stretch,
+}
+
+impl<'w> Predictor<'w> {
+    /// Has seen nothing.
+    #[must_use]
+    pub fn new(space: Space<'w>, memo: Memo<'w>, values: Values<'w>) -> Self {
+        Self {
+            space,
+            walker: Walker::default(),
+            memo,
+            values,
+            deltas: Deltas::default(),
+            scores: [[0; ORIGIN_COUNT]; KIND_COUNT],
+            here: Stretch::default(),
+        }
+    }
+
+    /// A cover begins.
+    pub fn start_cover(&mut self) {
+        self.walker.start();
+        self.here = Stretch::default();
+    }
+
+    /// The unit of old at `old_pos`, which stands at `at` in `view`, and what it may be at
+    /// `new_pos`; `left` bytes of the cover are left.
+    pub fn guess(
+        &mut self,
+        view: &[u8],
+        at: usize,
+        old_pos: u64,
+        new_pos: u64,
+        left: u64,
+    ) -> Guess {
+        if !(self.here.start..self.here.end).contains(&old_pos) {
+            self.here = self.space.old_stretch(old_pos);
+        }
+        let here = self.here;
+        let site = Site {
+            view,
+            at,
+            pos: old_pos,
+            addr: old_pos.wrapping_add(here.shift),
+            run_addr: here.run_addr,
+            left: left.min(here.end.saturating_sub(old_pos)),
+            class: here.class,
+            bounds: self.space.bounds(),
+            is_mapped: here.is_mapped,
+        };
+        let unit = self.walker.unit(&site);
+        let mut guess = Guess { unit, new_pos, trust: TRUST_NONE, ..Guess::default() };
+        self.refer(&mut guess);
+        self.vary(&mut guess);
+        self.rank(&mut guess);
+        guess
+    }
+
+    /// Leads a reference to where its target is in new.
+    fn refer(&mut self, guess: &mut Guess) {
+        let unit = guess.unit;
+        if let Some(raw) = guess.by_origin.get_mut(RAW) {
+            *raw = Some(unit.word);
+        }
+        if !unit.kind.is_reference() {
+            return;
+        }
+        guess.new_addr = self.space.new_addr(guess.new_pos);
+        if unit.kind == Kind::Based {
+            guess.base = self.target(unit.aux).0;
+        }
+        let (mapped, trust) = self.target(unit.target);
+        (guess.mapped_target, guess.trust) = (mapped, trust);
+        let best = match self.memo.get(unit.target) {
+            Some((target, count)) => {
+                guess.trust = TRUST_MEMO + count;
+                target
+            }
+            None => mapped,
+        };
+        let word = reference::write(&unit, guess.new_addr, best, guess.base);
+        if let Some(slot) = guess.by_origin.get_mut(MAPPED) {
+            *slot = Some(word);
+        }
+    }
+
+    /// Where an old address is in new by the map or by what was seen near it, and how far that
+    /// is to be trusted.
+    fn target(&mut self, addr: u64) -> (u64, u32) {
+        match self.space.to_new(addr) {
+            Some((to, Trust::Near)) => self.memo.near(addr, 4).unwrap_or((to, 2)),
+            Some((to, trust)) => (to, trust as u32),
+            None => self.memo.near(addr, 5).unwrap_or((addr, 3)),
+        }
+    }
+
+    /// Words changed like others.
+    fn vary(&mut self, guess: &mut Guess) {
+        let Unit { word, kind, len, .. } = guess.unit;
+        let pos = guess.new_pos;
+        let plus = |delta: u32| word & !0xffff_ffff | u64::from((word as u32).wrapping_add(delta));
+        let Guess { by_origin, .. } = guess;
+        let mut put = |origin: usize, word: u64| {
+            if let Some(slot) = by_origin.get_mut(origin) {
+                *slot = Some(word);
+            }
+        };
+        if is_striding(&guess.unit) {
+            let strides = if len == 8 { [6, 2] } else { [2, 1] };
+            for (origin, stride) in STRIDES.into_iter().zip(strides) {
+                put(origin, plus(self.deltas.get(pos, stride)));
+            }
+        }
+        if len == 4 && kind.is_value() {
+            for (origin, delta) in
+                LIKE.into_iter().zip([self.values.delta(word as u32), self.deltas.get(pos, 6)])
+            {
+                put(origin, plus(delta));
+            }
+        } else if let Some(operation) = operation(&guess.unit) {
+            for (origin, delta) in LIKE.into_iter().zip(self.values.of_operation(operation)) {
+                put(origin, changed(&guess.unit, delta));
+            }
+        }
+    }
+
+    /// Lists the candidates, those whose origin was right most often first.
+    fn rank(&self, guess: &mut Guess) {
+        let kind = guess.unit.kind;
+        let mut order: [usize; ORIGIN_COUNT] = [0, 1, 2, 3, 4, 5];
+        if kind.is_reference() || is_striding(&guess.unit) {
+            let none = [0; ORIGIN_COUNT];
+            let scores = self.scores.get(kind as usize).unwrap_or(&none);
+            let score = |origin: &usize| scores.get(*origin).copied().unwrap_or(0);
+            insertion_sort(&mut order, |a, b| score(a) < score(b));
+        } else {
+            order = [1, 0, 2, 3, 4, 5];
+        }
+        for origin in order {
+            let Some(word) = guess.by_origin.get(origin).copied().flatten() else { continue };
+            guess.candidates.add(word, origin);
+            if origin == MAPPED && guess.trust >= TRUST_MEMO {
+                let Guess { unit, new_addr, mapped_target, base, .. } = *guess;
+                let word = reference::write(&unit, new_addr, mapped_target, base);
+                guess.candidates.add(word, MAPPED);
+            }
+        }
+    }
+
+    /// The unit became `word`.
+    pub fn learn(&mut self, guess: &Guess, word: u64) {
+        let Guess { unit, new_pos, .. } = *guess;
+        self.score(guess, word);
+        let delta = (word as u32).wrapping_sub(unit.word as u32);
+        if unit.len == 4 && unit.kind.is_value() {
+            self.values.learn(unit.word as u32, delta);
+        } else if let Some(operation) = operation(&unit)
+            && let Some(delta) = change(&unit, word).filter(|delta| *delta != 0)
+        {
+            self.values.learn_operation(operation, delta);
+        }
+        if unit.len >= 4 {
+            self.deltas.put(new_pos, delta);
+        }
+        if unit.len == 8 {
+            let high = ((word >> 32) as u32).wrapping_sub((unit.word >> 32) as u32);
+            self.deltas.put(new_pos.wrapping_add(4), high);
+        }
+        if unit.kind.is_reference()
+            && let Some(target) = self.walker.read(&unit, word, guess.new_addr, guess.base)
+        {
+            self.remember(guess, word, target);
+        }
+    }
+
+    fn remember(&mut self, guess: &Guess, word: u64, target: u64) {
+        let from = guess.unit.target;
+        let is_known = guess.trust >= TRUST_MEMO;
+        if guess.by_origin.first() == Some(&Some(word)) {
+            if guess.trust >= 2 {
+                self.memo.learn(from, target, true, is_known);
+            }
+        } else if is_known || guess.mapped_target != target {
+            self.memo.learn(from, target, true, true);
+        }
+    }
+
+    fn score(&mut self, guess: &Guess, word: u64) {
+        let kind = guess.unit.kind;
+        if !kind.is_reference() && !is_striding(&guess.unit) {
+            return;
+        }
+        let Some(scores) = self.scores.get_mut(kind as usize) else { return };
+        for (score, candidate) in scores.iter_mut().zip(guess.by_origin) {
+            if let Some(candidate) = candidate {
+                let goal = if candidate == word { SCORE_MAX } else { 0 };
+                *score += (goal - *score) / 8;
+            }
+        }
+        if kind.is_reference()
+            && let Some(score) = scores.first_mut()
+        {
+            *score += 1;
+        }
+    }
+}
+
+/// Whether a unit may change like its neighbours in a table.
+fn is_striding(unit: &Unit) -> bool {
+    match unit.kind {
+        Kind::Pointer64 => true,
+        kind => unit.len == 4 && kind.is_table_word(),
+    }
+}
+
+/// Number of an instruction's operation, for those that may change alike.
+fn operation(unit: &Unit) -> Option<u32> {
+    if unit.len != 4 {
+        return None;
+    }
+    match unit.kind {
+        Kind::Op => Some((unit.word >> 21) as u32 + 1),
+        // Opcode and function.
+        Kind::RiscVOp => Some((unit.word & 0x7c | unit.word >> 5 & 0x380) as u32 + 1),
+        Kind::WideOp if thumb::immediate(unit.word as u32).is_some() => Some(7),
+        Kind::WideOp => Some(0),
+        _ => None,
+    }
+}
+
+/// The unit changed by `delta`, immediates of Thumb by value.
+fn changed(unit: &Unit, delta: u32) -> u64 {
+    let word = unit.word as u32;
+    if unit.kind != Kind::WideOp {
+        return word.wrapping_add(delta).into();
+    }
+    let value = thumb::immediate(word).map(|value| value.wrapping_add(delta));
+    match value.filter(|value| delta != 0 && (1..0x1_0000).contains(value)) {
+        Some(value) => thumb::with_immediate(word, value).into(),
+        None => word.into(),
+    }
+}
+
+/// By what a unit changed, as [`changed`] takes it.
+fn change(unit: &Unit, word: u64) -> Option<u32> {
+    if unit.kind != Kind::WideOp {
+        return Some((word as u32).wrapping_sub(unit.word as u32));
+    }
+    let before = thumb::immediate(unit.word as u32)?;
+    Some(thumb::immediate(word as u32)?.wrapping_sub(before))
+}
+
+/// Sorts a few values, keeping the order of equal ones.
+fn insertion_sort<T: Copy>(values: &mut [T], is_after: impl Fn(&T, &T) -> bool) {
+    for end in 1..values.len() {
+        let mut at = end;
+        while at > 0
+            && let (Some(a), Some(b)) = (values.get(at - 1), values.get(at))
+            && is_after(a, b)
+        {
+            values.swap(at - 1, at);
+            at -= 1;
+        }
+    }
+}
+
+/// The word of a unit in `bytes`, in the unit's byte order.
+#[must_use]
+pub fn word_of(bytes: &[u8], len: u8, big_endian: bool) -> u64 {
+    load(bytes.get(..usize::from(len)).unwrap_or(bytes), big_endian)
+}
+
+impl Predictor<'_> {
+    /// Whether words of the unit at hand have their most significant byte first.
+    #[must_use]
+    pub const fn is_big_endian(&self) -> bool {
+        self.here.class.big_endian
+    }
+}

@@ -1,0 +1,205 @@
+//! AArch64 (Arm Architecture Reference Manual, chapter C4): branches, ADR, ADRP with the
+//! instruction that uses it, LDR literal.
+
+use super::data;
+use super::unit::{Kind, Site, Unit, signed};
+use super::walk::Registers;
+
+/// Instructions behind an ADRP among which its user is looked for.
+const PAIR_COUNT: usize = 16;
+/// Farthest that a page is taken for that of a base register, in bytes.
+const PAGE_REACH: u64 = 160;
+
+const IMM19: u32 = 0x7ffff << 5;
+const IMM14: u32 = 0x3fff << 5;
+const IMM12: u32 = 0xfff << 10;
+const ADR_BITS: u32 = 0x60ff_ffe0;
+
+/// What kind of reference an instruction is; the low part of an address only shows in context.
+#[must_use]
+pub const fn kind_of(word: u32) -> Option<Kind> {
+    if word & 0x7c00_0000 == 0x1400_0000 {
+        Some(Kind::A64Branch26)
+    } else if word & 0xff00_0010 == 0x5400_0000 || word & 0x7e00_0000 == 0x3400_0000 {
+        Some(Kind::A64Branch19)
+    } else if word & 0x7e00_0000 == 0x3600_0000 {
+        Some(Kind::A64Branch14)
+    } else if word & 0x9f00_0000 == 0x1000_0000 {
+        Some(Kind::A64Adr)
+    } else if word & 0x9f00_0000 == 0x9000_0000 {
+        Some(Kind::A64Adrp)
+    } else if word & 0x3b00_0000 == 0x1800_0000 {
+        Some(Kind::A64Literal)
+    } else {
+        None
+    }
+}
+
+/// Base register and scale of an instruction that adds 12 bits: ADD immediate, LDR and STR with
+/// unsigned offset.
+#[must_use]
+pub const fn low_part(word: u32) -> Option<(u8, u32)> {
+    let base = (word >> 5 & 31) as u8;
+    if word & 0xffc0_0000 == 0x9100_0000 {
+        return Some((base, 0));
+    }
+    if word & 0x3b00_0000 == 0x3900_0000 {
+        let (size, is_vector, opc) = (word >> 30, word >> 26 & 1, word >> 22 & 3);
+        let is_quad = is_vector == 1 && opc >= 2 && size == 0;
+        return Some((base, if is_quad { 4 } else { size }));
+    }
+    None
+}
+
+const fn imm12(word: u32, scale: u32) -> u64 {
+    ((word >> 10 & 0xfff) as u64) << scale
+}
+
+/// The next unit.
+pub(super) fn unit(site: &Site<'_>, registers: &mut Registers) -> Unit {
+    if site.pos & 3 != 0 {
+        return site.odd_bytes(4);
+    }
+    let Some(word) = site.u32(0).filter(|_| site.left >= 4) else {
+        return site.plain(Kind::Bytes, 4);
+    };
+    if let Some(pointer) = data::high_pointer(site) {
+        return pointer;
+    }
+    let mut unit = Unit { word: word.into(), kind: Kind::Op, len: 4, ..Unit::default() };
+    match kind_of(word) {
+        Some(Kind::A64Adrp) => {
+            let page = target(Kind::A64Adrp, word, site.addr);
+            let register = (word & 31) as u8;
+            registers.set(register, page, site.pos);
+            unit.kind = Kind::A64Adrp;
+            unit.target = page.wrapping_add(find_low(site, register).unwrap_or(0));
+        }
+        Some(kind) => (unit.kind, unit.target) = (kind, target(kind, word, site.addr)),
+        None => low(site, registers, word, &mut unit),
+    }
+    unit
+}
+
+fn low(site: &Site<'_>, registers: &mut Registers, word: u32, unit: &mut Unit) {
+    let Some((base, scale)) = low_part(word) else { return };
+    let Some(page) = registers.get(base, site.pos, PAGE_REACH) else { return };
+    unit.kind = Kind::A64Lo12;
+    unit.aux = u64::from(base) << 8 | u64::from(scale);
+    unit.target = page.wrapping_add(imm12(word, scale));
+    let is_add = word & 0xffc0_0000 == 0x9100_0000;
+    if is_add && (word & 31) as u8 == base {
+        registers.forget(base);
+    }
+}
+
+/// The offset in the page that the next user of `register` adds.
+fn find_low(site: &Site<'_>, register: u8) -> Option<u64> {
+    for at in 1..PAIR_COUNT {
+        let word = site.u32(4 * at)?;
+        if let Some((_, scale)) = low_part(word).filter(|(base, _)| *base == register) {
+            return Some(imm12(word, scale));
+        }
+        if word & 31 == u32::from(register) && word & 0x9f00_0000 == 0x9000_0000 {
+            return None;
+        }
+    }
+    None
+}
+
+/// Where a reference at `addr` leads; for ADRP the page.
+#[must_use]
+pub const fn target(kind: Kind, word: u32, addr: u64) -> u64 {
+    let imm21 = ((word >> 5 & 0x7ffff) << 2 | word >> 29 & 3) as u64;
+    match kind {
+        Kind::A64Branch26 => addr.wrapping_add(signed((word & 0x3ff_ffff) as u64, 26) << 2),
+        Kind::A64Branch19 | Kind::A64Literal => {
+            addr.wrapping_add(signed((word >> 5 & 0x7ffff) as u64, 19) << 2)
+        }
+        Kind::A64Branch14 => addr.wrapping_add(signed((word >> 5 & 0x3fff) as u64, 14) << 2),
+        Kind::A64Adr => addr.wrapping_add(signed(imm21, 21)),
+        _ => (addr & !0xfff).wrapping_add(signed(imm21, 21) << 12),
+    }
+}
+
+/// The instruction that leads to `target` from `addr`.
+#[must_use]
+pub const fn write(kind: Kind, word: u32, addr: u64, target: u64, aux: u64) -> u32 {
+    let by = target.wrapping_sub(addr);
+    let by4 = (by as i64 >> 2) as u32;
+    match kind {
+        Kind::A64Branch26 => word & 0xfc00_0000 | by4 & 0x3ff_ffff,
+        Kind::A64Branch19 | Kind::A64Literal => word & !IMM19 | (by4 & 0x7ffff) << 5,
+        Kind::A64Branch14 => word & !IMM14 | (by4 & 0x3fff) << 5,
+        Kind::A64Adr => adr(word, by as u32),
+        Kind::A64Adrp => adr(word, ((target >> 12).wrapping_sub(addr >> 12)) as u32),
+        _ => word & !IMM12 | (((target & 0xfff) as u32).wrapping_shr(aux as u32 & 7) & 0xfff) << 10,
+    }
+}
+
+const fn adr(word: u32, imm21: u32) -> u32 {
+    word & !ADR_BITS | (imm21 & 3) << 29 | (imm21 >> 2 & 0x7ffff) << 5
+}
+
+/// Bits of the instruction that hold the reference.
+#[must_use]
+pub const fn field(kind: Kind) -> u32 {
+    match kind {
+        Kind::A64Branch26 => 0x03ff_ffff,
+        Kind::A64Branch19 | Kind::A64Literal => IMM19,
+        Kind::A64Branch14 => IMM14,
+        Kind::A64Lo12 => IMM12,
+        _ => ADR_BITS,
+    }
+}
+
+/// Where the new instruction leads, if it is still of this kind.
+pub(super) fn read(
+    unit: &Unit,
+    word: u32,
+    addr: u64,
+    new_registers: &mut [u64; 32],
+) -> Option<u64> {
+    match unit.kind {
+        Kind::A64Adrp => {
+            if kind_of(word) == Some(Kind::A64Adrp) {
+                *new_registers.get_mut((word & 31) as usize)? = target(unit.kind, word, addr);
+            }
+            None
+        }
+        Kind::A64Lo12 => {
+            let (base, scale) = low_part(word)?;
+            let same_scale = u64::from(scale) == unit.aux & 0xff;
+            let page = *new_registers.get(usize::from(base))?;
+            same_scale.then(|| page.wrapping_add(imm12(word, scale)))
+        }
+        kind => (kind_of(word) == Some(kind)).then(|| target(kind, word, addr)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_leads_there() {
+        let cases = [
+            (Kind::A64Branch26, 0x9400_0000, 0x10_0000, 4),
+            (Kind::A64Branch19, 0x5400_0001, 0x1000, 4),
+            (Kind::A64Branch14, 0x3600_0002, 0x1000, 4),
+            (Kind::A64Adr, 0x1000_0003, 0x1001, 1),
+            (Kind::A64Adrp, 0x9000_0004, 0x123_4000, 0x1000),
+            (Kind::A64Literal, 0x1800_0005, 0x100, 4),
+        ];
+        for (kind, word, by, step) in cases {
+            assert_eq!(kind_of(word), Some(kind));
+            for to in [by, 0u64.wrapping_sub(by / step * step)] {
+                let (addr, to) = (0x40_0000u64, 0x40_0000u64.wrapping_add(to));
+                let written = write(kind, word, addr, to, 0);
+                assert_eq!(target(kind, written, addr), to, "{kind:?}");
+                assert_eq!(written & !field(kind), word & !field(kind), "{kind:?}");
+                assert_eq!(kind_of(written), Some(kind));
+            }
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! Addresses of both images: from positions, and from old to new.
+
+use super::layout::{Class, Content, Run, Segment};
+use super::map::{CoverMap, Trust};
+
+/// Bytes of one segment in memory.
+pub const SEGMENT_LEN: usize = 24;
+/// Bytes of one run in memory.
+pub const RUN_LEN: usize = 8;
+/// Address ranges without bytes, such as RAM, that a module may have.
+pub const MEMORY_COUNT_MAX: usize = 4;
+
+/// Addresses of a module.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bounds {
+    /// Lowest address with bytes.
+    pub low: u64,
+    /// End of the highest segment with bytes, its zeroed part included.
+    pub high: u64,
+    /// Lowest address of code.
+    pub text_low: u64,
+    /// End of code.
+    pub text_high: u64,
+    /// What tables of offsets count from: the start of code, in a raw image that of the image.
+    pub table_base: u64,
+    memory: [(u64, u64); MEMORY_COUNT_MAX],
+}
+
+impl Bounds {
+    /// Whether `word` may be an address of the module, of 32 bits.
+    #[must_use]
+    pub fn is_pointer32(&self, word: u64) -> bool {
+        let near = self.low.wrapping_add(0x200)..self.high.wrapping_add(0x1_0000);
+        near.contains(&word) || self.memory.iter().any(|(low, high)| (*low..*high).contains(&word))
+    }
+
+    /// Whether `word` may be an address of the module, of 64 bits.
+    #[must_use]
+    pub fn is_pointer64(&self, word: u64) -> bool {
+        (self.low.wrapping_add(0x400)..self.high.wrapping_add(0x20_0000)).contains(&word)
+    }
+}
+
+/// A table of segments in memory.
+#[derive(Debug)]
+pub struct Segments<'w> {
+    entries: &'w mut [[u8; SEGMENT_LEN]],
+    count: usize,
+}
+
+impl<'w> Segments<'w> {
+    /// An empty table.
+    #[must_use]
+    pub fn new(entries: &'w mut [[u8; SEGMENT_LEN]]) -> Self {
+        Self { entries, count: 0 }
+    }
+
+    /// Adds a segment; whether there was room and its numbers fit 32 bits.
+    pub fn push(&mut self, segment: &Segment) -> bool {
+        let Some(slot) = self.entries.get_mut(self.count) else { return false };
+        let small = [segment.pos, segment.len, segment.span, segment.module.into()];
+        if small.iter().any(|number| *number > u64::from(u32::MAX)) {
+            return false;
+        }
+        let (numbers, addr) = slot.split_at_mut(16);
+        for (to, from) in numbers.as_chunks_mut::<4>().0.iter_mut().zip(small) {
+            *to = (from as u32).to_le_bytes();
+        }
+        for (to, from) in addr.iter_mut().zip(segment.addr.to_le_bytes()) {
+            *to = from;
+        }
+        self.count += 1;
+        true
+    }
+
+    /// Number of segments.
+    #[must_use]
+    pub const fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Segment number `at`.
+    #[must_use]
+    pub fn get(&self, at: usize) -> Option<Segment> {
+        let entry = self.entries.get(..self.count)?.get(at)?;
+        let (numbers, addr) = entry.split_first_chunk::<16>()?;
+        let (numbers, _) = numbers.as_chunks::<4>();
+        let [pos, len, span, module] = numbers else { return None };
+        let [pos, len, span] = [pos, len, span].map(|n| u64::from(u32::from_le_bytes(*n)));
+        let addr = u64::from_le_bytes(*addr.first_chunk::<8>()?);
+        Some(Segment { pos, len, addr, span, module: u32::from_le_bytes(*module) })
+    }
+
+    /// Number of the last segment with bytes that starts at or before `pos`.
+    fn before(&self, pos: u64) -> Option<usize> {
+        let (mut low, mut high) = (0, self.count);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.get(middle).is_some_and(|segment| segment.pos <= pos) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        (0..low).rev().find(|at| self.get(*at).is_some_and(|segment| segment.len > 0))
+    }
+}
+
+/// A stretch of an image with one class and one relation of address to position.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stretch {
+    /// Position where it starts.
+    pub start: u64,
+    /// Position where it ends.
+    pub end: u64,
+    /// Class of its bytes.
+    pub class: Class,
+    /// Address minus position; 0 outside of segments.
+    pub shift: u64,
+    /// Address where its run starts.
+    pub run_addr: u64,
+    /// Whether it is in a segment.
+    pub is_mapped: bool,
+    /// The segment's module.
+    pub module: u32,
+}
+
+/// What is known of both images.
+#[derive(Debug)]
+pub struct Space<'w> {
+    /// Segments of old.
+    pub old: Segments<'w>,
+    /// Segments of new.
+    pub new: Segments<'w>,
+    runs: &'w mut [[u8; RUN_LEN]],
+    run_count: usize,
+    /// Listed covers.
+    pub map: CoverMap<'w>,
+    bounds: Bounds,
+    bounds_of: Option<u32>,
+    /// Numbers of the first segment of the module of `bounds`, and of the one after its last.
+    module_at: (usize, usize),
+    new_here: Stretch,
+    target_here: Stretch,
+}
+
+impl<'w> Space<'w> {
+    /// Nothing is known yet.
+    #[must_use]
+    pub fn new(
+        old: Segments<'w>,
+        new: Segments<'w>,
+        runs: &'w mut [[u8; RUN_LEN]],
+        map: CoverMap<'w>,
+    ) -> Self {
+        let (bounds, none) = (Bounds::default(), Stretch::default());
+        Self {
+            old,
+            new,
+            runs,
+            run_count: 0,
+            map,
+            bounds,
+            bounds_of: None,
+            module_at: (0, 0),
+            new_here: none,
+            target_here: none,
+        }
+    }
+
+    /// Adds a run of old; whether there was room and its position fits.
+    pub fn push_run(&mut self, run: Run) -> bool {
+        let (Some(slot), Ok(pos)) = (self.runs.get_mut(self.run_count), u32::try_from(run.pos))
+        else {
+            return false;
+        };
+        let Class { content, wide, big_endian } = run.class;
+        let [a, b, c, d] = pos.to_le_bytes();
+        *slot = [a, b, c, d, content as u8, wide.into(), big_endian.into(), 0];
+        self.run_count += 1;
+        true
+    }
+
+    fn run(&self, at: usize) -> Option<Run> {
+        let [a, b, c, d, content, wide, big_endian, _] =
+            *self.runs.get(..self.run_count)?.get(at)?;
+        let content = Content::from_number(content)?;
+        let class = Class { content, wide: wide != 0, big_endian: big_endian != 0 };
+        Some(Run { pos: u32::from_le_bytes([a, b, c, d]).into(), class })
+    }
+
+    /// How many runs start at or before `pos`.
+    fn runs_to(&self, pos: u64) -> usize {
+        let (mut low, mut high) = (0, self.run_count);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.run(middle).is_some_and(|run| run.pos <= pos) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
+    }
+
+    /// The stretch of old that holds `pos`; takes its module's bounds into view.
+    pub fn old_stretch(&mut self, pos: u64) -> Stretch {
+        let mut here = stretch(&self.old, pos);
+        let next = self.runs_to(pos);
+        let run = next.checked_sub(1).and_then(|at| self.run(at)).unwrap_or_default();
+        let run_end = self.run(next).map_or(u64::MAX, |run| run.pos);
+        here.class = run.class;
+        here.run_addr = run.pos.max(here.start).wrapping_add(here.shift);
+        here.start = here.start.max(run.pos);
+        here.end = here.end.min(run_end);
+        if here.is_mapped && self.bounds_of != Some(here.module) {
+            self.view(here.module);
+        }
+        here
+    }
+
+    /// The bounds of the module in view.
+    #[must_use]
+    pub const fn bounds(&self) -> &Bounds {
+        &self.bounds
+    }
+
+    fn view(&mut self, module: u32) {
+        let first_of = |module: u64| {
+            let (mut low, mut high) = (0, self.old.count);
+            while low < high {
+                let middle = low + (high - low) / 2;
+                if self.old.get(middle).is_some_and(|s| u64::from(s.module) < module) {
+                    low = middle + 1;
+                } else {
+                    high = middle;
+                }
+            }
+            low
+        };
+        self.module_at = (first_of(module.into()), first_of(u64::from(module) + 1));
+        self.bounds_of = Some(module);
+        let mut bounds = Bounds { low: u64::MAX, text_low: u64::MAX, ..Bounds::default() };
+        let (mut memory_count, mut byte_count) = (0, 0);
+        for segment in (self.module_at.0..self.module_at.1).filter_map(|at| self.old.get(at)) {
+            let end = segment.addr.saturating_add(segment.span);
+            if segment.len == 0 {
+                if let Some(memory) = bounds.memory.get_mut(memory_count) {
+                    *memory = (segment.addr, end);
+                    memory_count += 1;
+                }
+                continue;
+            }
+            byte_count += 1;
+            bounds.low = bounds.low.min(segment.addr);
+            bounds.high = bounds.high.max(end);
+            self.text_of(&segment, &mut bounds);
+        }
+        bounds.table_base = if byte_count > 1 { bounds.text_low } else { bounds.low };
+        self.bounds = bounds;
+    }
+
+    /// Widens the bounds of code by that in `segment`.
+    fn text_of(&self, segment: &Segment, bounds: &mut Bounds) {
+        let end = segment.pos.saturating_add(segment.len);
+        let mut at = self.runs_to(segment.pos).saturating_sub(1);
+        while let Some(run) = self.run(at).filter(|run| run.pos < end) {
+            let run_end = self.run(at + 1).map_or(end, |next| next.pos.min(end));
+            let start = run.pos.max(segment.pos);
+            if run.class.content.is_code() && start < run_end {
+                let addr = |pos: u64| segment.addr.wrapping_add(pos - segment.pos);
+                bounds.text_low = bounds.text_low.min(addr(start));
+                bounds.text_high = bounds.text_high.max(addr(run_end));
+            }
+            at += 1;
+        }
+    }
+
+    /// Address of a position in new; outside of segments the position itself.
+    pub fn new_addr(&mut self, pos: u64) -> u64 {
+        if !(self.new_here.start..self.new_here.end).contains(&pos) {
+            self.new_here = stretch(&self.new, pos);
+        }
+        pos.wrapping_add(self.new_here.shift)
+    }
+
+    /// Where an old address of the module in view is in new, by the listed covers.
+    pub fn to_new(&mut self, addr: u64) -> Option<(u64, Trust)> {
+        let (first, end) = self.module_at;
+        let in_bytes = |segment: &Segment| addr.wrapping_sub(segment.addr) < segment.len;
+        let segment = (first..end).filter_map(|at| self.old.get(at)).find(in_bytes)?;
+        let old_pos = segment.pos.wrapping_add(addr.wrapping_sub(segment.addr));
+        let (new_pos, trust) = self.map.to_new(old_pos);
+        let new_pos = new_pos.max(0) as u64;
+        if !(self.target_here.start..self.target_here.end).contains(&new_pos) {
+            self.target_here = stretch(&self.new, new_pos);
+        }
+        let here = &self.target_here;
+        here.is_mapped.then(|| (new_pos.wrapping_add(here.shift), trust))
+    }
+}
+
+/// The part of a segment, or the space between two, that holds `pos`.
+fn stretch(segments: &Segments<'_>, pos: u64) -> Stretch {
+    let before = segments.before(pos);
+    if let Some(segment) = before.and_then(|at| segments.get(at)) {
+        let end = segment.pos.saturating_add(segment.len);
+        if pos < end {
+            let shift = segment.addr.wrapping_sub(segment.pos);
+            let Segment { pos: start, module, .. } = segment;
+            return Stretch { start, end, shift, module, is_mapped: true, ..Stretch::default() };
+        }
+    }
+    let start = before
+        .and_then(|at| segments.get(at))
+        .map_or(0, |segment| segment.pos.saturating_add(segment.len));
+    let mut next = before.map_or(0, |at| at + 1);
+    while segments.get(next).is_some_and(|segment| segment.len == 0) {
+        next += 1;
+    }
+    let end = segments.get(next).map_or(u64::MAX, |segment| segment.pos);
+    Stretch { start, end, ..Stretch::default() }
+}

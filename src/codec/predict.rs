@@ -1,0 +1,162 @@
+//! Coders 4 and 5: walks covers and literals through the code that decodes them.
+
+use fwdelta_core::Result;
+use fwdelta_core::codec::predict::{
+    self, Counts, Due, Model, Number, Places, Predicted, Prologue, Tables, gap_end,
+};
+use fwdelta_core::exec::layout::{Run, Segment};
+use fwdelta_core::exec::map::Listed;
+use fwdelta_core::format::shape::Shape;
+
+use super::range::RangeEncoder;
+use crate::matching::Cover;
+
+/// A new image in terms of old, with what is known of both.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan<'a> {
+    /// The old image.
+    pub old: &'a [u8],
+    /// The new image.
+    pub new: &'a [u8],
+    /// Ascending and disjoint in new.
+    pub covers: &'a [Cover],
+    /// Those of them that serve as the map of addresses, in the same order.
+    pub map: &'a [Listed],
+    /// Segments of old.
+    pub old_segments: &'a [Segment],
+    /// Segments of new.
+    pub new_segments: &'a [Segment],
+    /// Runs of old.
+    pub runs: &'a [Run],
+}
+
+impl Plan<'_> {
+    /// `shape` with the numbers of entries that this plan has.
+    #[must_use]
+    pub fn counted(&self, shape: Shape) -> Shape {
+        Shape {
+            old_segments: self.old_segments.len() as u32,
+            new_segments: self.new_segments.len() as u32,
+            runs: self.runs.len() as u32,
+            covers: self.map.len() as u32,
+            has_inline: self.map.len() < self.covers.len(),
+            ..shape
+        }
+    }
+}
+
+/// Encodes for coder 4, or 5 if `is_max`; `shape` is [`Plan::counted`].
+///
+/// # Errors
+/// `BadStream` for numbers that the format does not hold.
+pub fn encode(plan: &Plan<'_>, shape: &Shape, is_max: bool) -> Result<Vec<u8>> {
+    let len = predict::tables_len(shape, is_max);
+    let mut work = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
+    if is_max {
+        let predicted = predict::large(shape, &mut work, plan.old.len() as u64)?;
+        Encoder::new(plan, shape, predicted).run()
+    } else {
+        Encoder::new(plan, shape, predict::small(shape, &mut work)?).run()
+    }
+}
+
+struct Encoder<'a, 'w, M> {
+    plan: &'a Plan<'a>,
+    shape: &'a Shape,
+    predicted: Predicted<'w, M>,
+    coder: RangeEncoder,
+    places: Places,
+}
+
+impl<'a, 'w, M: Model> Encoder<'a, 'w, M> {
+    fn new(plan: &'a Plan<'a>, shape: &'a Shape, predicted: Predicted<'w, M>) -> Self {
+        let (coder, places) = (RangeEncoder::default(), Places::default());
+        Self { plan, shape, predicted, coder, places }
+    }
+
+    fn run(mut self) -> Result<Vec<u8>> {
+        if self.plan.new.is_empty() {
+            return Ok(Vec::new());
+        }
+        if M::IS_LARGE {
+            self.predicted.index_old(0, self.plan.old);
+        }
+        self.predicted.start_new();
+        self.prologue()?;
+        let mut listed = self.plan.map.iter().copied().peekable();
+        for cover in self.plan.covers {
+            let next = listed.peek().copied();
+            let is_listed = next.is_some_and(|next| u64::from(next.new_pos) == cover.new_pos);
+            self.literals(cover.new_pos, next)?;
+            if is_listed {
+                listed.next();
+            } else {
+                self.place(cover)?;
+            }
+            self.cover(cover)?;
+        }
+        self.literals(self.plan.new.len() as u64, None)?;
+        Ok(self.coder.finish())
+    }
+
+    fn prologue(&mut self) -> Result<()> {
+        let Plan { map, old_segments, new_segments, runs, .. } = *self.plan;
+        let tables = Tables { old: old_segments, new: new_segments, runs, covers: map };
+        let counts = Counts::from(self.shape);
+        let mut prologue = Prologue::default();
+        let Predicted { model, predictor, .. } = &mut self.predicted;
+        while prologue.step(model, &mut self.coder, &counts, &mut predictor.space, &tables)? {}
+        Ok(())
+    }
+
+    /// The literals up to `end`, where a cover starts or new ends; `next` is the next listed one.
+    fn literals(&mut self, end: u64, next: Option<Listed>) -> Result<()> {
+        let pos = self.predicted.pos();
+        let listed_pos = next.map_or(self.plan.new.len() as u64, |next| next.new_pos.into());
+        let gap = listed_pos - pos;
+        if gap == 0 {
+            return Ok(());
+        }
+        if self.shape.has_inline {
+            let (model, coder) = (&mut self.predicted.model, &mut self.coder);
+            if !gap_end(model, coder, end == listed_pos)? {
+                model.number(coder, Number::LiteralLen, 0, end - pos)?;
+            }
+        }
+        let gap_pos = match next {
+            Some(next) if end == listed_pos => u64::from(next.old_pos).wrapping_sub(gap),
+            _ => self.places.old_end(),
+        };
+        self.predicted.start_literals(gap_pos);
+        let (mut old, old_len) = (self.plan.old, self.plan.old.len() as u64);
+        for byte in &self.plan.new[pos as usize..end as usize] {
+            self.predicted.literal(&mut self.coder, &mut old, old_len, *byte)?;
+        }
+        Ok(())
+    }
+
+    /// Where a cover stands that is not listed.
+    fn place(&mut self, cover: &Cover) -> Result<()> {
+        let diagonal = cover.old_pos as i64 - cover.new_pos as i64;
+        let (model, coder) = (&mut self.predicted.model, &mut self.coder);
+        let which = self.places.which(model, coder, Number::Diagonal, cover.new_pos, diagonal)?;
+        if self.places.recent(which).is_none() {
+            self.places.distance(model, coder, Number::Distance, cover.new_pos, diagonal)?;
+        }
+        model.number(coder, Number::CoverLen, 0, cover.len - 1)?;
+        Ok(())
+    }
+
+    fn cover(&mut self, cover: &Cover) -> Result<()> {
+        let diagonal = cover.old_pos as i64 - cover.new_pos as i64;
+        self.places.enter(cover.new_pos, diagonal, cover.len);
+        self.predicted.start_cover(cover.old_pos, cover.len);
+        let end = cover.new_pos + cover.len;
+        while self.predicted.pos() < end {
+            let at = self.predicted.left().0 as usize;
+            let new = &self.plan.new[self.predicted.pos() as usize..end as usize];
+            self.predicted.unit(&mut self.coder, self.plan.old, at, Due::Known(new))?;
+        }
+        self.predicted.end_cover(&mut self.coder)
+    }
+}
