@@ -84,6 +84,17 @@ fn is_plain(block: &[u8]) -> bool {
     count(block, is_text) >= limit
         || count(block, |byte| *byte == 0xff) >= limit
         || count(block, |byte| *byte == 0) >= limit - block.len() / 8
+        || is_utf8(block)
+}
+
+/// Whether a block is a piece of UTF-8: Cyrillic letters, for one, are branches in Thumb code.
+fn is_utf8(block: &[u8]) -> bool {
+    let is_first = |byte: &u8| byte & 0xc0 != 0x80;
+    let start = block.iter().take(3).take_while(|byte| !is_first(byte)).count();
+    match std::str::from_utf8(block.get(start..).unwrap_or(&[])) {
+        Ok(_) => true,
+        Err(error) => error.error_len().is_none(),
+    }
 }
 
 /// Whether a block looks like a table: many bytes equal those of the entry before. So it is in
