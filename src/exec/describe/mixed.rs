@@ -1,5 +1,5 @@
-//! Images that are no ELF file: raw code, many ELF files, or both, as in a dump of flash with a boot
-//! loader before a file system.
+//! Images that are no ELF file: raw code, many ELF files, or both, as in a dump of flash with a
+//! boot loader before a file system.
 
 use super::embedded::{self, Embedded};
 use super::runs::{Patch, gaps};
