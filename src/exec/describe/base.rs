@@ -23,7 +23,7 @@ const OWN_FACTOR: u32 = 4;
 /// Pointers and starts that vote, each, at most.
 const VOTERS_MAX: usize = 1 << 16;
 /// Votes of one image, about: what bounds the work.
-const VOTES_MAX: usize = 1 << 20;
+const VOTES_MAX: usize = 1 << 19;
 /// By the length of an image, what its base is a multiple of; larger ones start at the last.
 const GRANULES: [(u64, u64); 2] = [(1 << 20, 0x100), (4 << 20, 0x1000)];
 const LARGE_GRANULE: u64 = 0x8000;
@@ -92,11 +92,14 @@ fn distinct(mut values: Vec<u64>) -> Vec<u64> {
 /// Values behind their offset in a granule, by which they are sorted.
 type ByOffset = Vec<(u64, u64)>;
 
+/// Values of the same offset.
+type SameOffset<'a> = &'a [(u64, u64)];
+
 /// Pointers and starts of the same offset.
 fn meetings<'a>(
     pointers: &'a ByOffset,
     starts: &'a ByOffset,
-) -> impl Iterator<Item = (&'a [(u64, u64)], &'a [(u64, u64)])> {
+) -> impl Iterator<Item = (SameOffset<'a>, SameOffset<'a>)> {
     let mut starts = starts.chunk_by(|a, b| a.0 == b.0).peekable();
     pointers.chunk_by(|a, b| a.0 == b.0).filter_map(move |pointers| {
         let offset = pointers[0].0;
@@ -128,7 +131,12 @@ fn decide(tally: &Tally, images: &[(&Image, &Option<VectorTable>)]) -> Option<u6
             .all(|(image, table)| table.as_ref().is_none_or(|table| table.fits(base, image.len())))
     };
     let mut ranked: Vec<_> = tally.iter().filter(|(base, _)| fits(*base)).collect();
-    ranked.sort_unstable_by_key(|(base, votes)| (Reverse(*votes), *base));
+    let rank = |(base, votes): &&(u64, u32)| (Reverse(*votes), *base);
+    if ranked.len() > RANK_OF_ANY {
+        ranked.select_nth_unstable_by_key(RANK_OF_ANY, rank);
+        ranked.truncate(RANK_OF_ANY + 1);
+    }
+    ranked.sort_unstable_by_key(rank);
     let votes = |rank: usize| ranked.get(rank).map_or(0, |(_, votes)| *votes);
     let (best, second) = (votes(0) - votes(RANK_OF_ANY), votes(1) - votes(RANK_OF_ANY));
     let has_table = images.iter().any(|(_, table)| table.is_some());

@@ -27,6 +27,11 @@ pub(super) struct Embedded {
 }
 
 impl Embedded {
+    /// The position of the first byte.
+    pub(super) fn start(&self) -> u64 {
+        self.patches.first().map_or(0, |patch| patch.pos)
+    }
+
     /// Bytes of code.
     pub(super) fn code_len(&self) -> u64 {
         let code = self.patches.iter().filter(|patch| is_code(patch.class));
@@ -95,7 +100,7 @@ fn embedded(image: &[u8], place: Place, next: u64) -> Option<Embedded> {
 
 impl Embedded {
     /// The same file at a position of the image.
-    fn at(mut self, pos: u64) -> Self {
+    pub(super) fn at(mut self, pos: u64) -> Self {
         self.segments.iter_mut().for_each(|segment| segment.pos += pos);
         self.patches.iter_mut().for_each(|patch| patch.pos += pos);
         self

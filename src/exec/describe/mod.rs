@@ -2,8 +2,8 @@
 //! set, and at which addresses they are loaded.
 //!
 //! ELF files say so themselves. In raw images the instruction sets are recognised block by block
-//! ([`score`], [`blocks`]), and the address of the first byte is what makes pointers meet
-//! functions and texts ([`base`]). An error here costs size, never correctness: what the
+//! (`score`, `blocks`), and the address of the first byte is what makes pointers meet
+//! functions and texts (`base`). An error here costs size, never correctness: what the
 //! generator believes it sends, and the applier infers nothing.
 
 mod base;
@@ -14,6 +14,7 @@ mod elf_content;
 mod embedded;
 mod holes;
 mod memory;
+mod mixed;
 mod raw;
 mod references;
 mod runs;
@@ -25,7 +26,6 @@ mod score_x86;
 mod tests;
 mod vectors;
 
-use embedded::Embedded;
 use fwdelta_core::exec::layout::{Class, Content, Run, Segment};
 
 /// What the caller knows better than inference; ELF files know better still.
@@ -107,7 +107,7 @@ fn describe_all(images: &[&[u8]], hints: &Hints) -> Vec<Description> {
     let is_raw = |(_, known): &(&&[u8], &Option<Description>)| known.is_none();
     let raw: Vec<&[u8]> =
         images.iter().zip(&formatted).filter(is_raw).map(|(image, _)| *image).collect();
-    let mut inferred = without_format(&raw, hints).into_iter();
+    let mut inferred = mixed::describe(&raw, hints).into_iter();
     let all = formatted.into_iter().map(|known| known.or_else(|| inferred.next()));
     all.map(Option::unwrap_or_default).collect()
 }
@@ -117,33 +117,4 @@ fn of_elf(image: &[u8]) -> Option<Description> {
     let file = elf::parse(image)?;
     let runs = runs::runs(&file.patches(file.len), image.len() as u64);
     Some(Description { segments: file.segments, runs })
-}
-
-/// Images full of ELF files, or else of code of their own. A kernel may hold an ELF file or two,
-/// a file system a boot loader: what is more, in all images together, decides.
-fn without_format(images: &[&[u8]], hints: &Hints) -> Vec<Description> {
-    let files: Vec<Vec<Embedded>> = images.iter().map(|image| embedded::find(image)).collect();
-    let in_files: u64 = files.iter().flatten().map(Embedded::code_len).sum();
-    let raw = || raw::describe(images, hints);
-    if in_files == 0 || hints.content.is_some() || hints.base.is_some() {
-        return raw();
-    }
-    let raw = raw();
-    let in_all: u64 = raw.iter().zip(images).map(|(raw, image)| raw.code_len(image)).sum();
-    if in_all > in_files.saturating_mul(2) {
-        return raw;
-    }
-    let of_files = |(files, image): (&Vec<Embedded>, &&[u8])| of_files(files, image.len() as u64);
-    files.iter().zip(images).map(of_files).collect()
-}
-
-/// Each file is a module. Between files there is data without addresses.
-fn of_files(files: &[Embedded], image_len: u64) -> Description {
-    let modules = files.iter().zip(0u32..);
-    let of_module = |(file, module): (&Embedded, u32)| {
-        file.segments.iter().map(move |segment| Segment { module, ..*segment }).collect::<Vec<_>>()
-    };
-    let patches: Vec<_> = files.iter().flat_map(|file| &file.patches).copied().collect();
-    let runs = runs::runs(&patches, image_len);
-    Description { segments: modules.flat_map(of_module).collect(), runs }
 }

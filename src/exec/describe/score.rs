@@ -16,8 +16,9 @@ pub(super) const EVIDENCE_MAX: i32 = 256;
 const PLAIN_POINTS: i32 = 128;
 /// Evidence against code in tables; only outstanding code stands up to it.
 const PERIODIC_POINTS: i32 = 200;
-/// Bytes of an entry of common tables.
+/// Bytes that are looked at one by one in every entry of a table: those of a word.
 const LANE_COUNT: usize = 8;
+/// Bytes of an entry of common tables.
 const TABLE_ENTRY_LENS: [usize; 5] = [4, 8, 12, 16, 24];
 
 /// An instruction set in one byte order.
@@ -83,6 +84,17 @@ fn is_plain(block: &[u8]) -> bool {
     count(block, is_text) >= limit
         || count(block, |byte| *byte == 0xff) >= limit
         || count(block, |byte| *byte == 0) >= limit - block.len() / 8
+        || is_utf8(block)
+}
+
+/// Whether a block is a piece of UTF-8: Cyrillic letters, for one, are branches in Thumb code.
+fn is_utf8(block: &[u8]) -> bool {
+    let is_first = |byte: &u8| byte & 0xc0 != 0x80;
+    let start = block.iter().take(3).take_while(|byte| !is_first(byte)).count();
+    match std::str::from_utf8(block.get(start..).unwrap_or(&[])) {
+        Ok(_) => true,
+        Err(error) => error.error_len().is_none(),
+    }
 }
 
 /// Whether a block looks like a table: many bytes equal those of the entry before. So it is in

@@ -22,7 +22,7 @@ pub(super) fn i386(block: &[u8]) -> i32 {
 /// What both have: calls and far conditional jumps, tests, widening loads, padding.
 fn either(code: &[u8]) -> i32 {
     match *code {
-        [0xe8, _, _, hi, 0 | 0xff, _] if hi < 0x40 || hi >= 0xc0 => 6,
+        [0xe8, _, _, hi, 0 | 0xff, _] if !(0x40..0xc0).contains(&hi) => 6,
         [0xe9, _, _, 0 | 0xff, 0 | 0xff, _] => 4,
         [0x0f, 0x80..=0x8f, _, _, 0 | 0xff, 0 | 0xff] => 6,
         [0x0f, 0x1f, 0x00..=0x84, ..] => 4,

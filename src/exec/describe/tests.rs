@@ -56,7 +56,18 @@ fn what_is_no_code_is_data_without_addresses() {
     let table: Vec<u8> =
         (0..40_000u32).flat_map(|i| (0x0801_0000 + i * 20).to_le_bytes()).collect();
     let numbers: Vec<u8> = (0..40_000u32).flat_map(|i| (i * i).to_be_bytes()).collect();
-    let images = [noise, packed, table, numbers, text(200_000), vec![0; 100_000], vec![0xff; 5000]];
+    let cyrillic = "Не удалось прочитать файл настроек, соединение закрыто.\n".repeat(3000);
+    let cyrillic = cyrillic.into_bytes();
+    let images = [
+        noise,
+        packed,
+        table,
+        cyrillic,
+        numbers,
+        text(200_000),
+        vec![0; 100_000],
+        vec![0xff; 5000],
+    ];
     for image in images.iter().chain([&Vec::new(), &vec![7]]) {
         let description = described(image);
         assert_eq!(description.segments, [], "{:?}", description.summary(image.len() as u64));
@@ -258,6 +269,23 @@ fn files_in_an_image_are_modules() {
     let text_end = (second_pos + TEXT_POS + text.len()) as u64;
     assert_eq!(class_at(&description, text_end - 1).content, Content::A64);
     assert_eq!(class_at(&description, text_end + 200).content, Content::Data);
+}
+
+#[test]
+fn raw_code_beside_files_is_a_module() {
+    let loader = [microcontroller(0x0800_4000, 0, 5), vec![0xff; 60_000]].concat();
+    let (text, data) = (code(Content::A64, 90_000, 1), Noise::new(1).bytes(3000));
+    let mut image = loader;
+    image.resize(image.len().next_multiple_of(4096), 0xff);
+    let file_pos = image.len() as u64;
+    image.extend(elf(&sample(&text, &data)));
+    let description = described(&image);
+    assert_eq!(description.bases(), [0x0800_4000, TEXT_ADDR]);
+    assert_eq!(class_at(&description, 4096).content, Content::Thumb);
+    assert_eq!(class_at(&description, file_pos + 4096).content, Content::A64);
+    // An ELF file in a larger program is a part of that.
+    let program = [code(Content::A64, 400_000, 2), elf(&sample(&text, &data))].concat();
+    assert_eq!(described(&program).segments.len(), 1);
 }
 
 #[test]

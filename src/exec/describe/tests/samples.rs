@@ -14,7 +14,7 @@ impl Noise {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        ((self.0 >> 32) * u64::from(limit) >> 32) as u32
+        (((self.0 >> 32) * u64::from(limit)) >> 32) as u32
     }
 
     pub(crate) fn bytes(&mut self, len: usize) -> Vec<u8> {
@@ -49,8 +49,8 @@ fn templates(content: Content) -> Vec<Template> {
             |_, _, _| word(0xd65f_03c0),
         ],
         Content::A32 => vec![
-            |x, y, i| word(0xe590_0000 | (y & 15) << 16 | (x & 15) << 12 | i * 4),
-            |x, y, i| word(0xe580_0000 | (y & 15) << 16 | (x & 15) << 12 | i * 4),
+            |x, y, i| word(0xe590_0000 | (y & 15) << 16 | (x & 15) << 12 | (i * 4)),
+            |x, y, i| word(0xe580_0000 | (y & 15) << 16 | (x & 15) << 12 | (i * 4)),
             |x, y, _| word(0xe1a0_0000 | (x & 15) << 12 | y & 15),
             |x, y, i| word(0xe280_0000 | (y & 15) << 16 | (x & 15) << 12 | i),
             |x, _, i| word(0xe350_0000 | (x & 15) << 16 | i),
@@ -83,15 +83,15 @@ fn templates(content: Content) -> Vec<Template> {
             |_, _, _| half(0x1141),
         ],
         Content::Mips => vec![
-            |x, y, i| word(0x8c00_0000 | y << 21 | x << 16 | i * 4),
-            |x, y, i| word(0xac00_0000 | y << 21 | x << 16 | i * 4),
+            |x, y, i| word(0x8c00_0000 | y << 21 | x << 16 | (i * 4)),
+            |x, y, i| word(0xac00_0000 | y << 21 | x << 16 | (i * 4)),
             |x, y, i| word(0x2400_0000 | y << 21 | x << 16 | i),
             |x, y, _| word(0x0000_0021 | y << 21 | x << 11),
             |x, y, i| word(0x1000_0000 | y << 21 | x << 16 | i),
-            |_, _, i| word(0x0c00_0000 | i * 16),
+            |_, _, i| word(0x0c00_0000 | (i * 16)),
             |x, _, i| word(0x3c00_0000 | x << 16 | i),
             |_, _, _| word(0x03e0_0008),
-            |_, _, i| word(0x27bd_0000 | i * 8),
+            |_, _, i| word(0x27bd_0000 | (i * 8)),
         ],
         Content::X86_64 => vec![
             |x, _, i| vec![0x48, 0x8b, 0x40 | (x & 7) as u8, i as u8],
