@@ -27,13 +27,13 @@ pub enum Profile {
 }
 
 /// Largest working memory of profiles `tiny` and `small`, unless the caller says otherwise.
-pub const TINY_LEN: u64 = 3 << 10;
+pub(super) const TINY_LEN: u64 = 3 << 10;
 /// See [`TINY_LEN`].
-pub const SMALL_LEN: u64 = 10 << 10;
+pub(super) const SMALL_LEN: u64 = 10 << 10;
 /// Largest working memory of profile `max`.
-pub const MAX_LEN: u64 = 24 << 20;
+pub(super) const MAX_LEN: u64 = 24 << 20;
 /// The same of profile `fast`.
-pub const FAST_LEN: u64 = 4 << 20;
+pub(super) const FAST_LEN: u64 = 4 << 20;
 
 /// Tables that are chosen from by the memory there is, smallest first: logarithms of
 /// probabilities, remembered targets, remembered changes, and of bytes of each buffer.
@@ -77,7 +77,7 @@ pub const fn default_chunk_len(profile: Profile) -> u32 {
 /// The tables for a pair under `profile` in `memory_len` bytes, or what the profile affords:
 /// everything but the counts of segments and runs, and `covers` the most there may be.
 #[must_use]
-pub fn shape(
+pub(super) fn shape(
     profile: Profile,
     memory_len: Option<u64>,
     old: &Description,
@@ -100,7 +100,8 @@ pub fn shape(
     let chunk_len = u64::from(default_chunk_len(profile));
     let is_max = profile == Profile::Max;
     let fixed = |shape: &Shape| fixed_len(shape, is_max, chunk_len);
-    let base = if is_max { fitted(described, new_len) } else { sized(described, memory_len, fixed) };
+    let base =
+        if is_max { fitted(described, new_len) } else { sized(described, memory_len, fixed) };
     let room = memory_len.saturating_sub(fixed(&base));
     let covers = room / (COVER_LEN + ORDER_LEN) as u64;
     Shape { covers: covers.min(1 << 20) as u32, ..base }
@@ -145,8 +146,9 @@ fn fixed_len(shape: &Shape, is_max: bool, chunk_len: u64) -> u64 {
 
 /// Leaves out of a description what would take more than a quarter of the memory: first runs, so
 /// that code around them swallows short ones, at last everything.
-pub fn simplify(description: &mut Description, memory_len: u64) {
-    let len = |d: &Description| (d.runs.len() * RUN_LEN + 2 * d.segments.len() * SEGMENT_LEN) as u64;
+pub(super) fn simplify(description: &mut Description, memory_len: u64) {
+    let len =
+        |d: &Description| (d.runs.len() * RUN_LEN + 2 * d.segments.len() * SEGMENT_LEN) as u64;
     let mut shortest = 1024;
     while len(description) > memory_len / 4 && shortest < 1 << 40 {
         merge_runs(description, shortest);

@@ -12,16 +12,16 @@ use crate::exec::unit::KIND_COUNT;
 /// Contexts of one decision at most.
 const INPUT_COUNT: usize = 13;
 /// Bytes of a probability in memory: 22 bits, and 10 of how often it was met.
-pub const SLOT_LEN: usize = 4;
+pub(super) const SLOT_LEN: usize = 4;
 /// Bytes of a probability of literals in memory: 12 bits, and 4 of how often it was met.
-pub const CELL_LEN: usize = 2;
+pub(super) const CELL_LEN: usize = 2;
 /// Bytes of the weights of one set.
-pub const WEIGHTS_LEN: usize = 4 * INPUT_COUNT;
+pub(super) const WEIGHTS_LEN: usize = 4 * INPUT_COUNT;
 const LITERAL_SETS: usize = 16;
 const FLAG_SETS: usize = LITERAL_SETS + 64;
 const BYTE_SETS: usize = FLAG_SETS + 6 * KIND_COUNT;
 /// Sets of weights.
-pub const SET_COUNT: usize = SECOND_SETS + 4 * 256;
+pub(super) const SET_COUNT: usize = SECOND_SETS + 4 * 256;
 /// Sets of the second mixing: numbers, literals, flags, bytes.
 const SECOND_SETS: usize = BYTE_SETS + 48 * KIND_COUNT;
 
@@ -42,7 +42,7 @@ const CELL_RATES: [u16; 16] = [
     4_489, 4_201, 4_201,
 ];
 /// Literals have so many times more probabilities than the rest, as a logarithm.
-pub const LITERAL_LOG_MORE: u8 = 4;
+pub(super) const LITERAL_LOG_MORE: u8 = 4;
 /// Smallest probability of either value, of 65,536.
 const PROBABILITY_MIN: u32 = 1;
 

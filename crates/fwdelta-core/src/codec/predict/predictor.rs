@@ -9,7 +9,7 @@ use crate::exec::walk::Walker;
 use crate::exec::{reference, thumb};
 
 /// Candidates of one unit at most.
-pub const CANDIDATE_COUNT: usize = 7;
+pub(super) const CANDIDATE_COUNT: usize = 7;
 /// Places candidates come from.
 const ORIGIN_COUNT: usize = 6;
 /// The unit's reference, led to where its target is in new.
@@ -356,7 +356,7 @@ fn insertion_sort<T: Copy>(values: &mut [T], is_after: impl Fn(&T, &T) -> bool) 
 
 /// The word of a unit in `bytes`, in the unit's byte order.
 #[must_use]
-pub fn word_of(bytes: &[u8], len: u8, big_endian: bool) -> u64 {
+pub(super) fn word_of(bytes: &[u8], len: u8, big_endian: bool) -> u64 {
     load(bytes.get(..usize::from(len)).unwrap_or(bytes), big_endian)
 }
 
