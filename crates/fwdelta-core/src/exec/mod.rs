@@ -11,6 +11,7 @@ pub mod a64;
 pub mod data;
 pub mod layout;
 pub mod map;
+pub mod mips;
 pub mod reference;
 pub mod riscv;
 pub mod space;

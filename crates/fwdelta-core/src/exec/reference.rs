@@ -2,7 +2,7 @@
 
 use super::unit::{Kind, Unit};
 use super::walk::Walker;
-use super::{a32, a64, riscv, thumb, x86};
+use super::{a32, a64, mips, riscv, thumb, x86};
 
 /// The word of `unit` at address `addr` in new when it leads to `target` there. `base` is where
 /// [`Kind::Based`] units count from in new.
@@ -41,6 +41,9 @@ pub fn write(unit: &Unit, addr: u64, target: u64, base: u64) -> u64 {
         | Kind::RiscVHigh
         | Kind::RiscVLowI
         | Kind::RiscVLowS => riscv::write(kind, word32, addr, target, aux),
+        Kind::MipsJump | Kind::MipsBranch | Kind::MipsCall | Kind::MipsHigh | Kind::MipsLow => {
+            mips::write(kind, word32, addr, target, aux)
+        }
         _ => word32,
     };
     new.into()
@@ -74,6 +77,9 @@ pub const fn field(kind: Kind) -> u64 {
         | Kind::RiscVHigh
         | Kind::RiscVLowI
         | Kind::RiscVLowS => riscv::field(kind),
+        Kind::MipsJump | Kind::MipsBranch | Kind::MipsCall | Kind::MipsHigh | Kind::MipsLow => {
+            mips::field(kind)
+        }
         _ => 0,
     };
     bits as u64
@@ -118,6 +124,9 @@ impl Walker {
             | Kind::RiscVHigh
             | Kind::RiscVLowI
             | Kind::RiscVLowS => riscv::read(unit, word32, addr, registers),
+            Kind::MipsJump | Kind::MipsBranch | Kind::MipsCall | Kind::MipsHigh | Kind::MipsLow => {
+                mips::read(unit, word32, addr, registers)
+            }
             _ => None,
         }
     }

@@ -97,6 +97,8 @@ pub enum Kind {
     MipsJump,
     /// MIPS conditional branch.
     MipsBranch,
+    /// MIPS BAL: a call like a branch.
+    MipsCall,
     /// MIPS LUI of an address.
     MipsHigh,
     /// MIPS low part of an address.
