@@ -2,7 +2,8 @@
 //! branches, LUI with the instruction that adds the low part of the address.
 //!
 //! Position-independent functions begin with LUI and ADDIU of how far the global pointer is from
-//! them; the pair refers to the global pointer, from where the LUI stands.
+//! them; the pair refers to the global pointer, from where the LUI stands. Instructions behind it
+//! load addresses from where that pointer leads.
 
 use super::data;
 use super::unit::{Kind, Site, Unit, signed};
@@ -80,7 +81,7 @@ const fn immediate(word: u32) -> u64 {
 }
 
 /// The next unit.
-pub(super) fn unit(site: &Site<'_>, registers: &mut Registers) -> Unit {
+pub(super) fn unit(site: &Site<'_>, registers: &mut Registers, globals: &mut [u64; 2]) -> Unit {
     if site.pos & 3 != 0 {
         return site.odd_bytes(4);
     }
@@ -105,7 +106,7 @@ pub(super) fn unit(site: &Site<'_>, registers: &mut Registers) -> Unit {
             None => registers.forget(to),
         }
     } else {
-        low(site, word, registers, &mut unit);
+        low(site, word, registers, globals, &mut unit);
         registers.forget(destination(word));
     }
     unit
@@ -177,10 +178,14 @@ const fn has_t9(word: u32) -> bool {
     word >> 21 & 31 == T9 || word >> 16 & 31 == T9
 }
 
-fn low(site: &Site<'_>, word: u32, registers: &Registers, unit: &mut Unit) {
-    let Some((value, since)) =
-        low_part(word).and_then(|base| registers.get_since(base, site.pos, PAIR_REACH))
-    else {
+fn low(site: &Site<'_>, word: u32, registers: &Registers, globals: &mut [u64; 2], unit: &mut Unit) {
+    let Some(base) = low_part(word) else { return };
+    let Some((value, since)) = registers.get_since(base, site.pos, PAIR_REACH) else {
+        let [global, _] = *globals;
+        if base == GP && global != 0 {
+            unit.kind = Kind::MipsGlobal;
+            unit.target = narrowed(global.wrapping_add(immediate(word)), site);
+        }
         return;
     };
     let is_relative = value & IS_RELATIVE != 0;
@@ -189,6 +194,10 @@ fn low(site: &Site<'_>, word: u32, registers: &Registers, unit: &mut Unit) {
     unit.kind = Kind::MipsLow;
     unit.target = narrowed(from.wrapping_add(high).wrapping_add(immediate(word)), site);
     unit.aux = value & REGISTER | if is_relative { since << SINCE_SHIFT } else { 0 };
+    if is_relative && destination(word) == GP {
+        let [global, _] = globals;
+        *global = unit.target;
+    }
 }
 
 /// Where a jump or branch at `addr` leads.
@@ -201,7 +210,7 @@ pub const fn target(kind: Kind, word: u32, addr: u64) -> u64 {
     }
 }
 
-/// The instruction that leads to `target` from `addr`.
+/// The instruction that leads to `target` from `addr`, or from the global pointer `addr`.
 #[must_use]
 pub const fn write(kind: Kind, word: u32, addr: u64, target: u64, aux: u64) -> u32 {
     match kind {
@@ -211,6 +220,7 @@ pub const fn write(kind: Kind, word: u32, addr: u64, target: u64, aux: u64) -> u
             let by = target.wrapping_sub(from).wrapping_add(0x8000);
             word & !IMM16 | (by >> 16) as u32 & IMM16
         }
+        Kind::MipsGlobal => word & !IMM16 | target.wrapping_sub(addr) as u32 & IMM16,
         Kind::MipsLow => {
             let since = aux >> SINCE_SHIFT;
             let from = if since == 0 { 0 } else { addr.wrapping_sub(since) };
@@ -238,7 +248,10 @@ pub(super) fn read(
     word: u32,
     addr: u64,
     new_registers: &mut [u64; 32],
+    globals: &mut [u64; 2],
 ) -> Option<u64> {
+    let [_, global] = globals;
+    let is_narrow = unit.target >> 32 == 0;
     let target = match unit.kind {
         Kind::MipsHigh => {
             if is_lui(word) {
@@ -250,12 +263,18 @@ pub(super) fn read(
         }
         Kind::MipsLow => {
             let high = new_registers.get((unit.aux & REGISTER) as usize)?;
-            low_part(word).map(|_| high.wrapping_add(immediate(word)))?
+            let target = low_part(word).map(|_| high.wrapping_add(immediate(word)))?;
+            if unit.aux >> SINCE_SHIFT != 0 && destination(word) == GP {
+                *global = if is_narrow { target & 0xffff_ffff } else { target };
+            }
+            target
+        }
+        Kind::MipsGlobal if low_part(word) == Some(GP) && *global != 0 => {
+            global.wrapping_add(immediate(word))
         }
         kind if kind_of(word) == Some(kind) => target(kind, word, addr),
         _ => return None,
     };
-    let is_narrow = unit.target >> 32 == 0;
     Some(if is_narrow { target & 0xffff_ffff } else { target })
 }
 
@@ -289,16 +308,16 @@ mod tests {
             for (flags, since) in [(0, 0), (IS_RELATIVE, 4)] {
                 let addr = 0x8001_2344;
                 let lui = write(Kind::MipsHigh, 0x3c1c_5555, addr, to, flags);
-                let mut registers = [0; 32];
+                let (mut registers, mut globals) = ([0; 32], [0; 2]);
                 let high = Unit { kind: Kind::MipsHigh, word: 0x3c1c_5555, ..Unit::default() };
                 let high = Unit { aux: flags, target: to, ..high };
-                assert_eq!(read(&high, lui, addr, &mut registers), None);
+                assert_eq!(read(&high, lui, addr, &mut registers, &mut [0; 2]), None);
                 for word in [0x279c_5555, 0x8f82_5555, 0xaf82_5555] {
                     let aux = u64::from(GP) | since << SINCE_SHIFT;
                     let unit = Unit { kind: Kind::MipsLow, aux, target: to, ..Unit::default() };
                     let low = write(unit.kind, word, addr + 4, to, aux);
                     assert_eq!(low & !IMM16, word & !IMM16);
-                    assert_eq!(read(&unit, low, addr + 4, &mut registers), Some(to));
+                    assert_eq!(read(&unit, low, addr + 4, &mut registers, &mut globals), Some(to));
                 }
             }
         }

@@ -41,6 +41,7 @@ pub fn write(unit: &Unit, addr: u64, target: u64, base: u64) -> u64 {
         | Kind::RiscVHigh
         | Kind::RiscVLowI
         | Kind::RiscVLowS => riscv::write(kind, word32, addr, target, aux),
+        Kind::MipsGlobal => mips::write(kind, word32, base, target, aux),
         Kind::MipsJump | Kind::MipsBranch | Kind::MipsCall | Kind::MipsHigh | Kind::MipsLow => {
             mips::write(kind, word32, addr, target, aux)
         }
@@ -77,9 +78,12 @@ pub const fn field(kind: Kind) -> u64 {
         | Kind::RiscVHigh
         | Kind::RiscVLowI
         | Kind::RiscVLowS => riscv::field(kind),
-        Kind::MipsJump | Kind::MipsBranch | Kind::MipsCall | Kind::MipsHigh | Kind::MipsLow => {
-            mips::field(kind)
-        }
+        Kind::MipsJump
+        | Kind::MipsBranch
+        | Kind::MipsCall
+        | Kind::MipsHigh
+        | Kind::MipsLow
+        | Kind::MipsGlobal => mips::field(kind),
         _ => 0,
     };
     bits as u64
@@ -124,9 +128,12 @@ impl Walker {
             | Kind::RiscVHigh
             | Kind::RiscVLowI
             | Kind::RiscVLowS => riscv::read(unit, word32, addr, registers),
-            Kind::MipsJump | Kind::MipsBranch | Kind::MipsCall | Kind::MipsHigh | Kind::MipsLow => {
-                mips::read(unit, word32, addr, registers)
-            }
+            Kind::MipsJump
+            | Kind::MipsBranch
+            | Kind::MipsCall
+            | Kind::MipsHigh
+            | Kind::MipsLow
+            | Kind::MipsGlobal => mips::read(unit, word32, addr, registers, &mut self.globals),
             _ => None,
         }
     }

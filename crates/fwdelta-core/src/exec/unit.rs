@@ -103,6 +103,8 @@ pub enum Kind {
     MipsHigh,
     /// MIPS low part of an address.
     MipsLow,
+    /// MIPS offset from the global pointer.
+    MipsGlobal,
     /// Xtensa CALLn.
     XtensaCall,
     /// Xtensa J.

@@ -96,6 +96,8 @@ pub struct Walker {
     registers: Registers,
     pools: Pools,
     pending: Option<Field>,
+    /// MIPS: the global pointer in old and new as last set up, 0 before.
+    pub(super) globals: [u64; 2],
     /// Parts of new addresses, as found in the new instructions.
     pub(super) new_registers: [u64; REGISTER_COUNT],
 }
@@ -106,15 +108,23 @@ impl Default for Walker {
             registers: Registers { entries: [Registers::NONE; REGISTER_COUNT] },
             pools: Pools { entries: [Pools::NONE; POOL_COUNT], next: 0 },
             pending: None,
+            globals: [0; 2],
             new_registers: [0; REGISTER_COUNT],
         }
     }
 }
 
 impl Walker {
-    /// A cover begins: nothing is known of what comes before it.
+    /// A cover begins: nothing is known of what comes before it. Global pointers hardly change.
     pub fn start(&mut self) {
-        *self = Self::default();
+        *self = Self { globals: self.globals, ..Self::default() };
+    }
+
+    /// What the reference of `unit` counts from in new, if that was seen in new itself.
+    #[must_use]
+    pub const fn base(&self, unit: &Unit) -> Option<u64> {
+        let [_, new] = self.globals;
+        if matches!(unit.kind, Kind::MipsGlobal) { Some(new) } else { None }
     }
 
     /// The unit at `site`, at most as long as is left there.
@@ -126,7 +136,7 @@ impl Walker {
             Content::A64 => a64::unit(site, &mut self.registers),
             Content::A32 => a32::unit(site, &mut self.registers),
             Content::Thumb => thumb::unit(site, &mut self.registers, &mut self.pools),
-            Content::Mips => mips::unit(site, &mut self.registers),
+            Content::Mips => mips::unit(site, &mut self.registers, &mut self.globals),
             Content::RiscV => riscv::unit(site, &mut self.registers),
             Content::X86_64 | Content::I386 => x86::unit(site, &mut self.pending),
             _ => data::unit(site),
