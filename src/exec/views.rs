@@ -32,7 +32,7 @@ pub fn masked(image: &[u8], description: &Description) -> Masked {
     let is_big = big_endian(description);
     walk(image, &mut space, &mut Walker::default(), 0, image.len(), |_, _, unit, at, _| {
         if is_far_code(unit.kind) {
-            put(&mut code, at, unit, unit.word & !reference::field(unit.kind), is_big);
+            put(&mut code, at, unit, unit.word & !reference::field(unit), is_big);
         } else if unit.kind.is_reference() && !unit.kind.is_near() {
             data.push((at, *unit));
         }
@@ -95,7 +95,7 @@ pub fn labelled(
         };
         let label = match is_far_code(unit.kind) && unit.kind != Kind::X86Rel32 {
             true => {
-                let field = reference::field(unit.kind);
+                let field = reference::field(unit);
                 unit.word & !field | u64::from(hash(target as u32, 77)) & field
             }
             false => unit.word & !0xffff_ffff | target & 0xffff_ffff,

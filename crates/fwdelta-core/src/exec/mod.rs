@@ -19,3 +19,4 @@ pub mod thumb;
 pub mod unit;
 pub mod walk;
 pub mod x86;
+pub mod xtensa;

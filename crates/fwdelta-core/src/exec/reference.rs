@@ -2,7 +2,7 @@
 
 use super::unit::{Kind, Unit};
 use super::walk::Walker;
-use super::{a32, a64, mips, riscv, thumb, x86};
+use super::{a32, a64, mips, riscv, thumb, x86, xtensa};
 
 /// The word of `unit` at address `addr` in new when it leads to `target` there. `base` is where
 /// [`Kind::Based`] units count from in new.
@@ -45,14 +45,18 @@ pub fn write(unit: &Unit, addr: u64, target: u64, base: u64) -> u64 {
         Kind::MipsJump | Kind::MipsBranch | Kind::MipsCall | Kind::MipsHigh | Kind::MipsLow => {
             mips::write(kind, word32, addr, target, aux)
         }
+        Kind::XtensaCall | Kind::XtensaJump | Kind::XtensaBranch | Kind::XtensaLiteral => {
+            xtensa::write(kind, word32, addr, target, aux)
+        }
         _ => word32,
     };
     new.into()
 }
 
-/// Bits of a unit of `kind` that hold its reference.
+/// Bits of a unit that hold its reference.
 #[must_use]
-pub const fn field(kind: Kind) -> u64 {
+pub const fn field(unit: &Unit) -> u64 {
+    let kind = unit.kind;
     let bits = match kind {
         Kind::Pointer64 => return u64::MAX,
         Kind::Pointer32 | Kind::Rel32 | Kind::Based | Kind::Back | Kind::X86Rel32 => u32::MAX,
@@ -84,6 +88,9 @@ pub const fn field(kind: Kind) -> u64 {
         | Kind::MipsHigh
         | Kind::MipsLow
         | Kind::MipsGlobal => mips::field(kind),
+        Kind::XtensaCall | Kind::XtensaJump | Kind::XtensaBranch | Kind::XtensaLiteral => {
+            xtensa::field(kind, unit.word as u32, unit.aux)
+        }
         _ => 0,
     };
     bits as u64
@@ -134,6 +141,9 @@ impl Walker {
             | Kind::MipsHigh
             | Kind::MipsLow
             | Kind::MipsGlobal => mips::read(unit, word32, addr, registers, &mut self.globals),
+            Kind::XtensaCall | Kind::XtensaJump | Kind::XtensaBranch | Kind::XtensaLiteral => {
+                xtensa::read(unit, word32, addr)
+            }
             _ => None,
         }
     }

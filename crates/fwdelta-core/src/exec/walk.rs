@@ -2,7 +2,7 @@
 
 use super::layout::Content;
 use super::unit::{Kind, Site, Unit};
-use super::{a32, a64, data, mips, riscv, thumb, x86};
+use super::{a32, a64, data, mips, riscv, thumb, x86, xtensa};
 
 const REGISTER_COUNT: usize = 32;
 const POOL_COUNT: usize = 32;
@@ -137,6 +137,7 @@ impl Walker {
             Content::A32 => a32::unit(site, &mut self.registers),
             Content::Thumb => thumb::unit(site, &mut self.registers, &mut self.pools),
             Content::Mips => mips::unit(site, &mut self.registers, &mut self.globals),
+            Content::Xtensa => xtensa::unit(site),
             Content::RiscV => riscv::unit(site, &mut self.registers),
             Content::X86_64 | Content::I386 => x86::unit(site, &mut self.pending),
             _ => data::unit(site),
