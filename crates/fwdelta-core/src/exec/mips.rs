@@ -183,7 +183,7 @@ fn low(site: &Site<'_>, word: u32, registers: &Registers, globals: &mut [u64; 2]
     let Some((value, since)) = registers.get_since(base, site.pos, PAIR_REACH) else {
         let [global, _] = *globals;
         if base == GP && global != 0 {
-            unit.kind = Kind::MipsGlobal;
+            unit.kind = Kind::Global;
             unit.target = narrowed(global.wrapping_add(immediate(word)), site);
         }
         return;
@@ -220,7 +220,7 @@ pub const fn write(kind: Kind, word: u32, addr: u64, target: u64, aux: u64) -> u
             let by = target.wrapping_sub(from).wrapping_add(0x8000);
             word & !IMM16 | (by >> 16) as u32 & IMM16
         }
-        Kind::MipsGlobal => word & !IMM16 | target.wrapping_sub(addr) as u32 & IMM16,
+        Kind::Global => word & !IMM16 | target.wrapping_sub(addr) as u32 & IMM16,
         Kind::MipsLow => {
             let since = aux >> SINCE_SHIFT;
             let from = if since == 0 { 0 } else { addr.wrapping_sub(since) };
@@ -269,7 +269,7 @@ pub(super) fn read(
             }
             target
         }
-        Kind::MipsGlobal if low_part(word) == Some(GP) && *global != 0 => {
+        Kind::Global if low_part(word) == Some(GP) && *global != 0 => {
             global.wrapping_add(immediate(word))
         }
         kind if kind_of(word) == Some(kind) => target(kind, word, addr),

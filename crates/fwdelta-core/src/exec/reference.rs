@@ -41,7 +41,8 @@ pub fn write(unit: &Unit, addr: u64, target: u64, base: u64) -> u64 {
         | Kind::RiscVHigh
         | Kind::RiscVLowI
         | Kind::RiscVLowS => riscv::write(kind, word32, addr, target, aux),
-        Kind::MipsGlobal => mips::write(kind, word32, base, target, aux),
+        Kind::Global if aux == x86::IS_WORD => target.wrapping_sub(base) as u32,
+        Kind::Global => mips::write(kind, word32, base, target, aux),
         Kind::MipsJump | Kind::MipsBranch | Kind::MipsCall | Kind::MipsHigh | Kind::MipsLow => {
             mips::write(kind, word32, addr, target, aux)
         }
@@ -60,6 +61,7 @@ pub const fn field(unit: &Unit) -> u64 {
     let bits = match kind {
         Kind::Pointer64 => return u64::MAX,
         Kind::Pointer32 | Kind::Rel32 | Kind::Based | Kind::Back | Kind::X86Rel32 => u32::MAX,
+        Kind::Global if unit.aux == x86::IS_WORD => u32::MAX,
         Kind::Prel31 => u32::MAX >> 1,
         Kind::A64Branch26
         | Kind::A64Branch19
@@ -87,7 +89,7 @@ pub const fn field(unit: &Unit) -> u64 {
         | Kind::MipsCall
         | Kind::MipsHigh
         | Kind::MipsLow
-        | Kind::MipsGlobal => mips::field(kind),
+        | Kind::Global => mips::field(kind),
         Kind::XtensaCall | Kind::XtensaJump | Kind::XtensaBranch | Kind::XtensaLiteral => {
             xtensa::field(kind, unit.word as u32, unit.aux)
         }
@@ -111,7 +113,8 @@ impl Walker {
             }
             Kind::Based => Some(base.wrapping_add(signed)),
             Kind::Back => Some(addr.wrapping_sub(word)),
-            Kind::X86Rel32 => Some(x86::target(word32, addr, unit.aux)),
+            Kind::X86Rel32 => Some(x86::read(unit, word32, addr, &mut self.globals)),
+            Kind::Global if unit.aux == x86::IS_WORD => x86::read_global(word32, self.globals),
             Kind::A64Branch26
             | Kind::A64Branch19
             | Kind::A64Branch14
@@ -140,7 +143,7 @@ impl Walker {
             | Kind::MipsCall
             | Kind::MipsHigh
             | Kind::MipsLow
-            | Kind::MipsGlobal => mips::read(unit, word32, addr, registers, &mut self.globals),
+            | Kind::Global => mips::read(unit, word32, addr, registers, &mut self.globals),
             Kind::XtensaCall | Kind::XtensaJump | Kind::XtensaBranch | Kind::XtensaLiteral => {
                 xtensa::read(unit, word32, addr)
             }

@@ -96,7 +96,7 @@ pub struct Walker {
     registers: Registers,
     pools: Pools,
     pending: Option<Field>,
-    /// MIPS: the global pointer in old and new as last set up, 0 before.
+    /// The global pointer in old and new as last set up, 0 before.
     pub(super) globals: [u64; 2],
     /// Parts of new addresses, as found in the new instructions.
     pub(super) new_registers: [u64; REGISTER_COUNT],
@@ -124,7 +124,7 @@ impl Walker {
     #[must_use]
     pub const fn base(&self, unit: &Unit) -> Option<u64> {
         let [_, new] = self.globals;
-        if matches!(unit.kind, Kind::MipsGlobal) { Some(new) } else { None }
+        if matches!(unit.kind, Kind::Global) { Some(new) } else { None }
     }
 
     /// The unit at `site`, at most as long as is left there.
@@ -139,7 +139,9 @@ impl Walker {
             Content::Mips => mips::unit(site, &mut self.registers, &mut self.globals),
             Content::Xtensa => xtensa::unit(site),
             Content::RiscV => riscv::unit(site, &mut self.registers),
-            Content::X86_64 | Content::I386 => x86::unit(site, &mut self.pending),
+            Content::X86_64 | Content::I386 => {
+                x86::unit(site, &mut self.pending, &mut self.globals)
+            }
             _ => data::unit(site),
         }
     }
