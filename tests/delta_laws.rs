@@ -52,7 +52,14 @@ fn a_full_image_is_a_delta_from_nothing() {
 fn any_number_of_threads_gives_the_same_bytes() {
     for Pair { name, old, new } in pairs() {
         for profile in [Profile::Small, Profile::Fast] {
-            let with = |threads| diff::create(&old, &new, &Options { profile, threads }, &Silent);
+            let with = |threads| {
+                diff::create(
+                    &old,
+                    &new,
+                    &Options { profile, threads, ..Options::default() },
+                    &Silent,
+                )
+            };
             let one = with(1).unwrap();
             for threads in [2, 7] {
                 assert_eq!(with(threads).unwrap(), one, "{name} {profile:?} {threads}");

@@ -71,7 +71,10 @@ fn threads_do_not_matter() {
     let mut random = Random::new(3);
     let (old, new) = edited(&mut random, 5 << 20, 300);
     for profile in [Profile::Small, Profile::Fast] {
-        let make = |threads| create(&old, &new, &Options { profile, threads }, &Silent).unwrap();
+        let make = |threads| {
+            create(&old, &new, &Options { profile, threads, ..Options::default() }, &Silent)
+                .unwrap()
+        };
         let one = make(1);
         assert!(one.payload.len() < new.len() / 50, "{profile:?}: {}", one.payload.len());
         for threads in [2, 3] {

@@ -119,8 +119,9 @@ fn an_import_that_goes_up_is_found() {
     assert_catches(rule, HOST, "use crate::{\n    cli,\n};", 1, "use crate::matching::{a, b};");
     assert_catches(rule, CORE, "use crate::Verifier;", 1, "use crate::{Error, Limits};");
     assert_catches(rule, HOST, "fn a() { crate::cli::b() }", 1, "fn a() { crate::codec::b() }");
-    let peers = "use crate::exec::Y;";
-    assert_catches(rule, "src/codec/mod.rs", peers, 1, "#[cfg(test)]\nuse crate::exec::Y;");
+    let peers = "use crate::descriptor::Y;";
+    let test = "#[cfg(test)]\nuse crate::descriptor::Y;";
+    assert_catches(rule, "src/package/mod.rs", peers, 1, test);
     assert_catches(rule, "src/progress.rs", "use super::cli;", 1, "use super::error;");
     let stranger = rule(&Source::new("src/unheard_of.rs", ""));
     assert_eq!(stranger.len(), 1, "a module without a floor is found");

@@ -77,13 +77,17 @@ pub(crate) fn release(path: Option<&Path>) -> Result<Release> {
 /// What deltas are made for.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub(crate) enum ProfileName {
-    /// Microcontrollers: smallest delta, at most 10 KiB of working memory
+    /// Microcontrollers with 8 KiB of RAM: at most 3 KiB of working memory
+    Tiny,
+    /// Microcontrollers: at most 10 KiB of working memory
     #[default]
     Small,
-    /// Linux-class devices: zstd streams, fastest to apply
+    /// Linux-class devices, speed first: a few MiB of working memory
     Fast,
-    /// Linux-class devices, size first: at most 24 MiB of memory.
+    /// Linux-class devices, size first: at most 24 MiB of working memory
     Max,
+    /// Nothing is predicted: the decoder with the least code
+    Plain,
     /// Streams of the bsdiff crate, as a test oracle; quadratic time on repetitive data
     Bsdiff,
 }
@@ -91,7 +95,9 @@ pub(crate) enum ProfileName {
 impl From<ProfileName> for Profile {
     fn from(name: ProfileName) -> Self {
         match name {
+            ProfileName::Tiny => Profile::Tiny,
             ProfileName::Small => Profile::Small,
+            ProfileName::Plain => Profile::Plain,
             ProfileName::Fast => Profile::Fast,
             ProfileName::Max => Profile::Max,
             ProfileName::Bsdiff => Profile::Bsdiff,

@@ -109,7 +109,11 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
             _ => numbered(&args.output, files[0].old.as_ref())?,
         };
         let options = BuildOptions {
-            diff: Options { profile: args.profile.into(), threads: args.threads },
+            diff: Options {
+                profile: args.profile.into(),
+                threads: args.threads,
+                ..Options::default()
+            },
             chunk_len: args.chunk_len,
             sequence,
             requirement: args.require.as_ref().map(|list| list.0.clone()),

@@ -60,7 +60,7 @@ impl Cast {
     /// A package for `old`, approved by both operators.
     fn package(&self, pair: &Pair, profile: Profile, bar: &Bar) -> Result<(Vec<u8>, usize)> {
         let options = BuildOptions {
-            diff: Options { profile, threads: 0 },
+            diff: Options { profile, threads: 0, ..Options::default() },
             sequence: 7,
             ..BuildOptions::default()
         };

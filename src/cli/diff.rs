@@ -65,7 +65,12 @@ pub(super) fn run(args: &Args) -> Result<Report> {
 
 fn native(args: &Args, old: &[u8], new: &[u8], bar: &Bar) -> Result<(Vec<u8>, Value)> {
     let profile = args.profile.into();
-    let delta = diff::create(old, new, &Options { profile, threads: args.threads }, bar)?;
+    let delta = diff::create(
+        old,
+        new,
+        &Options { profile, threads: args.threads, ..Options::default() },
+        bar,
+    )?;
     let header = &delta.header;
     let details = json!({
         "format": "fwdelta",

@@ -5,53 +5,25 @@ use std::cmp::Ordering;
 use fwdelta_core::apply::{Applier, memory_len};
 use fwdelta_core::format::cbor::Reader;
 use fwdelta_core::format::chain::{CHUNK_LEN_MAX, CHUNK_LEN_MIN, ChainStart, HASH_LEN};
-use fwdelta_core::format::delta::{Coder, DeltaHeader, ImageId, MAGIC, Shape};
+use fwdelta_core::format::delta::{Coder, DeltaHeader, ImageId, MAGIC, PREDICTED_LEN_MAX};
 use fwdelta_core::hash::sha256;
 use fwdelta_core::{Detail, Limits};
 
 use super::predicted;
+use super::profile::Profile;
 use crate::cbor;
 use crate::codec::{self, Script};
 use crate::error::{Error, Result};
 use crate::exec::describe::Hints;
-use crate::matching::{self, Costs};
+use crate::matching::{self, Costs, Cover, MatchOptions, View};
 use crate::progress::{Progress, Stage, checkpoint};
 
-/// Model entries of profile `small`: 2,048, that is 4 KiB.
-const SMALL_MODEL_LOG: u8 = 11;
+/// Model entries of profile `plain`: 2,048, that is 4 KiB.
+const PLAIN_MODEL_LOG: u8 = 11;
 /// Block of profiles `fast` and `bsdiff`, in bytes.
 const BLOCK_LEN: u32 = 1 << 18;
 /// Largest window of profiles `fast` and `bsdiff`: 8 MiB.
 const FAST_WINDOW_LOG_MAX: u8 = 23;
-
-/// What the delta is made for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Profile {
-    /// Microcontrollers: at most 10 KiB of working memory.
-    #[default]
-    Small,
-    /// Linux-class devices, size first: at most 24 MiB of working memory.
-    Max,
-    /// Linux-class devices: decoded at the speed of zstd.
-    Fast,
-    /// The `bsdiff` crate's streams: a test oracle, quadratic on repetitive data.
-    Bsdiff,
-}
-
-/// Tables of profile `max`; images shorter than a MiB take less.
-const MAX_SHAPE: Shape = Shape {
-    model_log: 22,
-    memo_log: 16,
-    value_log: 14,
-    buffer_log: 16,
-    old_segments: 0,
-    new_segments: 0,
-    runs: 0,
-    covers: 1 << 17,
-    has_inline: false,
-    match_log: 20,
-    ring_log: 20,
-};
 
 /// How to make a delta.
 #[derive(Clone, Copy, Debug, Default)]
@@ -60,6 +32,12 @@ pub struct Options {
     pub profile: Profile,
     /// Threads to work with; 0 takes one per processor. The result does not depend on it.
     pub threads: usize,
+    /// What the caller knows of the images.
+    pub hints: Hints,
+    /// Working memory of the device, in bytes; `None`: what the profile allows.
+    pub device_memory_len: Option<u64>,
+    /// Memory that matching may use, in bytes; `None`: as much as the images need.
+    pub memory_max: Option<u64>,
 }
 
 /// A delta, ready for a file or a package.
@@ -126,7 +104,7 @@ pub fn chain(payload: &[u8], chunk_len: usize) -> (Vec<u8>, [u8; HASH_LEN]) {
 /// [`Error::Cancelled`], and `Bug` when the result differs.
 pub fn create(old: &[u8], new: &[u8], options: &Options, progress: &dyn Progress) -> Result<Delta> {
     with_threads(options.threads, || {
-        let delta = encode(old, new, options.profile, progress)?;
+        let delta = encode(old, new, options, progress)?;
         check(old, new, &delta, progress)?;
         Ok(delta)
     })
@@ -160,11 +138,15 @@ pub fn parse_file(file: &[u8]) -> Result<(DeltaHeader, &[u8])> {
     }
 }
 
-fn encode(old: &[u8], new: &[u8], profile: Profile, progress: &dyn Progress) -> Result<Delta> {
-    let (coder, payload) = match profile {
-        Profile::Max => predicted::create(old, new, &Hints::default(), MAX_SHAPE, true, progress)?,
-        Profile::Small => small(old, new, progress)?,
-        Profile::Fast => fast(old, new, progress)?,
+fn encode(old: &[u8], new: &[u8], options: &Options, progress: &dyn Progress) -> Result<Delta> {
+    let is_long = old.len().max(new.len()) as u64 >= PREDICTED_LEN_MAX;
+    let (coder, payload) = match options.profile {
+        Profile::Plain => plain(old, new, options, progress)?,
+        Profile::Tiny | Profile::Small if is_long => plain(old, new, options, progress)?,
+        Profile::Fast | Profile::Max if is_long => streams(old, new, options, progress)?,
+        Profile::Tiny | Profile::Small | Profile::Fast | Profile::Max => {
+            predicted::create(old, new, options, progress)?
+        }
         Profile::Bsdiff => packed(codec::bsdiff::raw(old, new)?, |window_log| Coder::Bsdiff {
             window_log,
             block_len: BLOCK_LEN,
@@ -187,17 +169,40 @@ fn image_id(image: &[u8]) -> ImageId {
     ImageId { len: image.len() as u64, digest: sha256(image) }
 }
 
-fn small(old: &[u8], new: &[u8], progress: &dyn Progress) -> Result<(Coder, Vec<u8>)> {
-    let covers = matching::plain_covers(old, new, &Costs::SMALL, progress)?;
+fn plain(
+    old: &[u8],
+    new: &[u8],
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<(Coder, Vec<u8>)> {
+    let covers = plain_covers(old, new, &Costs::SMALL, options, progress)?;
     let script = Script { old, new, covers: &covers };
-    let payload = codec::bits::encode(&script, SMALL_MODEL_LOG)?;
-    Ok((Coder::Bits { model_log: SMALL_MODEL_LOG }, payload))
+    let payload = codec::bits::encode(&script, PLAIN_MODEL_LOG)?;
+    Ok((Coder::Bits { model_log: PLAIN_MODEL_LOG }, payload))
 }
 
-fn fast(old: &[u8], new: &[u8], progress: &dyn Progress) -> Result<(Coder, Vec<u8>)> {
-    let covers = matching::plain_covers(old, new, &Costs::FAST, progress)?;
+/// For images longer than prediction goes.
+fn streams(
+    old: &[u8],
+    new: &[u8],
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<(Coder, Vec<u8>)> {
+    let covers = plain_covers(old, new, &Costs::FAST, options, progress)?;
     let content = codec::streams::content(&Script { old, new, covers: &covers }, BLOCK_LEN);
     packed(content, |window_log| Coder::Streams { window_log, block_len: BLOCK_LEN })
+}
+
+fn plain_covers(
+    old: &[u8],
+    new: &[u8],
+    costs: &Costs,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<Vec<Cover>> {
+    let (old, new) = (View::plain(old), View::plain(new));
+    let options = MatchOptions { memory_max: options.memory_max };
+    matching::covers(&old, &new, &[], costs, &options, progress)
 }
 
 /// Compresses with a window that holds the content, as far as allowed.

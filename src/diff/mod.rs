@@ -5,8 +5,10 @@ pub mod bsdiff40;
 mod create;
 mod media;
 mod predicted;
+mod profile;
 
 pub use apply::{apply, apply_to};
-pub use create::{Delta, Options, Profile, chain, create, parse_file};
-pub use predicted::covers as predicted_covers;
+pub use create::{Delta, Options, chain, create, parse_file};
 pub use media::{FileSource, FileTarget, VecTarget};
+pub use predicted::covers as predicted_covers;
+pub use profile::{Profile, default_chunk_len};

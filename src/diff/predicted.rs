@@ -2,11 +2,12 @@
 
 use fwdelta_core::exec::map::Listed;
 use fwdelta_core::format::delta::Coder;
-use fwdelta_core::format::shape::Shape;
 
+use super::create::Options;
+use super::profile::{self, Profile};
 use crate::codec::predict::{Plan, encode};
 use crate::error::Result;
-use crate::exec::describe::{Description, Hints, describe_pair};
+use crate::exec::describe::{Description, describe_pair};
 use crate::exec::views::{self, Masked};
 use crate::exec::{chain, votes};
 use crate::matching::{self, Costs, Cover, MatchOptions, View};
@@ -21,24 +22,35 @@ struct Pair<'a> {
     new: &'a [u8],
     old_description: Description,
     new_description: Description,
+    matching: MatchOptions,
     progress: &'a dyn Progress,
 }
 
-/// Encodes with the tables of `shape`, whose counts are ignored.
+/// Encodes for a profile that predicts.
 ///
 /// # Errors
 /// [`crate::Error::Cancelled`].
 pub(super) fn create(
     old: &[u8],
     new: &[u8],
-    hints: &Hints,
-    shape: Shape,
-    is_max: bool,
+    options: &Options,
     progress: &dyn Progress,
 ) -> Result<(Coder, Vec<u8>)> {
-    let (old_description, new_description) = describe_pair(old, new, hints);
-    let pair = Pair { old, new, old_description, new_description, progress };
+    let (mut old_description, mut new_description) = describe_pair(old, new, &options.hints);
+    if let Some(len) = device_memory_len(options) {
+        profile::simplify(&mut old_description, len);
+        profile::simplify(&mut new_description, len);
+    }
+    let matching = MatchOptions { memory_max: options.memory_max };
+    let pair = Pair { old, new, old_description, new_description, matching, progress };
     let covers = pair.covers()?;
+    let shape = profile::shape(
+        options.profile,
+        options.device_memory_len,
+        &pair.old_description,
+        &pair.new_description,
+        new.len() as u64,
+    );
     let map = chain::select(&covers, shape.covers as usize);
     let plan = Plan {
         old,
@@ -50,8 +62,18 @@ pub(super) fn create(
         runs: &pair.old_description.runs,
     };
     let shape = plan.counted(shape);
+    let is_max = options.profile == Profile::Max;
     let payload = encode(&plan, &shape, is_max)?;
     Ok((if is_max { Coder::PredictedMax(shape) } else { Coder::Predicted(shape) }, payload))
+}
+
+/// What a small device has.
+fn device_memory_len(options: &Options) -> Option<u64> {
+    match options.profile {
+        Profile::Tiny => Some(options.device_memory_len.unwrap_or(profile::TINY_LEN)),
+        Profile::Small => Some(options.device_memory_len.unwrap_or(profile::SMALL_LEN)),
+        _ => options.device_memory_len,
+    }
 }
 
 /// The covers that [`create`] would use, for accounts of where bytes go.
@@ -65,7 +87,8 @@ pub fn covers(
     new_description: &Description,
 ) -> Result<Vec<Cover>> {
     let (old_description, new_description) = (old_description.clone(), new_description.clone());
-    Pair { old, new, old_description, new_description, progress: &crate::progress::Silent }.covers()
+    let (matching, progress) = (MatchOptions::default(), &crate::progress::Silent);
+    Pair { old, new, old_description, new_description, matching, progress }.covers()
 }
 
 impl Pair<'_> {
@@ -78,9 +101,8 @@ impl Pair<'_> {
             View { seek: &masked.code, exact: image, soft: &masked.all }
         }
         let views = (view(self.old, &old), view(self.new, &new));
-        let options = MatchOptions::default();
         let mut covers =
-            matching::covers(&views.0, &views.1, &[], &Costs::MAX, &options, self.progress)?;
+            matching::covers(&views.0, &views.1, &[], &Costs::MAX, &self.matching, self.progress)?;
         for _ in 0..ROUNDS {
             covers = self.again(&covers, &old, &new)?;
         }
@@ -111,7 +133,6 @@ impl Pair<'_> {
         }
         let views = (view(&labels.0, old), view(&labels.1, new));
         let costs = Costs { soft: Costs::SOFT_LATER, ..Costs::MAX };
-        let options = MatchOptions::default();
-        matching::covers(&views.0, &views.1, &votes, &costs, &options, self.progress)
+        matching::covers(&views.0, &views.1, &votes, &costs, &self.matching, self.progress)
     }
 }

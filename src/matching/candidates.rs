@@ -3,7 +3,6 @@
 use std::ops::Range;
 
 use super::covers::Task;
-use super::view::Vote;
 
 /// Farthest that a match is extended backwards over differing bytes.
 const BACK_LEN_MAX: usize = 4096;
@@ -14,6 +13,8 @@ const EQUAL_SCORE: i64 = 5;
 const DIFFERING_SCORE: i64 = -7;
 /// How far the score may fall below its best before the extension stops.
 const BACK_DROP: i64 = 40 * EQUAL_SCORE;
+/// By what part of its length a match must end later than one that is still open.
+const SLACK: u64 = 64;
 /// Recent diagonals whose last match is remembered.
 const RECENT_COUNT: usize = 8;
 
@@ -32,8 +33,10 @@ pub(super) struct Candidates<'a> {
     start: usize,
     /// Where to look on.
     at: usize,
-    /// Length of the match before that.
-    last_len: u64,
+    /// The first vote not looked at.
+    next_vote: usize,
+    /// Where in new the match last taken ends.
+    last_end: u64,
     /// Bytes that may still be looked at backwards.
     budget: usize,
     /// Where the latest diagonals were last met, in a ring.
@@ -50,7 +53,8 @@ impl<'a> Candidates<'a> {
             task,
             start,
             at: start,
-            last_len: 0,
+            next_vote: task.votes.partition_point(|vote| vote.new_pos < start as u64),
+            last_end: 0,
             budget: 0,
             recent: [(i64::MIN, 0); RECENT_COUNT],
             recent_count: 0,
@@ -59,42 +63,62 @@ impl<'a> Candidates<'a> {
         }
     }
 
-    /// The candidates on `block`, ascending, each once; `votes` are those on it.
+    /// The candidates on `block`, ascending, each once.
     ///
     /// Blocks come one behind the other.
-    pub(super) fn on(&mut self, block: &Range<usize>, votes: &[Vote]) -> &[Candidate] {
+    pub(super) fn on(&mut self, block: &Range<usize>) -> &[Candidate] {
         self.found.drain(..self.given);
         let end = self.task.new.len().min(block.end + BACK_LEN_MAX);
         while self.at < end {
-            self.look();
+            self.budget += BACK_LEN_MEAN;
+            self.take_votes();
+            self.take_match();
             self.at += 1;
         }
-        self.found.extend(
-            votes
-                .iter()
-                .map(|vote| Candidate { new_pos: vote.new_pos as usize, diagonal: vote.diagonal }),
-        );
         self.found.sort_unstable();
         self.found.dedup();
         self.given = self.found.partition_point(|candidate| candidate.new_pos < block.end);
         &self.found[..self.given]
     }
 
+    /// Takes the votes on the current position.
+    fn take_votes(&mut self) {
+        let task = self.task;
+        while let Some(vote) = task.votes.get(self.next_vote) {
+            if vote.new_pos > self.at as u64 {
+                break;
+            }
+            self.next_vote += 1;
+            if let Some(old_pos) = vote.old_pos(task.old.len()) {
+                self.propose(old_pos);
+            }
+        }
+    }
+
     /// Takes the longest match at the current position, unless it is short or nothing new.
-    fn look(&mut self) {
+    fn take_match(&mut self) {
         let at = self.at;
-        self.budget += BACK_LEN_MEAN;
-        let longest = self.task.statistics.at(at);
-        // A match one byte shorter than the last is only the rest of it.
-        let is_rest = longest.len < self.last_len;
-        self.last_len = longest.len;
-        if is_rest || longest.len < self.task.costs.match_len_min {
+        let longest = self.task.matches.at(at);
+        // Ends never fall. A match with the end of the last is only the rest of it; a long one
+        // that ends a little later is not worth it before the last has ended: in near-periodic
+        // data there is one at every byte.
+        let end = at as u64 + longest.len;
+        let is_open = (at as u64) < self.last_end;
+        let slack = if is_open { longest.len / SLACK } else { 0 };
+        if end <= self.last_end + slack || longest.len < self.task.costs.match_len_min {
             return;
         }
-        let diagonal = longest.old_pos as i64 - at as i64;
+        self.last_end = end;
+        self.propose(longest.old_pos as usize);
+    }
+
+    /// The diagonal of `old_pos` and the current position, from here and from as far before as
+    /// both are alike.
+    fn propose(&mut self, old_pos: usize) {
+        let (at, Task { old, new, .. }) = (self.at, self.task);
+        let diagonal = old_pos as i64 - at as i64;
         let floor = self.floor(diagonal);
-        let before = &self.task.new.soft[floor..at];
-        let (back_len, looked) = backwards(&self.task.old.soft[..longest.old_pos as usize], before);
+        let (back_len, looked) = backwards(&old.soft[..old_pos], &new.soft[floor..at]);
         self.budget -= looked;
         self.found.push(Candidate { new_pos: at - back_len, diagonal });
         if back_len > 0 {
@@ -171,6 +195,9 @@ impl Extension {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::noise;
+    use super::super::windows::Matches;
+    use super::super::{Costs, View};
     use super::*;
 
     /// Byte by byte.
@@ -189,13 +216,52 @@ mod tests {
         (best_len, len)
     }
 
+    /// Candidates of a whole image, and bytes that were looked at backwards.
+    fn work(old: &[u8], new: &[u8]) -> (usize, usize) {
+        let matches = Matches::whole(old, new).unwrap();
+        let (old, new) = (View::plain(old), View::plain(new));
+        let costs = &Costs { match_len_min: 4, ..Costs::MAX };
+        let task = Task { old: &old, new: &new, matches: &matches, votes: &[], costs };
+        let mut candidates = Candidates::new(&task, 0);
+        let mut count = 0;
+        for start in (0..new.len()).step_by(1000) {
+            let block = start..new.len().min(start + 1000);
+            let found = candidates.on(&block);
+            assert!(found.is_sorted() && found.iter().all(|found| block.contains(&found.new_pos)));
+            count += found.len();
+        }
+        (count, new.len() * BACK_LEN_MEAN - candidates.budget)
+    }
+
+    #[test]
+    fn repetitive_images_are_little_work() {
+        let len = 60_000;
+        let mut pairs = vec![(vec![0; len / 20], vec![0; len]), (vec![0; len], vec![0; len])];
+        for period in [1, 2, 3, 7, 64, 255, 999] {
+            let image: Vec<u8> = noise(1, period).into_iter().cycle().take(len).collect();
+            let mut edited = image.clone();
+            edited.iter_mut().step_by(1013).for_each(|byte| *byte ^= 1);
+            pairs.extend([(image.clone(), image[1..].to_vec()), (image, edited)]);
+        }
+        let image = noise(1, len);
+        pairs.push((image.clone(), [&[7], &image[..]].concat()));
+        let mut sorted = image;
+        sorted.sort_unstable();
+        pairs.push((sorted.clone(), sorted[3000..].to_vec()));
+        for (case, (old, new)) in pairs.iter().enumerate() {
+            let (count, looked) = work(old, new);
+            assert!(count * 40 < new.len(), "case {case}: {count} candidates");
+            assert!(looked < 4 * new.len(), "case {case}: looked at {looked}");
+        }
+    }
+
     #[test]
     fn words_extend_as_bytes_do() {
         let mut state = 1u32;
         for case in 0..2000 {
             let mut byte = |of: u32| {
                 state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                u8::from((state >> 16) % of == 0)
+                u8::from((state >> 16).is_multiple_of(of))
             };
             let of = [1, 2, 3, 9][case % 4];
             let old: Vec<u8> = (0..case % 301).map(|_| byte(of)).collect();

@@ -7,9 +7,9 @@ use rayon::prelude::*;
 use super::candidates::Candidates;
 use super::costs::Costs;
 use super::search::Search;
-use super::statistics::Statistics;
 use super::view::{View, Vote};
-use crate::error::Result;
+use super::windows::Matches;
+use crate::error::{Error, Result};
 use crate::progress::{Progress, Stage, checkpoint};
 
 /// Longest and shortest piece parsed independently of the rest, if new is that long; what it is in
@@ -20,7 +20,7 @@ const PIECE_LEN_MIN: usize = 1 << 18;
 const PIECE_COUNT: usize = 8;
 /// Bytes that a piece looks at before and behind itself: both sides of a border arrive at the same
 /// path there.
-const OVERLAP_LEN: usize = 16 << 10;
+pub(super) const OVERLAP_LEN: usize = 16 << 10;
 /// Bytes between two looks at whether to stop.
 const BLOCK_LEN: usize = 1 << 16;
 
@@ -40,30 +40,36 @@ pub struct Cover {
 pub(super) struct Task<'a> {
     pub(super) old: &'a View<'a>,
     pub(super) new: &'a View<'a>,
-    pub(super) statistics: &'a Statistics,
+    pub(super) matches: &'a Matches,
     pub(super) votes: &'a [Vote],
     pub(super) costs: &'a Costs,
 }
 
 impl Task<'_> {
-    /// The best covers of all of new.
-    pub(super) fn parse(&self, progress: &dyn Progress) -> Result<Vec<Cover>> {
-        let new_len = self.new.len();
-        let piece_len = (new_len / PIECE_COUNT).clamp(PIECE_LEN_MIN, PIECE_LEN_MAX);
-        let starts: Vec<usize> = (0..new_len).step_by(piece_len).collect();
+    /// Appends the best covers of the window `window` of new.
+    pub(super) fn parse(
+        &self,
+        window: &Range<usize>,
+        covers: &mut Vec<Cover>,
+        progress: &dyn Progress,
+    ) -> Result<()> {
+        let piece_len = self.new.len() / PIECE_COUNT;
+        let piece_len = piece_len.clamp(PIECE_LEN_MIN, PIECE_LEN_MAX);
+        let starts: Vec<usize> = window.clone().step_by(piece_len).collect();
         let pieces = starts.into_par_iter().map(|start| {
-            let piece = start..new_len.min(start + piece_len);
+            let done = (window.end + start) as u64 / 2;
+            checkpoint(progress, Stage::Match, done, self.new.len() as u64)?;
+            let piece = start..window.end.min(start + piece_len);
             let covers = self.parse_piece(&piece, progress)?;
             Ok(covers.into_iter().filter_map(|cover| cut(cover, &piece)).collect::<Vec<_>>())
         });
-        let mut covers: Vec<Cover> = Vec::new();
         for cover in pieces.collect::<Result<Vec<_>>>()?.into_iter().flatten() {
             match covers.last_mut() {
                 Some(last) if continues(last, &cover) => last.len += cover.len,
                 _ => covers.push(cover),
             }
         }
-        Ok(covers)
+        Ok(())
     }
 
     /// The covers of `piece` and of what is around it.
@@ -74,11 +80,12 @@ impl Task<'_> {
         let mut search = Search::new(self.old, self.new, self.costs, start);
         let mut candidates = Candidates::new(self, start);
         for start in (start..end).step_by(BLOCK_LEN) {
-            let done = (new_len + piece.start) as u64 / 2;
-            checkpoint(progress, Stage::Match, done, new_len as u64)?;
+            if progress.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
             let block = start..end.min(start + BLOCK_LEN);
             let votes = self.votes_on(&block);
-            search.run(candidates.on(&block, &votes), &votes, block);
+            search.run(candidates.on(&block), &votes, block);
         }
         Ok(search.trace(end))
     }
@@ -86,10 +93,7 @@ impl Task<'_> {
     /// The votes on `range` that are inside old.
     fn votes_on(&self, range: &Range<usize>) -> Vec<Vote> {
         let before = |end: usize| self.votes.partition_point(|vote| vote.new_pos < end as u64);
-        let inside = |vote: &&Vote| {
-            let old_pos = vote.new_pos.checked_add_signed(vote.diagonal);
-            old_pos.is_some_and(|pos| pos < self.old.len() as u64)
-        };
+        let inside = |vote: &&Vote| vote.old_pos(self.old.len()).is_some();
         self.votes[before(range.start)..before(range.end)].iter().filter(inside).copied().collect()
     }
 }

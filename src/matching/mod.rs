@@ -4,29 +4,29 @@
 mod candidates;
 mod costs;
 mod covers;
+mod estimate;
+mod fingerprints;
 mod log;
+mod options;
 mod run;
 mod search;
 mod statistics;
 mod view;
+mod windows;
 
 pub use costs::Costs;
 pub use covers::Cover;
+pub use estimate::estimate;
+pub use options::{MatchOptions, memory_needed};
 pub use statistics::Statistics;
 pub use view::{View, Vote};
 
 use covers::Task;
 use fwdelta_core::Detail;
+use windows::Windows;
 
 use crate::error::Result;
 use crate::progress::{Progress, Stage, checkpoint};
-
-/// How matching goes about it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MatchOptions {
-    /// Bytes that matching may use.
-    pub memory_max: Option<u64>,
-}
 
 /// Finds covers of `new` by `old`, ascending and disjoint in new, inside old.
 ///
@@ -40,21 +40,25 @@ pub fn covers(
     new: &View,
     votes: &[Vote],
     costs: &Costs,
-    _options: &MatchOptions,
+    options: &MatchOptions,
     progress: &dyn Progress,
 ) -> Result<Vec<Cover>> {
     if !old.is_consistent() || !new.is_consistent() {
         return Err(Detail::BadArgument.into());
     }
-    if old.is_empty() || new.is_empty() {
-        return Ok(Vec::new());
-    }
     let total = new.len() as u64;
     checkpoint(progress, Stage::Match, 0, total)?;
-    let statistics = Statistics::new(old.seek, new.seek)?;
-    checkpoint(progress, Stage::Match, total / 2, total)?;
-    let task = Task { old, new, statistics: &statistics, votes, costs };
-    let covers = task.parse(progress)?;
+    let mut covers = Vec::new();
+    if old.is_empty() || votes.is_empty() && fingerprints::are_unrelated(old.seek, new.seek) {
+        return Ok(covers);
+    }
+    let windows = Windows::new(old.seek, new.seek, options);
+    for window in windows.ranges() {
+        checkpoint(progress, Stage::Match, window.start as u64, total)?;
+        let matches = windows.matches(&window)?;
+        let task = Task { old, new, matches: &matches, votes, costs };
+        task.parse(&window, &mut covers, progress)?;
+    }
     checkpoint(progress, Stage::Match, total, total)?;
     Ok(covers)
 }
@@ -71,4 +75,17 @@ pub fn plain_covers(
 ) -> Result<Vec<Cover>> {
     let (old, new) = (View::plain(old), View::plain(new));
     covers(&old, &new, &[], costs, &MatchOptions::default(), progress)
+}
+
+#[cfg(test)]
+mod testing {
+    /// Bytes without pattern.
+    pub(super) fn noise(seed: u32, len: usize) -> Vec<u8> {
+        let mut state = seed;
+        let next = |_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        };
+        (0..len).map(next).collect()
+    }
 }

@@ -51,3 +51,11 @@ pub struct Vote {
     /// How many references say so.
     pub weight: u32,
 }
+
+impl Vote {
+    /// Where in old, if it is inside.
+    pub(super) fn old_pos(&self, old_len: usize) -> Option<usize> {
+        let old_pos = self.new_pos.checked_add_signed(self.diagonal)?;
+        usize::try_from(old_pos).ok().filter(|pos| *pos < old_len)
+    }
+}

@@ -2,7 +2,7 @@
 
 use crate::core::format::manifest::{base_name, is_name};
 use crate::core::format::plmn::Plmn;
-use crate::diff::{self, Delta, Options, Profile};
+use crate::diff::{self, Delta, Options, default_chunk_len};
 use crate::error::{Error, Result};
 use crate::package::keys::SecretKey;
 use crate::package::seal::{Draft, DraftComponent, seal};
@@ -66,15 +66,6 @@ pub struct BuiltDelta {
     pub header: crate::core::format::delta::DeltaHeader,
     /// Bytes of header and payload before they were cut into a chain.
     pub delta_len: usize,
-}
-
-/// Bytes of payload per chunk: what a device must hold before it may decode (package.md).
-#[must_use]
-pub const fn default_chunk_len(profile: Profile) -> u32 {
-    match profile {
-        Profile::Small => 1024,
-        Profile::Fast | Profile::Max | Profile::Bsdiff => 1 << 16,
-    }
 }
 
 /// Builds a package of `components`.

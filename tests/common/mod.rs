@@ -55,7 +55,7 @@ pub fn package(
     edit: &dyn Fn(&mut BuildOptions),
 ) -> Vec<u8> {
     let mut options = BuildOptions {
-        diff: Options { profile, threads: 1 },
+        diff: Options { profile, threads: 1, ..Options::default() },
         sequence: 7,
         ..BuildOptions::default()
     };

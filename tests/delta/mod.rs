@@ -64,7 +64,7 @@ pub fn edited(random: &mut Random, len: usize, edits: usize) -> (Vec<u8>, Vec<u8
 }
 
 pub fn delta(old: &[u8], new: &[u8], profile: Profile) -> Delta {
-    create(old, new, &Options { profile, threads: 1 }, &Silent).unwrap()
+    create(old, new, &Options { profile, threads: 1, ..Options::default() }, &Silent).unwrap()
 }
 
 /// What a device did: the verdict, and the cells of its slot.

@@ -83,7 +83,8 @@ fn swap(bytes: &mut Vec<u8>, from: &[u8], to: &[u8]) {
 
 fn delta(profile: Profile) -> Delta {
     let (old, new) = tiny_pair();
-    diff::create(&old, &new, &Options { profile, threads: 1 }, &Silent).unwrap()
+    diff::create(&old, &new, &Options { profile, threads: 1, ..Options::default() }, &Silent)
+        .unwrap()
 }
 
 fn component(delta: Delta) -> DraftComponent {

@@ -61,13 +61,15 @@ pub(crate) fn all(runner: &mut Runner, dir: &Path) {
     println!("\n{}", table(&rows));
 }
 
-struct Pair {
-    name: String,
-    old: PathBuf,
-    new: PathBuf,
+/// Two images by the folder that holds them.
+pub(crate) struct Pair {
+    pub(crate) name: String,
+    pub(crate) old: PathBuf,
+    pub(crate) new: PathBuf,
 }
 
-fn pairs(dir: &Path) -> Vec<Pair> {
+/// Sorted by name.
+pub(crate) fn pairs(dir: &Path) -> Vec<Pair> {
     let folders = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
     let mut pairs: Vec<Pair> = folders
         .filter_map(|folder| {

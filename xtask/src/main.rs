@@ -5,6 +5,7 @@ mod deny;
 mod device;
 mod fuzz;
 mod lint;
+mod peers;
 mod python;
 mod runner;
 mod suite;
@@ -29,6 +30,13 @@ Project tasks. Usage: cargo xtask TASK
   fuzz [SECONDS]  every fuzz target for SECONDS each (default 60)
   corpus DIR    for each pair DIR/*/{old,new}: build, approve for two operators, verify, apply
                 and compare, in both profiles; prints sizes beside bsdiff's
+  peers [--corpus DIR] [--only PAIR,...] [--tools NAME,...] [--json FILE] [--timeout SECONDS]
+        [--resume]
+                other people's delta tools, installed below target/peers, and ours on the pairs
+                of DIR (default testdata/firmware): sizes, times and memory as JSON (default
+                target/peers/peers.json), tables in docs/benchmarks.md and plots in docs/plots,
+                or all below target/peers with --tools. A run that takes longer than SECONDS
+                (default 600) is given up; --resume keeps what FILE has of the rivals
   vectors       make testdata/vectors and testdata/capi anew; only when a format changes
   --help        this text
 
@@ -50,6 +58,7 @@ fn main() -> ExitCode {
         }
         ["vectors"] => suite::vectors(&mut runner),
         ["corpus", dir] => corpus::all(&mut runner, &PathBuf::from(dir)),
+        ["peers", options @ ..] => peers::all(&mut runner, options),
         ["--help" | "-h" | "help"] => {
             println!("{HELP}");
             return ExitCode::SUCCESS;

@@ -8,21 +8,25 @@
 use super::bytes::u32_at;
 use super::references::{self, Image};
 use super::vectors::VectorTable;
+use std::cmp::Reverse;
 
 /// Where Linux for arm64 runs if nothing says better: its header does not
 /// (Documentation/arm64/booting.rst, and `KIMAGE_VADDR` of kernels up to 6.5).
 const LINUX_ARM64_BASE: u64 = 0xffff_8000_0800_0000;
 
-/// Votes below which a base is not believed.
+/// Votes, above those that any base gets, below which one is not believed.
 const VOTES_MIN: u32 = 16;
+/// How many bases are better than what counts as any base.
+const RANK_OF_ANY: usize = 16;
 /// The base of new differs from that of old if it gets so many times the votes in new.
 const OWN_FACTOR: u32 = 4;
 /// Pointers and starts that vote, each, at most.
-const VOTERS_MAX: usize = 1 << 15;
-/// Votes of one image: what bounds the work.
-const VOTES_MAX: u64 = 1 << 21;
-/// Images up to this length may start at any multiple of 256, larger ones at a page.
-const SMALL_IMAGE_MAX: u64 = 1 << 20;
+const VOTERS_MAX: usize = 1 << 16;
+/// Votes of one image, about: what bounds the work.
+const VOTES_MAX: usize = 1 << 19;
+/// By the length of an image, what its base is a multiple of; larger ones start at the last.
+const GRANULES: [(u64, u64); 2] = [(1 << 20, 0x100), (4 << 20, 0x1000)];
+const LARGE_GRANULE: u64 = 0x8000;
 
 /// Bases by address, each with the number of pointers that meet a start.
 type Tally = Vec<(u64, u32)>;
@@ -54,22 +58,20 @@ pub(super) fn bases(images: &[Image], tables: &[Option<VectorTable>]) -> Vec<u64
 
 /// Counts, for every base, the pointers that would meet a start.
 fn tally(image: &Image, table: Option<&VectorTable>) -> Tally {
-    let granule = if image.len() > SMALL_IMAGE_MAX { 0x1000 } else { 0x100 };
+    let granule = GRANULES.iter().find(|(len_max, _)| image.len() <= *len_max);
+    let granule = granule.map_or(LARGE_GRANULE, |(_, granule)| *granule);
     let anchor = table.map_or(0, |table| table.pos);
     let limit = if image.data.wide { u64::MAX } else { 1 << 32 };
     let mut pointers = references::pointers(image);
     pointers.extend(table.iter().flat_map(|table| &table.handlers).map(|handler| handler & !1));
-    let same_max = (VOTES_MAX / granule).isqrt() as usize;
-    let pointers = by_offset(thinned(pointers, VOTERS_MAX), granule, 0);
-    let starts = by_offset(thinned(references::starts(image), VOTERS_MAX), granule, anchor);
+    let pointers = by_offset(distinct(pointers), granule, 0);
+    let starts = by_offset(distinct(references::starts(image)), granule, anchor);
+    let pair_count: usize = meetings(&pointers, &starts).map(|(a, b)| a.len() * b.len()).sum();
+    let step = (pair_count / VOTES_MAX + 1).isqrt();
     let mut votes = Vec::new();
-    let mut starts = starts.chunk_by(|a, b| a.0 == b.0).peekable();
-    for pointers in pointers.chunk_by(|a, b| a.0 == b.0) {
-        let offset = pointers[0].0;
-        while starts.next_if(|same| same[0].0 < offset).is_some() {}
-        let Some(starts) = starts.next_if(|same| same[0].0 == offset) else { continue };
-        for (_, start) in thin(starts, same_max) {
-            let bases = thin(pointers, same_max).map(|(_, addr)| addr.checked_sub(*start));
+    for (pointers, starts) in meetings(&pointers, &starts) {
+        for (_, start) in starts.iter().step_by(step) {
+            let bases = pointers.iter().step_by(step).map(|(_, addr)| addr.checked_sub(*start));
             votes.extend(bases.flatten());
         }
     }
@@ -79,20 +81,35 @@ fn tally(image: &Image, table: Option<&VectorTable>) -> Tally {
     votes.chunk_by(|a, b| a == b).map(|same| (same[0], same.len() as u32)).collect()
 }
 
-/// Distinct values, thinned out.
-fn thinned(mut values: Vec<u64>, count_max: usize) -> Vec<u64> {
+/// Distinct values, thinned out evenly.
+fn distinct(mut values: Vec<u64>) -> Vec<u64> {
     values.sort_unstable();
     values.dedup();
-    thin(&values, count_max).copied().collect()
+    let step = values.len() / VOTERS_MAX + 1;
+    values.into_iter().step_by(step).collect()
 }
 
-/// About `count_max` of the items, evenly spread.
-fn thin<T>(items: &[T], count_max: usize) -> impl Iterator<Item = &T> {
-    items.iter().step_by(items.len().div_ceil(count_max).max(1))
+/// Values behind their offset in a granule, by which they are sorted.
+type ByOffset = Vec<(u64, u64)>;
+
+/// Values of the same offset.
+type SameOffset<'a> = &'a [(u64, u64)];
+
+/// Pointers and starts of the same offset.
+fn meetings<'a>(
+    pointers: &'a ByOffset,
+    starts: &'a ByOffset,
+) -> impl Iterator<Item = (SameOffset<'a>, SameOffset<'a>)> {
+    let mut starts = starts.chunk_by(|a, b| a.0 == b.0).peekable();
+    pointers.chunk_by(|a, b| a.0 == b.0).filter_map(move |pointers| {
+        let offset = pointers[0].0;
+        while starts.next_if(|same| same[0].0 < offset).is_some() {}
+        Some((pointers, starts.next_if(|same| same[0].0 == offset)?))
+    })
 }
 
 /// Sorted by the offset in a granule, counted from `anchor`.
-fn by_offset(values: Vec<u64>, granule: u64, anchor: u64) -> Vec<(u64, u64)> {
+fn by_offset(values: Vec<u64>, granule: u64, anchor: u64) -> ByOffset {
     let offset = |value: u64| value.wrapping_sub(anchor) % granule;
     let mut sorted: Vec<_> = values.into_iter().map(|value| (offset(value), value)).collect();
     sorted.sort_unstable();
@@ -106,25 +123,26 @@ fn merged(tallies: &[Tally]) -> Tally {
     all.chunk_by(|a, b| a.0 == b.0).map(sum).collect()
 }
 
-/// The base with twice the votes of any other; with a table of vectors, the best that fits it.
+/// The base with by far the most votes; with tables of vectors, of those that fit them.
 fn decide(tally: &Tally, images: &[(&Image, &Option<VectorTable>)]) -> Option<u64> {
-    let has_table = images.iter().any(|(_, table)| table.is_some());
     let fits = |base: u64| {
         images
             .iter()
             .all(|(image, table)| table.as_ref().is_none_or(|table| table.fits(base, image.len())))
     };
-    let (mut best, mut second) = ((0, 0), 0);
-    for (base, votes) in tally.iter().filter(|(base, _)| fits(*base)) {
-        if *votes > best.1 {
-            second = best.1;
-            best = (*base, *votes);
-        } else {
-            second = second.max(*votes);
-        }
+    let mut ranked: Vec<_> = tally.iter().filter(|(base, _)| fits(*base)).collect();
+    let rank = |(base, votes): &&(u64, u32)| (Reverse(*votes), *base);
+    if ranked.len() > RANK_OF_ANY {
+        ranked.select_nth_unstable_by_key(RANK_OF_ANY, rank);
+        ranked.truncate(RANK_OF_ANY + 1);
     }
-    let is_clear = best.1 >= VOTES_MIN && best.1 / 2 >= second;
-    (is_clear || has_table && best.1 > second && best.1 >= VOTES_MIN / 4).then_some(best.0)
+    ranked.sort_unstable_by_key(rank);
+    let votes = |rank: usize| ranked.get(rank).map_or(0, |(_, votes)| *votes);
+    let (best, second) = (votes(0) - votes(RANK_OF_ANY), votes(1) - votes(RANK_OF_ANY));
+    let has_table = images.iter().any(|(_, table)| table.is_some());
+    let is_clear = best >= VOTES_MIN && best / 2 >= second && votes(0) - votes(1) > votes(0) / 8;
+    let is_likely = has_table && best > second && best >= VOTES_MIN / 4;
+    ranked.first().filter(|_| is_clear || is_likely).map(|(base, _)| *base)
 }
 
 /// Too small for votes: the roundest address at which all vectors point into the image.

@@ -15,6 +15,8 @@ const VOTE_MIN: i16 = 64;
 const BLOCKS_MIN: u64 = 4;
 /// In large images a block in 128 is code, or none is.
 const LEN_PER_BLOCK: u64 = 128 * BLOCK_LEN as u64;
+/// On average these blocks have the evidence of real code, which is 150 and more.
+const FIRST_AVERAGE_MIN: u64 = 136;
 /// A second architecture has at least a sixteenth of the first one's evidence, 16 KiB, and on
 /// average the evidence of flawless code.
 const SECOND_SHARE: u64 = 16;
@@ -65,10 +67,12 @@ impl Vote {
         let mut order: Vec<usize> = (0..ISA_COUNT).collect();
         order.sort_by_key(|isa| (std::cmp::Reverse(self.points[*isa]), *isa));
         let first = order[0];
-        let blocks_min = BLOCKS_MIN.max(self.len / LEN_PER_BLOCK);
-        let is_flawless = self.block_count[first] >= SECOND_BLOCKS_MIN
-            && self.points[first] / self.block_count[first] >= SECOND_AVERAGE_MIN;
-        if self.block_count[first] < blocks_min && !is_flawless {
+        let block_count = self.block_count[first].max(1);
+        let average = self.points[first] / block_count;
+        let share_min = BLOCKS_MIN.max(self.len / LEN_PER_BLOCK);
+        let is_enough = block_count >= share_min && average >= FIRST_AVERAGE_MIN;
+        let is_flawless = block_count >= SECOND_BLOCKS_MIN && average >= SECOND_AVERAGE_MIN;
+        if !is_enough && !is_flawless {
             return Vec::new();
         }
         let counts = |isa: &usize| {
@@ -81,7 +85,7 @@ impl Vote {
         with_both_arm_states(order)
     }
 
-    /// The more likely of the entries of [`ISAS`] that `content` stands for, and what comes with it.
+    /// The more likely entry of [`ISAS`] that `content` stands for, and what comes with it.
     pub(super) fn only(&self, content: Content) -> Vec<usize> {
         let own = (0..ISA_COUNT).filter(|isa| ISAS[*isa].content == content);
         let best = own.max_by_key(|isa| (self.points[*isa], ISA_COUNT - isa));

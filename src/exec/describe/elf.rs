@@ -16,16 +16,40 @@ pub(super) const ET_REL: u16 = 1;
 const EF_ARM_BE8: u32 = 0x0080_0000;
 
 /// What an ELF file says of itself; positions count from its first byte.
-#[derive(Clone, Debug, Default)]
-pub(super) struct ElfFile {
+pub(super) struct ElfFile<'a> {
+    shape: Shape<'a>,
+    header: Header,
     /// Segments by position, all of module 0.
     pub(super) segments: Vec<Segment>,
-    /// From the first byte to `len`, without gaps.
-    pub(super) patches: Vec<Patch>,
     /// Bytes up to the end of the last segment, section or table.
     pub(super) len: u64,
-    /// The table of sections is where the header says: nothing is missing before it.
-    pub(super) is_whole: bool,
+}
+
+impl ElfFile<'_> {
+    /// Whether the table of sections is where the header says: nothing is missing before it.
+    pub(super) fn is_whole(&self) -> bool {
+        !self.header.sections.is_empty()
+    }
+
+    /// What the bytes up to `end` are, without gaps.
+    pub(super) fn patches(&self, end: u64) -> Vec<Patch> {
+        let code = code_class(&self.header, &self.shape);
+        let bytes = self.shape.bytes.get(..usize::try_from(end).unwrap_or(usize::MAX));
+        let shape = Shape { bytes: bytes.unwrap_or(self.shape.bytes), ..self.shape };
+        let patches = elf_content::patches(&shape, &self.header, &self.segments, code);
+        fill(&patches, 0, end, self.shape.data())
+    }
+
+    /// Positions and lengths of what is loaded, as the headers say, even if it is not there.
+    pub(super) fn loads(&self) -> Vec<(u64, u64)> {
+        let loads = self.header.program.iter().filter(|header| header.kind == PT_LOAD);
+        loads.map(|header| (header.pos, header.len)).collect()
+    }
+
+    /// Entries of both tables: what it cost to look at the file.
+    pub(super) fn entry_count(&self) -> usize {
+        self.header.program.len() + self.header.sections.len()
+    }
 }
 
 /// A file's bytes and the shape of its numbers.
@@ -114,19 +138,15 @@ pub(super) struct Header {
 }
 
 /// Reads the ELF file that starts with `bytes` and may end before them; `None` if there is none.
-pub(super) fn parse(bytes: &[u8]) -> Option<ElfFile> {
+pub(super) fn parse(bytes: &[u8]) -> Option<ElfFile<'_>> {
     let shape = shape(bytes)?;
     let header = header(&shape)?;
     let segments = match header.kind {
         ET_REL => relocatable_segments(&header.sections),
-        _ => loaded_segments(&header.program, shape.wide),
+        _ => loaded_segments(&shape, &header.program),
     };
-    let code = code_class(&header, &shape);
-    let patches = elf_content::patches(&shape, &header, &segments, code);
     let len = file_len(&header, bytes.len() as u64);
-    let patches = fill(&patches, 0, len, shape.data());
-    let is_whole = !header.sections.is_empty();
-    (!segments.is_empty()).then_some(ElfFile { segments, patches, len, is_whole })
+    (!segments.is_empty()).then_some(ElfFile { shape, header, segments, len })
 }
 
 /// The end of what the headers point to, at most `available`.
@@ -169,9 +189,8 @@ fn header(shape: &Shape) -> Option<Header> {
     let program: Vec<_> = program.map_while(|entry| program_header(shape, entry)).collect();
     let sections = entries(section_pos, section_count, section_len);
     let mut sections: Vec<_> = sections.map_while(|entry| section(shape, entry)).collect();
-    // The first section is all zeros. If one is missing, the table is not where it should be.
-    let is_null = |first: &Section| first.kind == 0 && first.name == 0 && first.flags == 0;
-    if sections.len() != usize::from(section_count) || !sections.first().is_some_and(is_null) {
+    let names = shape.half(tail + 14)?;
+    if sections.len() != usize::from(section_count) || !is_table(shape, &sections, names) {
         sections.clear();
     }
     let end = |pos: u64, count: usize, len: u16| pos.saturating_add(count as u64 * u64::from(len));
@@ -186,8 +205,24 @@ fn header(shape: &Shape) -> Option<Header> {
         program,
         sections,
         tables_end: program_end.max(sections_end).max(u64::from(header_len)),
-        names: shape.half(tail + 14)?,
+        names,
     })
+}
+
+/// Whether these are sections, and not what a broken file has in their place: the first one is all
+/// zeros, and the one of the names knows its own.
+fn is_table(shape: &Shape, sections: &[Section], names: u16) -> bool {
+    let is_null = |first: &Section| first.kind == 0 && first.name == 0 && first.flags == 0;
+    let own_name = sections.get(usize::from(names)).and_then(|own| name(shape, own, own.name));
+    let is_named = own_name
+        .is_some_and(|name| name.starts_with(b".shstrtab\0") || name.starts_with(b".strtab\0"));
+    sections.first().is_some_and(is_null) && is_named
+}
+
+/// The bytes from the start of a name in a section of names on.
+pub(super) fn name<'a>(shape: &Shape<'a>, names: &Section, at: u32) -> Option<&'a [u8]> {
+    let table = slice(shape.bytes, names.pos, names.len)?;
+    table.get(usize::try_from(at).ok()?..)
 }
 
 fn program_header(shape: &Shape, entry: u64) -> Option<ProgramHeader> {
@@ -200,7 +235,6 @@ fn program_header(shape: &Shape, entry: u64) -> Option<ProgramHeader> {
         len: shape.either(entry, 16, 32)?,
         span: shape.either(entry, 20, 40)?,
     })
-    .filter(|header| header.kind != PT_LOAD || fits(shape, header.pos, header.len))
 }
 
 fn section(shape: &Shape, entry: u64) -> Option<Section> {
@@ -241,18 +275,18 @@ fn code_class(header: &Header, shape: &Shape) -> Option<Class> {
 }
 
 /// Loadable segments by position; what overlaps an earlier one is left out.
-fn loaded_segments(program: &[ProgramHeader], wide: bool) -> Vec<Segment> {
-    let addr_end_max = if wide { u64::MAX } else { 1 << 32 };
+fn loaded_segments(shape: &Shape, program: &[ProgramHeader]) -> Vec<Segment> {
+    let addr_end_max = if shape.wide { u64::MAX } else { 1 << 32 };
+    let ends_well = |header: &&ProgramHeader| {
+        header.addr.checked_add(header.span).is_some_and(|end| end <= addr_end_max)
+    };
     let loaded = program.iter().filter(|header| header.kind == PT_LOAD && header.span > 0);
-    let mut segments: Vec<Segment> = loaded
-        .filter(|header| {
-            header.addr.checked_add(header.span).is_some_and(|end| end <= addr_end_max)
-        })
-        .map(|header| {
-            let len = header.len.min(header.span);
-            Segment { pos: header.pos, len, addr: header.addr, span: header.span, module: 0 }
-        })
-        .collect();
+    let loaded = loaded.filter(|header| fits(shape, header.pos, header.len)).filter(ends_well);
+    let segment = |header: &ProgramHeader| {
+        let len = header.len.min(header.span);
+        Segment { pos: header.pos, len, addr: header.addr, span: header.span, module: 0 }
+    };
+    let mut segments: Vec<Segment> = loaded.map(segment).collect();
     segments.sort();
     let mut free_pos = 0;
     segments.retain(|segment| {

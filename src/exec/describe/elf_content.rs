@@ -2,7 +2,7 @@
 
 use super::blocks::{CODE_ONLY, classify};
 use super::bytes::slice;
-use super::elf::{ET_REL, Header, PT_LOAD, Section, Shape};
+use super::elf::{ET_REL, Header, PT_LOAD, Section, Shape, name};
 use super::runs::{Patch, disjoint, gaps};
 use super::score::{BLOCK_LEN, ISAS, evidence_of_blocks, isa_of};
 use fwdelta_core::exec::layout::{Class, Content, Segment};
@@ -111,12 +111,6 @@ fn arm_states(shape: &Shape, header: &Header, segments: &[Segment], code: Class)
         Patch { pos: *pos, len: end.saturating_sub(*pos), class }
     });
     states.filter(|state| state.len > 0).collect()
-}
-
-/// The bytes from the start of a name on.
-fn name<'a>(shape: &Shape<'a>, names: &Section, at: u32) -> Option<&'a [u8]> {
-    let table = slice(shape.bytes, names.pos, names.len)?;
-    table.get(usize::try_from(at).ok()?..)
 }
 
 /// The position of the byte that is loaded at an address.

@@ -2,8 +2,8 @@
 //! set, and at which addresses they are loaded.
 //!
 //! ELF files say so themselves. In raw images the instruction sets are recognised block by block
-//! ([`score`], [`blocks`]), and the address of the first byte is what makes pointers meet
-//! functions and texts ([`base`]). An error here costs size, never correctness: what the
+//! (`score`, `blocks`), and the address of the first byte is what makes pointers meet
+//! functions and texts (`base`). An error here costs size, never correctness: what the
 //! generator believes it sends, and the applier infers nothing.
 
 mod base;
@@ -11,7 +11,10 @@ mod blocks;
 mod bytes;
 mod elf;
 mod elf_content;
+mod embedded;
+mod holes;
 mod memory;
+mod mixed;
 mod raw;
 mod references;
 mod runs;
@@ -19,6 +22,8 @@ mod score;
 mod score_arm;
 mod score_risc;
 mod score_x86;
+#[cfg(test)]
+mod tests;
 mod vectors;
 
 use fwdelta_core::exec::layout::{Class, Content, Run, Segment};
@@ -71,6 +76,12 @@ impl Description {
         lens.chunk_by(|a, b| a.0 == b.0).map(share).collect()
     }
 
+    fn code_len(&self, image: &[u8]) -> u64 {
+        let shares = self.summary(image.len() as u64).into_iter();
+        let code = shares.filter(|share| share.class.content != Content::Data);
+        code.map(|share| share.byte_len).sum()
+    }
+
     /// The address of the first byte of each module, in the order of modules.
     pub fn bases(&self) -> Vec<u64> {
         let modules = self.segments.chunk_by(|a, b| a.module == b.module);
@@ -96,7 +107,7 @@ fn describe_all(images: &[&[u8]], hints: &Hints) -> Vec<Description> {
     let is_raw = |(_, known): &(&&[u8], &Option<Description>)| known.is_none();
     let raw: Vec<&[u8]> =
         images.iter().zip(&formatted).filter(is_raw).map(|(image, _)| *image).collect();
-    let mut inferred = raw::describe(&raw, hints).into_iter();
+    let mut inferred = mixed::describe(&raw, hints).into_iter();
     let all = formatted.into_iter().map(|known| known.or_else(|| inferred.next()));
     all.map(Option::unwrap_or_default).collect()
 }
@@ -104,6 +115,6 @@ fn describe_all(images: &[&[u8]], hints: &Hints) -> Vec<Description> {
 /// An image that is an ELF file, with or without something behind it.
 fn of_elf(image: &[u8]) -> Option<Description> {
     let file = elf::parse(image)?;
-    let runs = runs::runs(&file.patches, image.len() as u64);
+    let runs = runs::runs(&file.patches(file.len), image.len() as u64);
     Some(Description { segments: file.segments, runs })
 }

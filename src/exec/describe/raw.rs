@@ -26,7 +26,9 @@ pub(super) fn describe(images: &[&[u8]], hints: &Hints) -> Vec<Description> {
         Some(base) => vec![base; images.len()],
         None => base::bases(&known, &tables),
     };
-    let memory = if wide { Vec::new() } else { memory::ranges(&known, &bases, &tables) };
+    // The literals of Xtensa cannot be told from its code well enough.
+    let has_literals = !wide && first.content != Content::Xtensa;
+    let memory = if !has_literals { Vec::new() } else { memory::ranges(&known, &bases, &tables) };
     let all = known.iter().zip(bases);
     all.map(|(image, base)| {
         let filled = runs::fill(image.code, 0, image.len(), data);

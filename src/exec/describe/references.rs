@@ -30,6 +30,8 @@ const TEXT_LEN_MIN: usize = 5;
 /// Values below this are numbers, not addresses.
 const ADDR_MIN: u64 = 0x100;
 
+/// Kinds of relocation that need no symbol.
+const RELOCATION_KIND_MAX: u64 = 0x7ff;
 /// In images above this length, addresses and starts are taken from some windows only.
 const SAMPLED_LEN: u64 = 8 << 20;
 const WINDOW_LEN: u64 = 0x1000;
@@ -97,14 +99,24 @@ fn is_address(word: u64) -> bool {
     word >= ADDR_MIN && word != u64::MAX && !is_text
 }
 
+/// Words of data, without the places that relocations apply to: those are anywhere.
 fn data_words(image: &Image, window: Range<usize>, words: &mut Vec<u64>) {
     let step = if image.data.wide { 8 } else { 4 };
     let word = |pos: usize| match image.data.wide {
         true => u64_at(image.bytes, pos, image.data.big_endian),
         false => image.word(pos).map(u64::from),
     };
+    // Elf64_Rela has three words, Elf32_Rel two; the second is the kind, mostly the same.
+    let entry_len = if image.data.wide { 24 } else { 8 };
+    let is_place = |pos: usize| {
+        let kind = word(pos + step);
+        let is_kind = kind.is_some_and(|kind| (1..=RELOCATION_KIND_MAX).contains(&kind));
+        is_kind && kind == word(pos + step + entry_len)
+    };
     let positions = (window.start.next_multiple_of(step)..window.end).step_by(step);
-    words.extend(positions.filter_map(word).filter(|word| is_address(*word)));
+    let pairs = positions.filter_map(|pos| Some((pos, word(pos)?)));
+    let pairs = pairs.filter(|(pos, word)| is_address(*word) && !is_place(*pos));
+    words.extend(pairs.map(|(_, word)| word));
 }
 
 /// LDR Rt, [PC, #imm], of 16 bits and of 32.
@@ -187,29 +199,55 @@ fn text_starts(bytes: &[u8], window: Range<usize>, starts: &mut Vec<u64>) {
 fn function_start(image: &Image, class: Class, pos: usize) -> Option<u64> {
     let word = u32_at(image.bytes, pos, class.big_endian)?;
     let called = |offset: i64| (pos as u64).checked_add_signed(offset);
+    if is_prologue(class.content, word) {
+        return Some(pos as u64);
+    }
     match class.content {
         Content::A64 if word >> 26 == 0b10_0101 => called(i64::from(signed(word, 26)) * 4),
+        Content::A64 if word == 0xd65f_03c0 => after_return(image, pos + 4),
         Content::A32 if word >> 24 == 0xeb => called(i64::from(signed(word, 24)) * 4 + 8),
-        Content::Thumb => thumb_start(word, pos),
+        Content::Thumb => thumb_call(word).and_then(called),
         Content::X86_64 | Content::I386 if word & 0xff == 0xe8 => {
             called(i64::from(u32_at(image.bytes, pos + 1, false)? as i32) + 5)
         }
+        Content::RiscV if word & 0xffff == 0x8082 => Some(pos as u64 + 2),
         Content::RiscV => risc_v_call(image, word, pos).and_then(called),
-        // ADDIU sp, sp, -n and its form of 64 bits.
-        Content::Mips if word >> 16 & 0xfbff == 0x23bd && word & 0x8000 != 0 => Some(pos as u64),
-        Content::Mips if word >> 16 == 0x27bd && word & 0x8000 != 0 => Some(pos as u64),
-        // ENTRY a1, n
-        Content::Xtensa if word & 0xffff == 0x4136 || word & 0xfff == 0x136 => Some(pos as u64),
         _ => None,
     }
 }
 
-/// The target of BL; a function that saves its return address, or the handler that only waits.
-fn thumb_start(word: u32, pos: usize) -> Option<u64> {
-    let (first, second) = (word & 0xffff, word >> 16);
-    if first >> 8 == 0xb5 || first == 0xe7fe {
-        return Some(pos as u64);
+/// What functions begin with, or hardly anything else does.
+fn is_prologue(content: Content, word: u32) -> bool {
+    let half = word & 0xffff;
+    match content {
+        // PACIASP, BTI c
+        Content::A64 => matches!(word, 0xd503_233f | 0xd503_245f),
+        // PUSH with LR
+        Content::A32 => word & 0xffff_4000 == 0xe92d_4000,
+        // PUSH with LR; the handler that only waits
+        Content::Thumb => half >> 8 == 0xb5 || half == 0xe7fe || half == 0xe92d,
+        // ENDBR64, ENDBR32
+        Content::X86_64 | Content::I386 => matches!(word, 0xfa1e_0ff3 | 0xfb1e_0ff3),
+        // C.ADDI sp and C.ADDI16SP with a negative number
+        Content::RiscV => half & 0xff83 == 0x1101 || half & 0xff83 == 0x7101,
+        // ADDIU and DADDIU sp, sp, -n
+        Content::Mips => matches!(word >> 16, 0x27bd | 0x67bd) && word & 0x8000 != 0,
+        // ENTRY a1
+        Content::Xtensa => word & 0xfff == 0x136,
+        _ => false,
     }
+}
+
+/// The next instruction that does something.
+fn after_return(image: &Image, pos: usize) -> Option<u64> {
+    let is_filler = |pos: &usize| matches!(image.word(*pos), Some(0 | 0xd503_201f));
+    let filler_count = (pos..).step_by(4).take(16).take_while(is_filler).count();
+    Some((pos + filler_count * 4) as u64)
+}
+
+/// BL.
+fn thumb_call(word: u32) -> Option<i64> {
+    let (first, second) = (word & 0xffff, word >> 16);
     if first >> 11 != 0b11110 || second & 0xd000 != 0xd000 {
         return None;
     }
@@ -218,7 +256,7 @@ fn thumb_start(word: u32, pos: usize) -> Option<u64> {
     let lower = !(second >> 11 ^ sign) & 1;
     let offset =
         sign << 24 | upper << 23 | lower << 22 | (first & 0x3ff) << 12 | (second & 0x7ff) << 1;
-    (pos as u64 + 4).checked_add_signed(i64::from(signed(offset, 25)))
+    Some(i64::from(signed(offset, 25)) + 4)
 }
 
 /// JAL ra, or AUIPC ra and JALR ra.

@@ -16,6 +16,8 @@ pub(super) const EVIDENCE_MAX: i32 = 256;
 const PLAIN_POINTS: i32 = 128;
 /// Evidence against code in tables; only outstanding code stands up to it.
 const PERIODIC_POINTS: i32 = 200;
+/// Bytes that are looked at one by one in every entry of a table: those of a word.
+const LANE_COUNT: usize = 8;
 /// Bytes of an entry of common tables.
 const TABLE_ENTRY_LENS: [usize; 5] = [4, 8, 12, 16, 24];
 
@@ -82,20 +84,36 @@ fn is_plain(block: &[u8]) -> bool {
     count(block, is_text) >= limit
         || count(block, |byte| *byte == 0xff) >= limit
         || count(block, |byte| *byte == 0) >= limit - block.len() / 8
+        || is_utf8(block)
+}
+
+/// Whether a block is a piece of UTF-8: Cyrillic letters, for one, are branches in Thumb code.
+fn is_utf8(block: &[u8]) -> bool {
+    let is_first = |byte: &u8| byte & 0xc0 != 0x80;
+    let start = block.iter().take(3).take_while(|byte| !is_first(byte)).count();
+    match std::str::from_utf8(block.get(start..).unwrap_or(&[])) {
+        Ok(_) => true,
+        Err(error) => error.error_len().is_none(),
+    }
 }
 
 /// Whether a block looks like a table: many bytes equal those of the entry before. So it is in
 /// nearly all tables of pointers, relocations and symbols, and in one block of code of a hundred.
 fn is_periodic(block: &[u8]) -> bool {
-    let mut equal = [false; BLOCK_LEN];
     TABLE_ENTRY_LENS.iter().any(|len| {
+        let mut equal = [0u8; BLOCK_LEN];
         let pairs = block.iter().zip(block.get(*len..).unwrap_or(&[]));
-        let count_max = pairs.len();
         for (equal, (byte, next)) in equal.iter_mut().zip(pairs) {
-            *equal = byte == next;
+            *equal = u8::from(byte == next);
         }
-        let compared = equal.get(..count_max).unwrap_or(&equal);
-        count(compared, |equal| *equal) >= block.len() * 3 / 8
+        // In tables of numbers it is the same byte of each that hardly changes.
+        let mut lanes = [0u8; LANE_COUNT];
+        for entry in equal.as_chunks::<LANE_COUNT>().0 {
+            lanes.iter_mut().zip(entry).for_each(|(lane, equal)| *lane += equal);
+        }
+        let total: usize = lanes.iter().map(|lane| usize::from(*lane)).sum();
+        let most = lanes.iter().map(|lane| usize::from(*lane)).max().unwrap_or(0);
+        total >= block.len() * 3 / 8 || most * LANE_COUNT >= block.len() * 7 / 8
     })
 }
 

@@ -8,7 +8,7 @@ use crate::format::delta::DeltaHeader;
 /// decoder never has to stop inside a group.
 pub const GROUP_LEN_MAX: usize = 128;
 /// Record length where the header has no chain.
-pub const RECORD_LEN: usize = 1024;
+pub const RECORD_LEN: usize = 256;
 
 /// Verified payload bytes: what is left of the last record, then the current one.
 ///

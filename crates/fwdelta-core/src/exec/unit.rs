@@ -154,6 +154,19 @@ impl Kind {
         )
     }
 
+    /// Whether the unit holds a part of an address that a later one completes.
+    #[must_use]
+    pub const fn is_part(self) -> bool {
+        matches!(
+            self,
+            Self::A64Adrp
+                | Self::A32MovHalf
+                | Self::ThumbMovHalf
+                | Self::RiscVHigh
+                | Self::MipsHigh
+        )
+    }
+
     /// Words of data, or data in code, that often change by what a neighbour changed by.
     #[must_use]
     pub const fn is_value(self) -> bool {

@@ -7,7 +7,7 @@ use crate::format::cbor::{Sink, Writer};
 /// Smallest and largest base-two logarithm of the probabilities of coders 4 and 5.
 pub const PROBABILITY_LOG_MIN: u8 = 8;
 /// See [`PROBABILITY_LOG_MIN`].
-pub const PROBABILITY_LOG_MAX: u8 = 22;
+pub const PROBABILITY_LOG_MAX: u8 = 24;
 /// Largest base-two logarithm of remembered targets, and of remembered changes.
 pub const MEMO_LOG_MAX: u8 = 18;
 /// Smallest and largest base-two logarithm of the buffers for old and new bytes.

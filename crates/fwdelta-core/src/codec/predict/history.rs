@@ -3,7 +3,7 @@
 use super::hash;
 
 /// Bytes of an entry of a table in memory.
-pub const ENTRY_LEN: usize = 8;
+pub(super) const ENTRY_LEN: usize = 8;
 const WORD_COUNT: usize = 8;
 
 /// Changes of the last words, by their place in new.

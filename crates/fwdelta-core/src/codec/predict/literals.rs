@@ -4,7 +4,7 @@ use crate::error::{Detail, Result};
 use crate::storage::Source;
 
 /// Bytes of a table entry in memory.
-pub const ENTRY_LEN: usize = 4;
+pub(super) const ENTRY_LEN: usize = 4;
 /// Bytes that are looked up.
 const KEY_LEN: u64 = 6;
 /// Shortest match that is followed.

@@ -3,7 +3,7 @@
 use super::hash;
 
 /// Bytes of an entry in memory.
-pub const ENTRY_LEN: usize = 8;
+pub(super) const ENTRY_LEN: usize = 8;
 
 /// Neighbourhoods of targets, by the logarithm of their length, and their trust.
 const NEAR: [(u32, u32); 3] = [(8, 4), (12, 4), (16, 5)];

@@ -130,6 +130,10 @@ pub trait Model {
     /// bytes outside of covers, and matches in what was made before.
     const IS_LARGE: bool;
 
+    /// Units in a row whose first candidate was right, after which the number of further ones is
+    /// coded instead of a decision for each: that is faster, but knows less.
+    const STREAK: u32;
+
     /// Codes a decision in two contexts, the second the more special; `set` is below 16.
     ///
     /// # Errors

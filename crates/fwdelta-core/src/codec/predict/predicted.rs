@@ -5,12 +5,12 @@ use super::predictor::{Guess, Predictor, word_of};
 use super::{ByteFeatures, FlagFeatures, LiteralFeatures, Model, Number};
 use crate::codec::range::BitCoder;
 use crate::error::Result;
-use crate::exec::unit::{Kind, KIND_COUNT, UNIT_LEN_MAX, store};
+use crate::exec::unit::{KIND_COUNT, Kind, LOOK_AHEAD, UNIT_LEN_MAX, Unit, store};
+
 use crate::storage::Source;
 
-/// Units in a row whose first candidate was right, after which the number of further ones is
-/// coded instead of a decision for each.
-pub const STREAK: u32 = 32;
+/// Bytes from the start of a unit that must be in view.
+const SIGHT: u64 = (UNIT_LEN_MAX + LOOK_AHEAD) as u64;
 
 /// Where a cover stands.
 #[derive(Clone, Copy, Debug, Default)]
@@ -159,7 +159,7 @@ impl<'w, M: Model> Predicted<'w, M> {
     /// Whether a decoder's next step is the length of a run and not a unit.
     #[must_use]
     pub fn is_run_due(&self) -> bool {
-        self.cover.streak == STREAK && self.cover.run == Run::None
+        self.cover.streak == M::STREAK && self.cover.run == Run::None
     }
 
     /// Decodes how many units will be as predicted.
@@ -183,26 +183,72 @@ impl<'w, M: Model> Predicted<'w, M> {
         due: Due<'_>,
     ) -> Result<Made> {
         let Cover { old_pos, left, .. } = self.cover;
-        let guess = self.predictor.guess(view, at, old_pos, self.pos, left);
-        let len = guess.unit.len;
+        let unit = self.predictor.unit(view, at, old_pos, left);
+        let len = unit.len;
         let is_big = self.predictor.is_big_endian();
         let truth = match due {
             Due::Known(new) => Some(word_of(new, len, is_big)),
             Due::Unknown => None,
         };
-        let word = self.word(coder, &guess, truth, is_big)?;
-        self.predictor.learn(&guess, word);
+        let word = self.word(coder, unit, truth, is_big)?;
         let made = Made { bytes: store(word, len, is_big), len };
-        for byte in made.bytes.get(..usize::from(len)).unwrap_or(&[]) {
-            self.enter(*byte);
-        }
-        self.last_word = guess.unit.word as u32;
-        self.last_kind = guess.unit.kind;
-        let len = u64::from(len);
-        self.cover.old_pos = old_pos.wrapping_add(len);
-        self.cover.left = left.saturating_sub(len);
-        self.cover.done = self.cover.done.saturating_add(len);
+        self.enter_unit(&made);
+        self.last_word = unit.word as u32;
+        self.last_kind = unit.kind;
+        self.advance(len);
         Ok(made)
+    }
+
+    /// Decodes units of a run into `out`, as long as whole ones fit and `view`, which starts at
+    /// position `start` of old, shows enough around them; gives how many bytes.
+    pub fn known_units(&mut self, view: &[u8], start: u64, end: u64, out: &mut [u8]) -> usize {
+        let mut done = 0usize;
+        let is_big = |predictor: &Predictor<'_>| predictor.is_big_endian();
+        while let Run::Left(count @ 1..) = self.cover.run
+            && let Some(room) = out.get_mut(done..).filter(|room| room.len() >= UNIT_LEN_MAX)
+            && self.cover.left > 0
+            && self.cover.old_pos + SIGHT <= end
+        {
+            let at = self.cover.old_pos.wrapping_sub(start) as usize;
+            let (old_pos, left) = (self.cover.old_pos, self.cover.left);
+            let unit = self.predictor.unit(view, at, old_pos, left);
+            let word = self.predictor.first(&unit, self.pos);
+            self.predictor.learn_known(&unit, self.pos, word);
+            let made = Made {
+                bytes: store(word, unit.len, is_big(&self.predictor)),
+                len: unit.len,
+            };
+            if let Some(room) = room.first_chunk_mut::<UNIT_LEN_MAX>() {
+                *room = made.bytes;
+            }
+            self.enter_unit(&made);
+            self.cover.run = Run::Left(count - 1);
+            self.last_word = unit.word as u32;
+            self.advance(unit.len);
+            done += usize::from(unit.len);
+        }
+        done
+    }
+
+    /// Enters the bytes of a unit.
+    fn enter_unit(&mut self, made: &Made) {
+        let unused = 64u32.wrapping_sub(8 * u32::from(made.len)) & 63;
+        let bytes = u64::from_be_bytes(made.bytes) >> unused;
+        let kept = if made.len >= 8 { 0 } else { self.tail << (8 * u32::from(made.len)) };
+        self.tail = kept | bytes;
+        self.pos = self.pos.wrapping_add(made.len.into());
+        if let Some(matches) = &mut self.matches {
+            for byte in made.bytes.get(..usize::from(made.len)).unwrap_or(&[]) {
+                matches.push(*byte);
+            }
+        }
+    }
+
+    fn advance(&mut self, len: u8) {
+        let len = u64::from(len);
+        self.cover.old_pos = self.cover.old_pos.wrapping_add(len);
+        self.cover.left = self.cover.left.saturating_sub(len);
+        self.cover.done = self.cover.done.saturating_add(len);
     }
 
     /// Ends a cover for an encoder.
@@ -219,46 +265,40 @@ impl<'w, M: Model> Predicted<'w, M> {
     fn word<C: BitCoder>(
         &mut self,
         coder: &mut C,
-        guess: &Guess,
+        unit: Unit,
         truth: Option<u64>,
         is_big: bool,
     ) -> Result<u64> {
-        let first = guess.candidates.get(0).map_or(0, |(word, _)| word);
         let mut place = 0;
         match (self.cover.run, truth) {
-            (Run::None, Some(truth)) if self.cover.streak == STREAK => {
+            (Run::None, Some(_)) if self.cover.streak == M::STREAK => {
                 self.cover.run = Run::Counted(0);
-                return self.counted(coder, guess, truth, is_big);
             }
-            (Run::Counted(_), Some(truth)) => return self.counted(coder, guess, truth, is_big),
             (Run::Left(0), _) => {
                 (self.cover.run, self.cover.streak, place) = (Run::None, 0, 1);
             }
-            (Run::Left(left), _) => {
-                self.cover.run = Run::Left(left - 1);
-                return Ok(first);
-            }
             _ => {}
         }
-        self.choose(coder, guess, truth, is_big, place)
-    }
-
-    fn counted<C: BitCoder>(
-        &mut self,
-        coder: &mut C,
-        guess: &Guess,
-        truth: u64,
-        is_big: bool,
-    ) -> Result<u64> {
-        let first = guess.candidates.get(0).map_or(0, |(word, _)| word);
-        let Run::Counted(count) = self.cover.run else { return Ok(first) };
-        if truth == first {
-            self.cover.run = Run::Counted(count + 1);
+        if let Run::Counted(count) = self.cover.run {
+            let first = self.predictor.first(&unit, self.pos);
+            if truth == Some(first) {
+                self.cover.run = Run::Counted(count + 1);
+                self.predictor.learn_known(&unit, self.pos, first);
+                return Ok(first);
+            }
+            self.model.number(coder, Number::Run, 0, count)?;
+            (self.cover.run, self.cover.streak, place) = (Run::None, 0, 1);
+        }
+        if let Run::Left(left) = self.cover.run {
+            self.cover.run = Run::Left(left - 1);
+            let first = self.predictor.first(&unit, self.pos);
+            self.predictor.learn_known(&unit, self.pos, first);
             return Ok(first);
         }
-        self.model.number(coder, Number::Run, 0, count)?;
-        (self.cover.run, self.cover.streak) = (Run::None, 0);
-        self.choose(coder, guess, Some(truth), is_big, 1)
+        let guess = self.predictor.guess(unit, self.pos);
+        let word = self.choose(coder, &guess, truth, is_big, place)?;
+        self.predictor.learn(&guess, word);
+        Ok(word)
     }
 
     /// Codes which candidate is right, from number `place` on, or the bytes when none is.
@@ -282,7 +322,7 @@ impl<'w, M: Model> Predicted<'w, M> {
             }
         }
         let is_miss = !matches!(found, Some((_, 0)));
-        self.cover.streak = if is_miss { 0 } else { self.cover.streak + 1 };
+        self.cover.streak = if is_miss { 0 } else { self.cover.streak.saturating_add(1) };
         self.misses = self.misses << 1 | u32::from(is_miss);
         if let Some(misses) = self.kind_misses.get_mut(guess.unit.kind as usize) {
             *misses = *misses << 1 | u8::from(is_miss);

@@ -9,7 +9,7 @@ use crate::exec::walk::Walker;
 use crate::exec::{reference, thumb};
 
 /// Candidates of one unit at most.
-pub const CANDIDATE_COUNT: usize = 7;
+pub(super) const CANDIDATE_COUNT: usize = 7;
 /// Places candidates come from.
 const ORIGIN_COUNT: usize = 6;
 /// The unit's reference, led to where its target is in new.
@@ -113,20 +113,13 @@ impl<'w> Predictor<'w> {
         self.here = Stretch::default();
     }
 
-    /// The unit of old at `old_pos`, which stands at `at` in `view`, and what it may be at
-    /// `new_pos`; `left` bytes of the cover are left.
-    pub fn guess(
-        &mut self,
-        view: &[u8],
-        at: usize,
-        old_pos: u64,
-        new_pos: u64,
-        left: u64,
-    ) -> Guess {
-        if !(self.here.start..self.here.end).contains(&old_pos) {
+    /// The unit of old at `old_pos`, which stands at `at` in `view`; `left` bytes of the cover are
+    /// left.
+    pub fn unit(&mut self, view: &[u8], at: usize, old_pos: u64, left: u64) -> Unit {
+        if old_pos.wrapping_sub(self.here.start) >= self.here.end.wrapping_sub(self.here.start) {
             self.here = self.space.old_stretch(old_pos);
         }
-        let here = self.here;
+        let here = &self.here;
         let site = Site {
             view,
             at,
@@ -138,12 +131,82 @@ impl<'w> Predictor<'w> {
             bounds: self.space.bounds(),
             is_mapped: here.is_mapped,
         };
-        let unit = self.walker.unit(&site);
+        self.walker.unit(&site)
+    }
+
+    /// What `unit` may be at `new_pos`.
+    pub fn guess(&mut self, unit: Unit, new_pos: u64) -> Guess {
         let mut guess = Guess { unit, new_pos, trust: TRUST_NONE, ..Guess::default() };
         self.refer(&mut guess);
         self.vary(&mut guess);
         self.rank(&mut guess);
         guess
+    }
+
+    /// The first candidate of [`Predictor::guess`], for units known to be that.
+    pub fn first(&mut self, unit: &Unit, new_pos: u64) -> u64 {
+        let Unit { kind, len, word, .. } = *unit;
+        let is_striding = is_striding(unit);
+        if !kind.is_reference() && !is_striding {
+            return word;
+        }
+        let Some(scores) = self.scores.get(kind as usize) else { return word };
+        let is_value = len == 4 && kind.is_value();
+        let valid = [kind.is_reference(), true, is_striding, is_striding, is_value, is_value];
+        let mut best = (RAW, i16::MIN);
+        for (origin, (score, is_valid)) in scores.iter().zip(valid).enumerate() {
+            if is_valid && *score > best.1 {
+                best = (origin, *score);
+            }
+        }
+        let plus = |delta: u32| word & !0xffff_ffff | u64::from((word as u32).wrapping_add(delta));
+        let back = |at: usize| match (len, at) {
+            (8, 2) => 6,
+            (8, _) | (_, 2) => 2,
+            _ => 1,
+        };
+        match best.0 {
+            MAPPED => self.mapped(unit, new_pos),
+            RAW => word,
+            at @ (2 | 3) => plus(self.deltas.get(new_pos, back(at))),
+            4 => plus(self.values.delta(word as u32)),
+            _ => plus(self.deltas.get(new_pos, 6)),
+        }
+    }
+
+    /// A reference, led to where its target is in new.
+    fn mapped(&mut self, unit: &Unit, new_pos: u64) -> u64 {
+        let new_addr = self.space.new_addr(new_pos);
+        let base = if unit.kind == Kind::Based { self.target(unit.aux).0 } else { 0 };
+        let target = match self.memo.get(unit.target) {
+            Some((target, _)) => target,
+            None => self.target(unit.target).0,
+        };
+        reference::write(unit, new_addr, target, base)
+    }
+
+    /// A unit became `word`, its first candidate, as was known before: only what later units
+    /// need is kept of that.
+    pub fn learn_known(&mut self, unit: &Unit, new_pos: u64, word: u64) {
+        let delta = (word as u32).wrapping_sub(unit.word as u32);
+        if is_striding(unit) {
+            self.stride(unit, new_pos, word);
+        }
+        if delta != 0 && unit.len == 4 && unit.kind.is_value() {
+            self.values.learn(unit.word as u32, delta);
+        }
+        if unit.kind.is_part() {
+            let new_addr = self.space.new_addr(new_pos);
+            self.walker.read(unit, word, new_addr, 0);
+        }
+    }
+
+    fn stride(&mut self, unit: &Unit, new_pos: u64, word: u64) {
+        self.deltas.put(new_pos, (word as u32).wrapping_sub(unit.word as u32));
+        if unit.len == 8 {
+            let high = ((word >> 32) as u32).wrapping_sub((unit.word >> 32) as u32);
+            self.deltas.put(new_pos.wrapping_add(4), high);
+        }
     }
 
     /// Leads a reference to where its target is in new.
@@ -252,11 +315,7 @@ impl<'w> Predictor<'w> {
             self.values.learn_operation(operation, delta);
         }
         if unit.len >= 4 {
-            self.deltas.put(new_pos, delta);
-        }
-        if unit.len == 8 {
-            let high = ((word >> 32) as u32).wrapping_sub((unit.word >> 32) as u32);
-            self.deltas.put(new_pos.wrapping_add(4), high);
+            self.stride(&unit, new_pos, word);
         }
         if unit.kind.is_reference()
             && let Some(target) = self.walker.read(&unit, word, guess.new_addr, guess.base)
@@ -358,7 +417,7 @@ fn insertion_sort<T: Copy>(values: &mut [T], is_after: impl Fn(&T, &T) -> bool) 
 
 /// The word of a unit in `bytes`, in the unit's byte order.
 #[must_use]
-pub fn word_of(bytes: &[u8], len: u8, big_endian: bool) -> u64 {
+pub(super) fn word_of(bytes: &[u8], len: u8, big_endian: bool) -> u64 {
     load(bytes.get(..usize::from(len)).unwrap_or(bytes), big_endian)
 }
 

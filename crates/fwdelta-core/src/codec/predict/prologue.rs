@@ -34,7 +34,7 @@ pub struct Counts {
 }
 
 /// Diagonals (old minus new position) remembered.
-pub const DIAGONAL_COUNT: usize = 4;
+const DIAGONAL_COUNT: usize = 4;
 
 /// Old positions relative to the covers before.
 #[derive(Clone, Copy, Debug, Default)]

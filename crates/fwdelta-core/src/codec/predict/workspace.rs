@@ -18,16 +18,17 @@ impl From<&Shape> for Counts {
 }
 
 /// Lengths in bytes of the tables, in order.
-fn lens(shape: &Shape, is_max: bool) -> [u64; 13] {
+fn lens(shape: &Shape, is_max: bool) -> [u64; 14] {
     let of = |count: u32, len: usize| u64::from(count) * len as u64;
     let log = |log: u8, len: usize| (len as u64) << (log & 31);
     let model = match is_max {
-        true => log(shape.model_log, mixed::SLOT_LEN),
+        true => log(shape.model_log.saturating_sub(mixed::LITERAL_LOG_MORE), mixed::SLOT_LEN),
         false => log(shape.model_log, 2),
     };
     let large = |len: u64| if is_max { len } else { 0 };
     [
         model,
+        large(log(shape.model_log, mixed::CELL_LEN)),
         large((mixed::SET_COUNT * mixed::WEIGHTS_LEN) as u64),
         log(shape.memo_log, memo::ENTRY_LEN),
         log(shape.memo_log.saturating_sub(1), memo::ENTRY_LEN),
@@ -71,8 +72,8 @@ impl<'w> Cutter<'w> {
     }
 }
 
-fn predictor<'w>(cut: &mut Cutter<'w>, lens: &[u64; 13]) -> Result<Predictor<'w>> {
-    let [_, _, exact, near, values, operations, old, new, runs, covers, order, ..] = *lens;
+fn predictor<'w>(cut: &mut Cutter<'w>, lens: &[u64; 14]) -> Result<Predictor<'w>> {
+    let [_, _, _, exact, near, values, operations, old, new, runs, covers, order, ..] = *lens;
     let memo = Memo::new(cut.table(exact)?, cut.table(near)?);
     let values = Values::new(cut.table(values)?, cut.table(operations)?);
     let (old, new) = (Segments::new(cut.table(old)?), Segments::new(cut.table(new)?));
@@ -101,8 +102,9 @@ pub fn large<'w>(
     old_len: u64,
 ) -> Result<Predicted<'w, Mixed<'w>>> {
     let (lens, mut cut) = (lens(shape, true), Cutter(work));
-    let [slots, weights, .., table, ring] = lens;
-    let model = Mixed::new(cut.table(slots)?, cut.table(weights)?, shape.model_log);
+    let [slots, cells, weights, .., table, ring] = lens;
+    let model =
+        Mixed::new(cut.table(slots)?, cut.table(cells)?, cut.table(weights)?, shape.model_log);
     let predictor = predictor(&mut cut, &lens)?;
     let matches = Matches::new(cut.table(table)?, cut.bytes(ring)?, old_len);
     Ok(Predicted::new(predictor, model, Some(matches)))

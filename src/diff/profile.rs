@@ -1,0 +1,177 @@
+//! What deltas are made for, and the tables that each purpose affords.
+
+use fwdelta_core::codec::predict;
+use fwdelta_core::exec::map::{COVER_LEN, ORDER_LEN};
+use fwdelta_core::exec::space::{RUN_LEN, SEGMENT_LEN};
+use fwdelta_core::format::chain::HASH_LEN;
+use fwdelta_core::format::shape::Shape;
+
+use crate::exec::describe::Description;
+
+/// What the delta is made for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// Microcontrollers with 8 KiB of RAM: at most 3 KiB of working memory.
+    Tiny,
+    /// Microcontrollers: at most 10 KiB of working memory.
+    #[default]
+    Small,
+    /// Linux-class devices, speed first: a few MiB of working memory.
+    Fast,
+    /// Linux-class devices, size first: at most 24 MiB of working memory.
+    Max,
+    /// Nothing is predicted: the smallest decoder, for any image up to 4 EiB.
+    Plain,
+    /// The `bsdiff` crate's streams: a test oracle, quadratic on repetitive data.
+    Bsdiff,
+}
+
+/// Largest working memory of profiles `tiny` and `small`, unless the caller says otherwise.
+pub(super) const TINY_LEN: u64 = 3 << 10;
+/// See [`TINY_LEN`].
+pub(super) const SMALL_LEN: u64 = 10 << 10;
+/// Largest working memory of profile `max`.
+pub(super) const MAX_LEN: u64 = 24 << 20;
+/// The same of profile `fast`.
+pub(super) const FAST_LEN: u64 = 4 << 20;
+
+/// Tables that are chosen from by the memory there is, smallest first: logarithms of
+/// probabilities, remembered targets, remembered changes, and of bytes of each buffer.
+const SIZES: [[u8; 4]; 8] = [
+    [9, 5, 3, 8],
+    [10, 6, 3, 8],
+    [11, 7, 4, 9],
+    [12, 8, 5, 9],
+    [13, 9, 6, 10],
+    [14, 10, 8, 10],
+    [16, 12, 10, 12],
+    [18, 14, 12, 16],
+];
+/// Of the memory there is, at most this much goes to tables other than that of covers, in 16ths.
+const TABLES_SHARE: u64 = 14;
+/// Tables of profile `max`.
+const MAX: Shape = Shape {
+    model_log: 23,
+    memo_log: 15,
+    value_log: 13,
+    buffer_log: 16,
+    old_segments: 0,
+    new_segments: 0,
+    runs: 0,
+    covers: 0,
+    has_inline: false,
+    match_log: 19,
+    ring_log: 19,
+};
+
+/// Bytes of payload per chunk: what a device must hold before it may decode.
+#[must_use]
+pub const fn default_chunk_len(profile: Profile) -> u32 {
+    match profile {
+        Profile::Tiny => 256,
+        Profile::Small | Profile::Plain => 1024,
+        Profile::Fast | Profile::Max | Profile::Bsdiff => 1 << 16,
+    }
+}
+
+/// The tables for a pair under `profile` in `memory_len` bytes, or what the profile affords:
+/// everything but the counts of segments and runs, and `covers` the most there may be.
+#[must_use]
+pub(super) fn shape(
+    profile: Profile,
+    memory_len: Option<u64>,
+    old: &Description,
+    new: &Description,
+    new_len: u64,
+) -> Shape {
+    let default = match profile {
+        Profile::Tiny => TINY_LEN,
+        Profile::Max => MAX_LEN,
+        Profile::Fast => FAST_LEN,
+        _ => SMALL_LEN,
+    };
+    let memory_len = memory_len.unwrap_or(default);
+    let described = Shape {
+        old_segments: old.segments.len() as u32,
+        new_segments: new.segments.len() as u32,
+        runs: old.runs.len() as u32,
+        ..Shape::default()
+    };
+    let chunk_len = u64::from(default_chunk_len(profile));
+    let is_max = profile == Profile::Max;
+    let fixed = |shape: &Shape| fixed_len(shape, is_max, chunk_len);
+    let base =
+        if is_max { fitted(described, new_len) } else { sized(described, memory_len, fixed) };
+    let room = memory_len.saturating_sub(fixed(&base));
+    let covers = room / (COVER_LEN + ORDER_LEN) as u64;
+    Shape { covers: covers.min(1 << 20) as u32, ..base }
+}
+
+/// The largest tables that leave room for covers.
+fn sized(described: Shape, memory_len: u64, fixed: impl Fn(&Shape) -> u64) -> Shape {
+    let with = |[model_log, memo_log, value_log, buffer_log]: [u8; 4]| Shape {
+        model_log,
+        memo_log,
+        value_log,
+        buffer_log,
+        ..described
+    };
+    let share = memory_len / 16 * TABLES_SHARE;
+    let fits = SIZES.into_iter().rev().map(with).find(|shape| fixed(shape) <= share);
+    fits.unwrap_or(with(SIZES[0]))
+}
+
+/// The tables of profile `max`, smaller for images that cannot fill them.
+fn fitted(described: Shape, new_len: u64) -> Shape {
+    let Shape { old_segments, new_segments, runs, .. } = described;
+    let spare = (24u32.saturating_sub(new_len.max(1).ilog2())).saturating_sub(3) as u8;
+    Shape {
+        model_log: MAX.model_log - spare.min(5),
+        match_log: MAX.match_log - spare.min(5),
+        ring_log: MAX.ring_log - spare.min(5),
+        memo_log: MAX.memo_log - spare.min(5),
+        old_segments,
+        new_segments,
+        runs,
+        ..MAX
+    }
+}
+
+/// Bytes of working memory without covers.
+fn fixed_len(shape: &Shape, is_max: bool, chunk_len: u64) -> u64 {
+    let buffers = 2 * predict::window_len(shape);
+    let input = (fwdelta_core::codec::input::GROUP_LEN_MAX + HASH_LEN) as u64 + chunk_len;
+    predict::tables_len(&Shape { covers: 0, ..*shape }, is_max) + buffers + input
+}
+
+/// Leaves out of a description what would take more than a quarter of the memory: first runs, so
+/// that code around them swallows short ones, at last everything.
+pub(super) fn simplify(description: &mut Description, memory_len: u64) {
+    let len =
+        |d: &Description| (d.runs.len() * RUN_LEN + 2 * d.segments.len() * SEGMENT_LEN) as u64;
+    let mut shortest = 1024;
+    while len(description) > memory_len / 4 && shortest < 1 << 40 {
+        merge_runs(description, shortest);
+        shortest *= 2;
+        if shortest >= 1 << 32 {
+            description.segments.clear();
+            description.runs.truncate(1);
+        }
+    }
+}
+
+/// Joins runs shorter than `len` with the one before.
+fn merge_runs(description: &mut Description, len: u64) {
+    let ends: Vec<u64> = description.runs.iter().skip(1).map(|run| run.pos).collect();
+    let mut at = 0;
+    let mut last = None;
+    description.runs.retain(|run| {
+        let end = ends.get(at).copied().unwrap_or(u64::MAX);
+        at += 1;
+        let is_kept = last.is_none() || end - run.pos >= len && last != Some(run.class);
+        if is_kept {
+            last = Some(run.class);
+        }
+        is_kept
+    });
+}
