@@ -214,10 +214,8 @@ impl<'w, M: Model> Predicted<'w, M> {
             let unit = self.predictor.unit(view, at, old_pos, left);
             let word = self.predictor.first(&unit, self.pos);
             self.predictor.learn_known(&unit, self.pos, word);
-            let made = Made {
-                bytes: store(word, unit.len, is_big(&self.predictor)),
-                len: unit.len,
-            };
+            let made =
+                Made { bytes: store(word, unit.len, is_big(&self.predictor)), len: unit.len };
             if let Some(room) = room.first_chunk_mut::<UNIT_LEN_MAX>() {
                 *room = made.bytes;
             }
