@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::args::{self, ProfileName};
+use super::args;
+use super::engine::Engine;
 use super::input::Input;
 use super::output;
 use super::progress::Bar;
@@ -13,7 +14,6 @@ use crate::core::Limits;
 use crate::core::format::chain::CHUNK_LEN_MIN;
 use crate::core::format::plmn::Plmn;
 use crate::core::hash::sha256;
-use crate::diff::Options;
 use crate::error::{Error, Result};
 use crate::hex::hex;
 use crate::package::build::{BuildOptions, Built, Detached, Images, build};
@@ -51,24 +51,20 @@ pub(crate) struct Args {
     /// Version, vendor, notes and prompts (docs/release-file.md)
     #[arg(long, value_name = "FILE")]
     release: Option<PathBuf>,
-    /// What the deltas are made for
-    #[arg(long, value_enum, default_value_t)]
-    profile: ProfileName,
+    #[command(flatten)]
+    engine: Engine,
     /// Require an operator's approval: `any`, or PLMNs separated by commas
     #[arg(long, value_name = "any|PLMN,...", value_parser = requirement)]
     require: Option<Requirement>,
     /// Write payloads beside the package, to be found under this base URI (may be empty)
     #[arg(long, value_name = "BASE_URI", num_args = 0..=1, default_missing_value = "")]
     detached: Option<String>,
-    /// Bytes of payload per authenticated chunk [default: 1024 for small, 65536 otherwise]
+    /// Bytes of payload per authenticated chunk [default: 256 for tiny, 1024 for small and plain, 65536 otherwise]
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(CHUNK_LENS))]
     chunk_len: Option<u32>,
     /// Leave text out of the package, for devices that show nothing
     #[arg(long)]
     no_text: bool,
-    /// Threads to work with, 0 for one per processor; the package is the same for any number
-    #[arg(long, default_value_t = 0)]
-    threads: usize,
     /// Where to write the package
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
@@ -109,11 +105,7 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
             _ => numbered(&args.output, files[0].old.as_ref())?,
         };
         let options = BuildOptions {
-            diff: Options {
-                profile: args.profile.into(),
-                threads: args.threads,
-                ..Options::default()
-            },
+            diff: args.engine.options(),
             chunk_len: args.chunk_len,
             sequence,
             requirement: args.require.as_ref().map(|list| list.0.clone()),

@@ -5,14 +5,15 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use super::args::ProfileName;
+use super::engine::Engine;
 use super::input::Input;
 use super::output;
 use super::progress::Bar;
 use super::report::Report;
-use crate::diff::{self, Options, bsdiff40};
+use crate::diff::{self, bsdiff40};
 use crate::error::Result;
 use crate::hex::hex;
+use crate::matching::MatchOptions;
 
 /// Makes a delta that turns OLD into NEW.
 ///
@@ -27,15 +28,11 @@ pub(super) struct Args {
     new: PathBuf,
     /// Delta file to write.
     delta: PathBuf,
-    /// What the delta is made for.
-    #[arg(long, value_enum, default_value_t)]
-    profile: ProfileName,
+    #[command(flatten)]
+    engine: Engine,
     /// File format; bsdiff40 is what `bspatch` applies and has no digests and no profile.
     #[arg(long, value_enum, default_value_t)]
     format: FormatName,
-    /// Threads to work with, 0 for one per processor; the delta is the same for any number.
-    #[arg(long, default_value_t = 0)]
-    threads: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -54,7 +51,7 @@ pub(super) fn run(args: &Args) -> Result<Report> {
     let (file, details) = match args.format {
         FormatName::Fwdelta => native(args, &old, &new, &bar)?,
         FormatName::Bsdiff40 => {
-            let file = bsdiff40::create(&old, &new, args.threads, &bar)?;
+            let file = bsdiff40::create(&old, &new, args.engine.threads(), &bar)?;
             (file, json!({ "format": "bsdiff40" }))
         }
     };
@@ -64,22 +61,20 @@ pub(super) fn run(args: &Args) -> Result<Report> {
 }
 
 fn native(args: &Args, old: &[u8], new: &[u8], bar: &Bar) -> Result<(Vec<u8>, Value)> {
-    let profile = args.profile.into();
-    let delta = diff::create(
-        old,
-        new,
-        &Options { profile, threads: args.threads, ..Options::default() },
-        bar,
-    )?;
+    let options = args.engine.options();
+    let delta = diff::create(old, new, &options, bar)?;
+    let matching = MatchOptions { memory_max: options.memory_max };
+    let matching_len = matching.memory_bound(old.len() as u64, new.len() as u64);
     let header = &delta.header;
     let details = json!({
         "format": "fwdelta",
-        "profile": args.profile.to_possible_value().map(|name| name.get_name().to_owned()),
+        "profile": args.engine.profile().to_possible_value().map(|name| name.get_name().to_owned()),
         "coder": header.coder.name(),
         "old_sha256": header.old.map(|old| hex(&old.digest)),
         "new_sha256": hex(&header.new.digest),
         "payload_len": header.payload_len,
         "workspace_len": header.workspace_len,
+        "matching_memory_max": matching_len,
     });
     Ok((delta.to_file(), details))
 }

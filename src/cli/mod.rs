@@ -11,6 +11,7 @@ mod completions;
 mod demo;
 mod describe;
 mod diff;
+mod engine;
 mod input;
 mod inspect;
 mod keygen;

@@ -4,6 +4,7 @@ mod apply;
 pub mod bsdiff40;
 mod create;
 mod media;
+mod noise;
 mod predicted;
 mod profile;
 

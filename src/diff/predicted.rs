@@ -4,6 +4,7 @@ use fwdelta_core::exec::map::Listed;
 use fwdelta_core::format::delta::Coder;
 
 use super::create::Options;
+use super::noise;
 use super::profile::{self, Profile};
 use crate::codec::predict::{Plan, encode};
 use crate::error::Result;
@@ -44,6 +45,10 @@ pub(super) fn create(
     let matching = MatchOptions { memory_max: options.memory_max };
     let pair = Pair { old, new, old_description, new_description, matching, progress };
     let covers = pair.covers()?;
+    let covered: u64 = covers.iter().map(|cover| cover.len).sum();
+    if covered < new.len() as u64 / 64 && noise::is_noise(new) {
+        return Ok((Coder::Stored, new.to_vec()));
+    }
     let shape = profile::shape(
         options.profile,
         options.device_memory_len,

@@ -32,7 +32,7 @@ pub fn masked(image: &[u8], description: &Description) -> Masked {
     let is_big = big_endian(description);
     walk(image, &mut space, &mut Walker::default(), 0, image.len(), |_, _, unit, at, _| {
         if is_far_code(unit.kind) {
-            put(&mut code, at, unit, unit.word & !reference::field(unit.kind), is_big);
+            put(&mut code, at, unit, unit.word & !reference::field(unit), is_big);
         } else if unit.kind.is_reference() && !unit.kind.is_near() {
             data.push((at, *unit));
         }
@@ -48,7 +48,7 @@ pub fn masked(image: &[u8], description: &Description) -> Masked {
 }
 
 /// Whether any word of the image has its most significant byte first; images do not mix.
-fn big_endian(description: &Description) -> bool {
+pub(super) fn big_endian(description: &Description) -> bool {
     description.runs.iter().any(|run| run.class.big_endian)
 }
 
@@ -86,7 +86,7 @@ pub fn labelled(
     let mut out = image.to_vec();
     let is_big = big_endian(description);
     walk(image, &mut space, &mut Walker::default(), 0, image.len(), |space, _, unit, at, _| {
-        if !unit.kind.is_reference() || unit.kind.is_near() || unit.len < 4 {
+        if !unit.kind.is_reference() || unit.kind.is_near() || unit.len < 3 {
             return;
         }
         let target = match to_new {
@@ -95,7 +95,7 @@ pub fn labelled(
         };
         let label = match is_far_code(unit.kind) && unit.kind != Kind::X86Rel32 {
             true => {
-                let field = reference::field(unit.kind);
+                let field = reference::field(unit);
                 unit.word & !field | u64::from(hash(target as u32, 77)) & field
             }
             false => unit.word & !0xffff_ffff | target & 0xffff_ffff,

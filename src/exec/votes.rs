@@ -8,6 +8,7 @@ use fwdelta_core::exec::walk::Walker;
 
 use super::atlas::{Atlas, walk};
 use super::describe::Description;
+use super::views::big_endian;
 use crate::matching::{Cover, Vote};
 
 /// Targets closer than this in old support each other when they moved alike.
@@ -27,6 +28,7 @@ pub fn collect(
     let mut atlas = Atlas::new(old_description, new_segments, map.len());
     let mut space = atlas.space(old_description, new_segments, map);
     let mut walker = Walker::default();
+    let is_big = big_endian(old_description);
     let mut old_memory = vec![[0; SEGMENT_LEN]; old_description.segments.len()];
     let mut new_memory = vec![[0; SEGMENT_LEN]; new_segments.len()];
     let old_places = places(&mut old_memory, &old_description.segments);
@@ -35,13 +37,14 @@ pub fn collect(
     for cover in covers {
         let (start, len) = (cover.old_pos as usize, cover.len as usize);
         walk(old, &mut space, &mut walker, start, len, |space, walker, unit, at, is_code| {
-            let is_useful = unit.kind.is_reference() && !unit.kind.is_near() && unit.len >= 4;
+            let is_useful = unit.kind.is_reference() && !unit.kind.is_near() && unit.len >= 3;
             let new_pos = at - start + cover.new_pos as usize;
             if !is_useful || !(is_code || unit.kind == Kind::Pointer32) {
                 return;
             }
             let addr = space.new_addr(new_pos as u64);
-            let word = load(&new[new_pos..new_pos + usize::from(unit.len)], false);
+            let bytes = &new[new_pos..new_pos + usize::from(unit.len)];
+            let word = load(bytes, is_big);
             let base = match unit.kind {
                 Kind::Based => space.to_new(unit.aux).map_or(unit.aux, |(base, _)| base),
                 _ => 0,

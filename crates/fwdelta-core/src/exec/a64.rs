@@ -55,6 +55,11 @@ const fn imm12(word: u32, scale: u32) -> u64 {
     ((word >> 10 & 0xfff) as u64) << scale
 }
 
+/// Whether an instruction can hold the low part of an address: wide loads reach farther.
+const fn is_in_page(word: u32, scale: u32) -> bool {
+    imm12(word, scale) < 0x1000
+}
+
 /// The next unit.
 pub(super) fn unit(site: &Site<'_>, registers: &mut Registers) -> Unit {
     if site.pos & 3 != 0 {
@@ -82,7 +87,9 @@ pub(super) fn unit(site: &Site<'_>, registers: &mut Registers) -> Unit {
 }
 
 fn low(site: &Site<'_>, registers: &mut Registers, word: u32, unit: &mut Unit) {
-    let Some((base, scale)) = low_part(word) else { return };
+    let Some((base, scale)) = low_part(word).filter(|(_, scale)| is_in_page(word, *scale)) else {
+        return;
+    };
     let Some(page) = registers.get(base, site.pos, PAGE_REACH) else { return };
     unit.kind = Kind::A64Lo12;
     unit.aux = u64::from(base) << 8 | u64::from(scale);
@@ -98,7 +105,7 @@ fn find_low(site: &Site<'_>, register: u8) -> Option<u64> {
     for at in 1..PAIR_COUNT {
         let word = site.u32(4 * at)?;
         if let Some((_, scale)) = low_part(word).filter(|(base, _)| *base == register) {
-            return Some(imm12(word, scale));
+            return is_in_page(word, scale).then(|| imm12(word, scale));
         }
         if word & 31 == u32::from(register) && word & 0x9f00_0000 == 0x9000_0000 {
             return None;

@@ -2,7 +2,7 @@
 
 use super::unit::{Kind, Unit};
 use super::walk::Walker;
-use super::{a32, a64, riscv, thumb, x86};
+use super::{a32, a64, mips, riscv, thumb, x86, xtensa};
 
 /// The word of `unit` at address `addr` in new when it leads to `target` there. `base` is where
 /// [`Kind::Based`] units count from in new.
@@ -41,17 +41,27 @@ pub fn write(unit: &Unit, addr: u64, target: u64, base: u64) -> u64 {
         | Kind::RiscVHigh
         | Kind::RiscVLowI
         | Kind::RiscVLowS => riscv::write(kind, word32, addr, target, aux),
+        Kind::Global if aux == x86::IS_WORD => target.wrapping_sub(base) as u32,
+        Kind::Global => mips::write(kind, word32, base, target, aux),
+        Kind::MipsJump | Kind::MipsBranch | Kind::MipsCall | Kind::MipsHigh | Kind::MipsLow => {
+            mips::write(kind, word32, addr, target, aux)
+        }
+        Kind::XtensaCall | Kind::XtensaJump | Kind::XtensaBranch | Kind::XtensaLiteral => {
+            xtensa::write(kind, word32, addr, target, aux)
+        }
         _ => word32,
     };
     new.into()
 }
 
-/// Bits of a unit of `kind` that hold its reference.
+/// Bits of a unit that hold its reference.
 #[must_use]
-pub const fn field(kind: Kind) -> u64 {
+pub const fn field(unit: &Unit) -> u64 {
+    let kind = unit.kind;
     let bits = match kind {
         Kind::Pointer64 => return u64::MAX,
         Kind::Pointer32 | Kind::Rel32 | Kind::Based | Kind::Back | Kind::X86Rel32 => u32::MAX,
+        Kind::Global if unit.aux == x86::IS_WORD => u32::MAX,
         Kind::Prel31 => u32::MAX >> 1,
         Kind::A64Branch26
         | Kind::A64Branch19
@@ -74,6 +84,15 @@ pub const fn field(kind: Kind) -> u64 {
         | Kind::RiscVHigh
         | Kind::RiscVLowI
         | Kind::RiscVLowS => riscv::field(kind),
+        Kind::MipsJump
+        | Kind::MipsBranch
+        | Kind::MipsCall
+        | Kind::MipsHigh
+        | Kind::MipsLow
+        | Kind::Global => mips::field(kind),
+        Kind::XtensaCall | Kind::XtensaJump | Kind::XtensaBranch | Kind::XtensaLiteral => {
+            xtensa::field(kind, unit.word as u32, unit.aux)
+        }
         _ => 0,
     };
     bits as u64
@@ -94,7 +113,8 @@ impl Walker {
             }
             Kind::Based => Some(base.wrapping_add(signed)),
             Kind::Back => Some(addr.wrapping_sub(word)),
-            Kind::X86Rel32 => Some(x86::target(word32, addr, unit.aux)),
+            Kind::X86Rel32 => Some(x86::read(unit, word32, addr, &mut self.globals)),
+            Kind::Global if unit.aux == x86::IS_WORD => x86::read_global(word32, self.globals),
             Kind::A64Branch26
             | Kind::A64Branch19
             | Kind::A64Branch14
@@ -118,6 +138,15 @@ impl Walker {
             | Kind::RiscVHigh
             | Kind::RiscVLowI
             | Kind::RiscVLowS => riscv::read(unit, word32, addr, registers),
+            Kind::MipsJump
+            | Kind::MipsBranch
+            | Kind::MipsCall
+            | Kind::MipsHigh
+            | Kind::MipsLow
+            | Kind::Global => mips::read(unit, word32, addr, registers, &mut self.globals),
+            Kind::XtensaCall | Kind::XtensaJump | Kind::XtensaBranch | Kind::XtensaLiteral => {
+                xtensa::read(unit, word32, addr)
+            }
             _ => None,
         }
     }

@@ -73,6 +73,8 @@ pub enum Kind {
     ThumbMovHalf,
     /// x86 rel32 of CALL, JMP, Jcc, and RIP-relative displacement.
     X86Rel32,
+    /// Offset from the global pointer: of MIPS code in 16 bits, of 32-bit x86 code in a word.
+    Global,
     /// x86 immediate of MOV.
     X86Imm32,
     /// RISC-V JAL.
@@ -97,6 +99,8 @@ pub enum Kind {
     MipsJump,
     /// MIPS conditional branch.
     MipsBranch,
+    /// MIPS BAL: a call like a branch.
+    MipsCall,
     /// MIPS LUI of an address.
     MipsHigh,
     /// MIPS low part of an address.

@@ -2,7 +2,7 @@
 
 use super::layout::Content;
 use super::unit::{Kind, Site, Unit};
-use super::{a32, a64, data, riscv, thumb, x86};
+use super::{a32, a64, data, mips, riscv, thumb, x86, xtensa};
 
 const REGISTER_COUNT: usize = 32;
 const POOL_COUNT: usize = 32;
@@ -96,6 +96,8 @@ pub struct Walker {
     registers: Registers,
     pools: Pools,
     pending: Option<Field>,
+    /// The global pointer in old and new as last set up, 0 before.
+    pub(super) globals: [u64; 2],
     /// Parts of new addresses, as found in the new instructions.
     pub(super) new_registers: [u64; REGISTER_COUNT],
 }
@@ -106,15 +108,23 @@ impl Default for Walker {
             registers: Registers { entries: [Registers::NONE; REGISTER_COUNT] },
             pools: Pools { entries: [Pools::NONE; POOL_COUNT], next: 0 },
             pending: None,
+            globals: [0; 2],
             new_registers: [0; REGISTER_COUNT],
         }
     }
 }
 
 impl Walker {
-    /// A cover begins: nothing is known of what comes before it.
+    /// A cover begins: nothing is known of what comes before it. Global pointers hardly change.
     pub fn start(&mut self) {
-        *self = Self::default();
+        *self = Self { globals: self.globals, ..Self::default() };
+    }
+
+    /// What the reference of `unit` counts from in new, if that was seen in new itself.
+    #[must_use]
+    pub const fn base(&self, unit: &Unit) -> Option<u64> {
+        let [_, new] = self.globals;
+        if matches!(unit.kind, Kind::Global) { Some(new) } else { None }
     }
 
     /// The unit at `site`, at most as long as is left there.
@@ -126,9 +136,175 @@ impl Walker {
             Content::A64 => a64::unit(site, &mut self.registers),
             Content::A32 => a32::unit(site, &mut self.registers),
             Content::Thumb => thumb::unit(site, &mut self.registers, &mut self.pools),
+            Content::Mips => mips::unit(site, &mut self.registers, &mut self.globals),
+            Content::Xtensa => xtensa::unit(site),
             Content::RiscV => riscv::unit(site, &mut self.registers),
-            Content::X86_64 | Content::I386 => x86::unit(site, &mut self.pending),
+            Content::X86_64 | Content::I386 => {
+                x86::unit(site, &mut self.pending, &mut self.globals)
+            }
             _ => data::unit(site),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::layout::Class;
+    use super::super::reference;
+    use super::super::space::Bounds;
+    use super::super::unit::{LOOK_AHEAD, LOOK_BEHIND};
+    use super::*;
+
+    const CODE: [Content; 8] = [
+        Content::A64,
+        Content::A32,
+        Content::Thumb,
+        Content::X86_64,
+        Content::I386,
+        Content::RiscV,
+        Content::Mips,
+        Content::Xtensa,
+    ];
+
+    /// Of a module of a MiB at `start`.
+    fn bounds(start: u64) -> Bounds {
+        let mut bounds = Bounds::default();
+        (bounds.low, bounds.high) = (start, start + 0x10_0000);
+        (bounds.text_low, bounds.text_high) = (bounds.low, bounds.high);
+        bounds.table_base = start;
+        bounds
+    }
+
+    /// Walks `image`, which is loaded at `start`, and gives each unit with its address.
+    fn walk(image: &[u8], class: Class, start: u64, mut each: impl FnMut(&mut Walker, Unit, u64)) {
+        let bounds = bounds(start);
+        let (mut walker, mut at) = (Walker::default(), 0);
+        walker.start();
+        while at < image.len() {
+            let site = Site {
+                view: image,
+                at,
+                pos: at as u64,
+                addr: start + at as u64,
+                run_addr: start,
+                left: (image.len() - at) as u64,
+                class,
+                bounds: &bounds,
+                is_mapped: true,
+            };
+            let unit = walker.unit(&site);
+            assert!((1..=site.left).contains(&unit.len.into()), "{class:?}");
+            each(&mut walker, unit, site.addr);
+            at += usize::from(unit.len);
+        }
+    }
+
+    fn noise(image: &mut [u8], mut state: u32) {
+        for byte in image {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            *byte = (state >> 24) as u8;
+        }
+    }
+
+    #[test]
+    fn what_does_not_move_stays_as_it_is() {
+        let mut image = [0; 0x8000];
+        for (seed, content) in (1..).zip(CODE) {
+            noise(&mut image, seed);
+            for (wide, big_endian) in [(false, false), (true, false), (false, true)] {
+                let is_little = matches!(content, Content::X86_64 | Content::I386);
+                let class = Class { content, wide, big_endian: big_endian && !is_little };
+                walk(&image, class, 0x8000_0000, |walker, unit, addr| {
+                    let base = if unit.kind == Kind::Based { unit.aux } else { walker.globals[0] };
+                    if unit.kind.is_reference() {
+                        let word = reference::write(&unit, addr, unit.target, base);
+                        assert_eq!(word, unit.word, "{content:?} {unit:?} at {addr:x}");
+                        let mask = u64::MAX >> (64 - 8 * u32::from(unit.len));
+                        assert_eq!(reference::field(&unit) & !mask, 0, "{unit:?}");
+                    }
+                });
+            }
+        }
+    }
+
+    /// Kinds and targets of references in a program at 0x8000_0000 that reads the same when new.
+    fn references<const N: usize>(content: Content, program: &[u8]) -> [(Kind, u64); N] {
+        let class = Class { content, ..Class::default() };
+        let mut image = [0; 256];
+        image[..program.len()].copy_from_slice(program);
+        let (mut found, mut count) = ([(Kind::Bytes, 0); N], 0);
+        walk(&image, class, 0x8000_0000, |walker, unit, addr| {
+            if unit.kind.is_reference() && count < N {
+                found[count] = (unit.kind, unit.target);
+                let read = walker.read(&unit, unit.word, addr, 0).map(|to| to & 0xffff_ffff);
+                assert!(read.is_none_or(|to| to == unit.target), "{unit:?}");
+                count += 1;
+            }
+        });
+        found
+    }
+
+    #[test]
+    fn parts_of_addresses_find_each_other() {
+        let high_low = |high, low| [(high, 0x8001_2344), (low, 0x8001_2344)];
+        // auipc a0, 0x12; c.nop; lw a1, 0x344(a0).
+        let risc_v = [0x17, 0x25, 1, 0, 1, 0, 0x83, 0x25, 0x45, 0x34];
+        assert_eq!(references(Content::RiscV, &risc_v), high_low(Kind::RiscVHigh, Kind::RiscVLowI));
+        // lui v0, 0x8001; addu v0, v0, a0; lw v1, 0x2344(v0).
+        let mips = [1, 0x80, 2, 0x3c, 0x21, 0x10, 0x44, 0, 0x44, 0x23, 0x43, 0x8c];
+        assert_eq!(references(Content::Mips, &mips), high_low(Kind::MipsHigh, Kind::MipsLow));
+    }
+
+    #[test]
+    fn offsets_count_from_global_pointers() {
+        // lui gp, 1; addiu gp, gp, 0x10; addu gp, gp, t9; lw t9, -16(gp).
+        let mips =
+            [1, 0, 0x1c, 0x3c, 16, 0, 0x9c, 0x27, 0x21, 0xe0, 0x99, 3, 0xf0, 0xff, 0x99, 0x8f];
+        assert_eq!(
+            references(Content::Mips, &mips),
+            [
+                (Kind::MipsHigh, 0x8001_0010),
+                (Kind::MipsLow, 0x8001_0010),
+                (Kind::Global, 0x8001_0000),
+            ]
+        );
+        // call .+0x105; add ebx, 0x1_0000; lea eax, [ebx - 16].
+        let i386 =
+            [0xe8, 0, 1, 0, 0, 0x81, 0xc3, 0, 0, 1, 0, 0x8d, 0x83, 0xf0, 0xff, 0xff, 0xff, 0x90];
+        assert_eq!(
+            references(Content::I386, &i386),
+            [
+                (Kind::X86Rel32, 0x8000_0105),
+                (Kind::X86Rel32, 0x8001_0005),
+                (Kind::Global, 0x8000_fff5),
+            ]
+        );
+    }
+
+    #[test]
+    fn nothing_is_looked_at_beyond_the_limits() {
+        let mut image = [0; 0x1000];
+        for (seed, content) in (100..).zip(CODE) {
+            noise(&mut image, seed);
+            let class = Class { content, ..Class::default() };
+            walk(&image, class, 0x8000_0000, |_, _, _| {});
+            let bounds = bounds(0x8000_0000);
+            for at in (LOOK_BEHIND..image.len() - LOOK_AHEAD).step_by(4) {
+                let site = |view, at| Site {
+                    view,
+                    at,
+                    pos: 0x1000,
+                    addr: 0x8000_1000,
+                    run_addr: 0x8000_0000,
+                    left: 64,
+                    class,
+                    bounds: &bounds,
+                    is_mapped: true,
+                };
+                let near = &image[at - LOOK_BEHIND..at + LOOK_AHEAD];
+                let whole = Walker::default().unit(&site(&image, at));
+                assert_eq!(Walker::default().unit(&site(near, LOOK_BEHIND)), whole, "{content:?}");
+            }
         }
     }
 }

@@ -1,6 +1,9 @@
 //! x86 (Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2): rel32 of CALL, JMP
 //! and Jcc, RIP-relative displacements, and in 32-bit code absolute addresses.
 //!
+//! Position-independent 32-bit code (System V ABI, Intel386 supplement) adds to its own address
+//! how far the global offset table is from there, and reaches data by its distance from the table.
+//!
 //! Instructions have no common length, so no attempt is made to cut them apart: the bytes in
 //! front of a field are one unit, the field is the next.
 
@@ -12,25 +15,26 @@ use super::walk::Field;
 const PLAIN_LEN: usize = 4;
 /// How far beyond a module a displacement may lead.
 const BEYOND: u64 = 0x100_0000;
+/// `aux` of [`Kind::Global`]: all 32 bits are the offset.
+pub const IS_WORD: u64 = 1;
+/// Positive offsets below this are rather those of fields of structures.
+const STRUCTURE_LEN: u32 = 0x1000;
 
 /// The next unit.
-pub(super) fn unit(site: &Site<'_>, pending: &mut Option<Field>) -> Unit {
+pub(super) fn unit(site: &Site<'_>, pending: &mut Option<Field>, globals: &mut [u64; 2]) -> Unit {
     if let Some(field) = pending.take_if(|field| field.pos <= site.pos)
         && field.pos == site.pos
         && let Some(word) = site.u32(0).filter(|_| site.left >= 4)
     {
-        let Field { kind, target, aux, .. } = field;
-        return Unit { word: word.into(), target, aux, kind, len: 4 };
+        return of_field(&field, word, globals);
     }
     for skip in 0..PLAIN_LEN {
-        if let Some((by, field)) = field_at(site, skip)
+        if let Some((by, field)) = field_at(site, skip, globals)
             && skip as u64 + by + 4 <= site.left
         {
             let len = skip as u64 + by;
             if len == 0 {
-                let Field { kind, target, aux, .. } = field;
-                let word = site.u32(0).unwrap_or(0);
-                return Unit { word: word.into(), target, aux, kind, len: 4 };
+                return of_field(&field, site.u32(0).unwrap_or(0), globals);
             }
             *pending = Some(field);
             return site.plain(Kind::Op, len);
@@ -39,8 +43,22 @@ pub(super) fn unit(site: &Site<'_>, pending: &mut Option<Field>) -> Unit {
     site.plain(Kind::Op, PLAIN_LEN as u64)
 }
 
+fn of_field(field: &Field, word: u32, globals: &mut [u64; 2]) -> Unit {
+    let Field { kind, target, aux, .. } = *field;
+    if sets_global(aux) {
+        let [old, _] = globals;
+        *old = target;
+    }
+    Unit { word: word.into(), target, aux, kind, len: 4 }
+}
+
+/// Whether a displacement counts from before the field: only the way to the global offset table.
+const fn sets_global(aux: u64) -> bool {
+    aux >> 63 != 0
+}
+
 /// A field of the instruction that may start `skip` bytes behind the site: how far behind that.
-fn field_at(site: &Site<'_>, skip: usize) -> Option<(u64, Field)> {
+fn field_at(site: &Site<'_>, skip: usize, globals: &[u64; 2]) -> Option<(u64, Field)> {
     let is_wide = site.class.content == Content::X86_64;
     if let Some(by) = displacement(site, skip, is_wide) {
         let word = site.u32(skip + by)?;
@@ -54,14 +72,64 @@ fn field_at(site: &Site<'_>, skip: usize) -> Option<(u64, Field)> {
         }
     }
     if !is_wide {
-        let word = u64::from(site.u32(skip)?);
-        let field =
-            Field { pos: site.pos + skip as u64, target: word, aux: 0, kind: Kind::Pointer32 };
-        return site.bounds.is_pointer32(word).then_some((0, field));
+        let field = to_table(site, skip).or_else(|| from_table(site, skip, globals));
+        return field.or_else(|| absolute(site, skip));
     }
     let is_mov = site.byte(skip)? & 0xf8 == 0xb8 && site.u32(skip + 1)? >> 16 == 0;
     let field = Field { pos: site.pos + skip as u64 + 1, target: 0, aux: 0, kind: Kind::X86Imm32 };
     is_mov.then_some((1, field))
+}
+
+/// ADD of how far the global offset table is from this instruction, whose address a CALL returned.
+fn to_table(site: &Site<'_>, skip: usize) -> Option<(u64, Field)> {
+    let by: u64 = match (site.byte(skip)?, site.byte(skip + 1)?) {
+        (0x81, 0xc0..=0xc7) => 2,
+        (0x05, _) => 1,
+        _ => return None,
+    };
+    let call = (site.at + skip).checked_sub(5)?;
+    let is_called = site.view.get(call) == Some(&0xe8);
+    let word = site.u32(skip + by as usize).filter(|_| is_called)?;
+    let target = site.addr.wrapping_add(skip as u64).wrapping_add(signed(word.into(), 32));
+    let target = target & 0xffff_ffff;
+    let aux = 0u64.wrapping_sub(by + 4);
+    let field = Field { pos: site.pos + skip as u64 + by, target, aux, kind: Kind::X86Rel32 };
+    (site.bounds.low..site.bounds.high).contains(&target).then_some((by, field))
+}
+
+/// A displacement from the global offset table to something of the module.
+fn from_table(site: &Site<'_>, skip: usize, globals: &[u64; 2]) -> Option<(u64, Field)> {
+    let [table, _] = *globals;
+    let op = site.byte(skip)?;
+    let (modrm_at, is_known) = match op {
+        0x0f => (2, has_modrm_after_0f(site.byte(skip + 1)?)),
+        0xff | 0xd8..=0xdf | 0x69 => (1, true),
+        _ => (1, has_modrm(op)),
+    };
+    let modrm = site.byte(skip + modrm_at)?;
+    if table == 0 || !is_known || modrm & 0xc0 != 0x80 {
+        return None;
+    }
+    let (base, by) = match modrm & 7 {
+        4 => (site.byte(skip + modrm_at + 1)? & 7, modrm_at + 2),
+        base => (base, modrm_at + 1),
+    };
+    let word = site.u32(skip + by)?;
+    let target = table.wrapping_add(signed(word.into(), 32)) & 0xffff_ffff;
+    // ESP and EBP lead to the stack.
+    let is_global = !matches!(base, 4 | 5)
+        && word >= STRUCTURE_LEN
+        && (site.bounds.low..site.bounds.high).contains(&target);
+    let field =
+        Field { pos: site.pos + (skip + by) as u64, target, aux: IS_WORD, kind: Kind::Global };
+    is_global.then_some((by as u64, field))
+}
+
+/// An absolute address; position-independent code has none.
+fn absolute(site: &Site<'_>, skip: usize) -> Option<(u64, Field)> {
+    let word = u64::from(site.u32(skip)?);
+    let field = Field { pos: site.pos + skip as u64, target: word, aux: 0, kind: Kind::Pointer32 };
+    (site.bounds.low != 0 && site.bounds.is_pointer32(word)).then_some((0, field))
 }
 
 /// Where a 32-bit displacement stands in the instruction that may start `skip` bytes on.
@@ -115,8 +183,49 @@ pub const fn target(word: u32, addr: u64, aux: u64) -> u64 {
     addr.wrapping_add(4).wrapping_add(aux).wrapping_add(signed(word as u64, 32))
 }
 
+/// The same of a field in new.
+pub(super) fn read(unit: &Unit, word: u32, addr: u64, globals: &mut [u64; 2]) -> u64 {
+    let target = target(word, addr, unit.aux);
+    if sets_global(unit.aux) {
+        let [_, new] = globals;
+        *new = target & 0xffff_ffff;
+    }
+    target
+}
+
+/// Where an offset from the global offset table leads in new, if that was seen there.
+pub(super) fn read_global(word: u32, globals: [u64; 2]) -> Option<u64> {
+    let [_, table] = globals;
+    (table != 0).then(|| table.wrapping_add(signed(word.into(), 32)) & 0xffff_ffff)
+}
+
 /// The field that leads to `target` from `addr`.
 #[must_use]
 pub const fn write(addr: u64, target: u64, aux: u64) -> u32 {
     target.wrapping_sub(addr.wrapping_add(4).wrapping_add(aux)) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_leads_there() {
+        for (addr, to, aux) in [(0x1000u64, 0x20u64, 0), (0x1000, 0x8000, 4), (0x1002, 0x9000, 1)] {
+            assert_eq!(target(write(addr, to, aux), addr, aux), to);
+        }
+    }
+
+    #[test]
+    fn the_table_is_found_from_both_images() {
+        // ADD at 0x1000 with its immediate at 0x1002.
+        let aux = 0u64.wrapping_sub(6);
+        let (table, mut globals) = (0x9000, [0, 0]);
+        let word = write(0x1002, table, aux);
+        assert_eq!(word, 0x8000);
+        let unit = Unit { kind: Kind::X86Rel32, aux, ..Unit::default() };
+        assert_eq!(read_global(0xffff_fff0, globals), None);
+        assert_eq!(read(&unit, word, 0x1002, &mut globals), table);
+        assert_eq!(read_global(0xffff_fff0, globals), Some(0x8ff0));
+    }
 }

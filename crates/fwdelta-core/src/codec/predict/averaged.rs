@@ -97,7 +97,7 @@ const fn tag(kind: u32) -> u32 {
 
 impl Model for Averaged<'_> {
     const IS_LARGE: bool = false;
-    const STREAK: u32 = 32;
+    const STREAK: u32 = 8;
 
     fn decide<C: BitCoder>(
         &mut self,

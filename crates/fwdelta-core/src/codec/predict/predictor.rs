@@ -221,6 +221,8 @@ impl<'w> Predictor<'w> {
         guess.new_addr = self.space.new_addr(guess.new_pos);
         if unit.kind == Kind::Based {
             guess.base = self.target(unit.aux).0;
+        } else if let Some(base) = self.walker.base(&unit) {
+            guess.base = base;
         }
         let (mapped, trust) = self.target(unit.target);
         (guess.mapped_target, guess.trust) = (mapped, trust);

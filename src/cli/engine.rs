@@ -1,0 +1,141 @@
+//! Arguments of the commands that make deltas: what is made, for which device, with how much.
+
+use clap::ValueEnum;
+
+use super::args::ProfileName;
+use crate::core::exec::layout::Content;
+use crate::diff::Options;
+use crate::exec::describe::Hints;
+
+/// How deltas are made.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Engine {
+    /// What the delta is made for
+    #[arg(long, value_enum, default_value_t)]
+    profile: ProfileName,
+    /// Working memory of the device, as in 6K: tables and listed covers are fitted to it
+    #[arg(long, value_name = "BYTES", value_parser = size)]
+    ram: Option<u64>,
+    /// Memory that matching may use, as in 512M, besides images; less than 64M counts as that
+    #[arg(long, value_name = "BYTES", value_parser = size)]
+    memory: Option<u64>,
+    #[command(flatten)]
+    image: Image,
+    /// Threads to work with, 0 for one per processor; the delta is the same for any number
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+}
+
+/// What is known of raw images.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Image {
+    /// Instruction set of raw images, instead of what is inferred
+    #[arg(long, value_enum)]
+    arch: Option<Arch>,
+    /// Address at which the first byte of a raw image is loaded, as in 0x8000000
+    #[arg(long, value_name = "ADDRESS", value_parser = number)]
+    base: Option<u64>,
+}
+
+impl Image {
+    /// What inference is told.
+    pub(super) fn hints(&self) -> Hints {
+        Hints { content: self.arch.map(Arch::content), base: self.base }
+    }
+}
+
+impl Engine {
+    /// The profile.
+    pub(super) const fn profile(&self) -> ProfileName {
+        self.profile
+    }
+
+    /// Threads to work with.
+    pub(super) const fn threads(&self) -> usize {
+        self.threads
+    }
+
+    /// What the generator is told.
+    pub(super) fn options(&self) -> Options {
+        Options {
+            profile: self.profile.into(),
+            threads: self.threads,
+            hints: self.image.hints(),
+            device_memory_len: self.ram,
+            memory_max: self.memory,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Arch {
+    /// No code: nothing but data
+    Data,
+    /// AArch64
+    Aarch64,
+    /// 32-bit ARM, and Thumb where it looks like that
+    Arm,
+    /// Thumb, Thumb-2
+    Thumb,
+    /// x86-64
+    #[value(name = "x86-64")]
+    X86_64,
+    /// 32-bit x86
+    I386,
+    /// RISC-V, 32 or 64 bits
+    Riscv,
+    /// MIPS
+    Mips,
+    /// Xtensa
+    Xtensa,
+}
+
+impl Arch {
+    const fn content(self) -> Content {
+        match self {
+            Self::Data => Content::Data,
+            Self::Aarch64 => Content::A64,
+            Self::Arm => Content::A32,
+            Self::Thumb => Content::Thumb,
+            Self::X86_64 => Content::X86_64,
+            Self::I386 => Content::I386,
+            Self::Riscv => Content::RiscV,
+            Self::Mips => Content::Mips,
+            Self::Xtensa => Content::Xtensa,
+        }
+    }
+}
+
+/// A number, decimal or after 0x hexadecimal.
+fn number(text: &str) -> Result<u64, String> {
+    let wrong = |_| "a number is decimal, or hexadecimal as in 0x8000000".to_owned();
+    match text.strip_prefix("0x").or(text.strip_prefix("0X")) {
+        Some(digits) => u64::from_str_radix(digits, 16).map_err(wrong),
+        None => text.parse().map_err(wrong),
+    }
+}
+
+/// Bytes, with K, M or G for powers of 1,024.
+fn size(text: &str) -> Result<u64, String> {
+    let (digits, shift) = match text.to_ascii_uppercase().chars().last() {
+        Some('K') => (&text[..text.len() - 1], 10),
+        Some('M') => (&text[..text.len() - 1], 20),
+        Some('G') => (&text[..text.len() - 1], 30),
+        _ => (text, 0),
+    };
+    let number = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
+    number.ok_or_else(|| "a size is a number of bytes, as in 6144, 6K or 512M".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_addresses() {
+        assert_eq!([size("6K"), size("512m"), size("7")], [Ok(6144), Ok(512 << 20), Ok(7)]);
+        assert!(size("K").is_err() && size("").is_err() && size("99999999999G").is_err());
+        assert_eq!([number("0x08008000"), number("16")], [Ok(0x0800_8000), Ok(16)]);
+        assert!(number("0x").is_err() && number("ten").is_err());
+    }
+}
