@@ -236,7 +236,9 @@ fn valid(all: &mut Vec<Vector>) {
         let components = vec![component(delta(profile).chained(64).unwrap())];
         add(all, name, None, sealed(&Draft { components, ..draft() }));
     }
-    let (_, new) = tiny_pair();
+    let (old, new) = tiny_pair();
+    let components = vec![component(crate::delta::streams(&old, &new).chained(64).unwrap())];
+    add(all, "valid-streams", None, sealed(&Draft { components, ..draft() }));
     let full = diff::create(
         &[],
         &new,
