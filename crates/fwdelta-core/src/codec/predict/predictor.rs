@@ -433,6 +433,7 @@ fn insertion_sort<T: Copy>(values: &mut [T], is_after: impl Fn(&T, &T) -> bool) 
             && let (Some(a), Some(b)) = (values.get(at - 1), values.get(at))
             && is_after(a, b)
         {
+            // INVARIANT: both were just read.
             values.swap(at - 1, at);
             at -= 1;
         }
