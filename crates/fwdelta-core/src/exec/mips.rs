@@ -194,10 +194,15 @@ fn low(site: &Site<'_>, word: u32, registers: &Registers, globals: &mut [u64; 2]
     unit.kind = Kind::MipsLow;
     unit.target = narrowed(from.wrapping_add(high).wrapping_add(immediate(word)), site);
     unit.aux = value & REGISTER | if is_relative { since << SINCE_SHIFT } else { 0 };
-    if is_relative && destination(word) == GP {
+    if sets_global(unit.aux) {
         let [global, _] = globals;
         *global = unit.target;
     }
+}
+
+/// Whether a low part completes the global pointer.
+pub(super) const fn sets_global(aux: u64) -> bool {
+    aux >> SINCE_SHIFT != 0
 }
 
 /// Where a jump or branch at `addr` leads.
@@ -264,7 +269,7 @@ pub(super) fn read(
         Kind::MipsLow => {
             let high = new_registers.get((unit.aux & REGISTER) as usize)?;
             let target = low_part(word).map(|_| high.wrapping_add(immediate(word)))?;
-            if unit.aux >> SINCE_SHIFT != 0 && destination(word) == GP {
+            if sets_global(unit.aux) {
                 *global = if is_narrow { target & 0xffff_ffff } else { target };
             }
             target

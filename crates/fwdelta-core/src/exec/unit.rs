@@ -2,6 +2,7 @@
 
 use super::layout::Class;
 use super::space::Bounds;
+use super::{mips, x86};
 
 /// Bytes behind the start of a unit that may be looked at.
 pub const LOOK_AHEAD: usize = 96;
@@ -154,19 +155,6 @@ impl Kind {
         )
     }
 
-    /// Whether the unit holds a part of an address that a later one completes.
-    #[must_use]
-    pub const fn is_part(self) -> bool {
-        matches!(
-            self,
-            Self::A64Adrp
-                | Self::A32MovHalf
-                | Self::ThumbMovHalf
-                | Self::RiscVHigh
-                | Self::MipsHigh
-        )
-    }
-
     /// Words of data, or data in code, that often change by what a neighbour changed by.
     #[must_use]
     pub const fn is_value(self) -> bool {
@@ -207,6 +195,24 @@ pub struct Unit {
     pub kind: Kind,
     /// Bytes, 1 to [`UNIT_LEN_MAX`].
     pub len: u8,
+}
+
+impl Unit {
+    /// Whether the unit holds a part of an address that a later one completes, or says what later
+    /// ones count from.
+    #[must_use]
+    pub const fn is_part(&self) -> bool {
+        match self.kind {
+            Kind::A64Adrp
+            | Kind::A32MovHalf
+            | Kind::ThumbMovHalf
+            | Kind::RiscVHigh
+            | Kind::MipsHigh => true,
+            Kind::MipsLow => mips::sets_global(self.aux),
+            Kind::X86Rel32 => x86::sets_global(self.aux),
+            _ => false,
+        }
+    }
 }
 
 /// Where a unit starts.

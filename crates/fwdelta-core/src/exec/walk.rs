@@ -120,11 +120,11 @@ impl Walker {
         *self = Self { globals: self.globals, ..Self::default() };
     }
 
-    /// What the reference of `unit` counts from in new, if that was seen in new itself.
+    /// What references of `kind` count from, as seen in new itself; else 0.
     #[must_use]
-    pub const fn base(&self, unit: &Unit) -> Option<u64> {
+    pub const fn base(&self, kind: Kind) -> u64 {
         let [_, new] = self.globals;
-        if matches!(unit.kind, Kind::Global) { Some(new) } else { None }
+        if matches!(kind, Kind::Global) { new } else { 0 }
     }
 
     /// The unit at `site`, at most as long as is left there.

@@ -53,7 +53,7 @@ fn of_field(field: &Field, word: u32, globals: &mut [u64; 2]) -> Unit {
 }
 
 /// Whether a displacement counts from before the field: only the way to the global offset table.
-const fn sets_global(aux: u64) -> bool {
+pub(super) const fn sets_global(aux: u64) -> bool {
     aux >> 63 != 0
 }
 

@@ -177,7 +177,7 @@ impl<'w> Predictor<'w> {
     /// A reference, led to where its target is in new.
     fn mapped(&mut self, unit: &Unit, new_pos: u64) -> u64 {
         let new_addr = self.space.new_addr(new_pos);
-        let base = if unit.kind == Kind::Based { self.target(unit.aux).0 } else { 0 };
+        let base = self.base(unit);
         let target = match self.memo.get(unit.target) {
             Some((target, _)) => target,
             None => self.target(unit.target).0,
@@ -195,7 +195,7 @@ impl<'w> Predictor<'w> {
         if delta != 0 && unit.len == 4 && unit.kind.is_value() {
             self.values.learn(unit.word as u32, delta);
         }
-        if unit.kind.is_part() {
+        if unit.is_part() {
             let new_addr = self.space.new_addr(new_pos);
             self.walker.read(unit, word, new_addr, 0);
         }
@@ -219,11 +219,7 @@ impl<'w> Predictor<'w> {
             return;
         }
         guess.new_addr = self.space.new_addr(guess.new_pos);
-        if unit.kind == Kind::Based {
-            guess.base = self.target(unit.aux).0;
-        } else if let Some(base) = self.walker.base(&unit) {
-            guess.base = base;
-        }
+        guess.base = self.base(&unit);
         let (mapped, trust) = self.target(unit.target);
         (guess.mapped_target, guess.trust) = (mapped, trust);
         let best = match self.memo.get(unit.target) {
@@ -236,6 +232,14 @@ impl<'w> Predictor<'w> {
         let word = reference::write(&unit, guess.new_addr, best, guess.base);
         if let Some(slot) = guess.by_origin.get_mut(MAPPED) {
             *slot = Some(word);
+        }
+    }
+
+    /// What a reference counts from in new, 0 if that is its own address or nothing.
+    fn base(&mut self, unit: &Unit) -> u64 {
+        match unit.kind {
+            Kind::Based => self.target(unit.aux).0,
+            kind => self.walker.base(kind),
         }
     }
 
