@@ -6,7 +6,7 @@ mod delta;
 use fwdelta::codec::Script;
 use fwdelta::core::apply::Applier;
 use fwdelta::core::{Detail, Limits};
-use fwdelta::diff::{self, Options, Profile, bsdiff40};
+use fwdelta::diff::{self, Options, Profile, bsdiff40, default_chunk_len};
 use fwdelta::matching::{self, Costs};
 use fwdelta::progress::Silent;
 use fwdelta_sim::fault::Random;
@@ -51,7 +51,7 @@ fn a_full_image_is_a_delta_from_nothing() {
 #[test]
 fn any_number_of_threads_gives_the_same_bytes() {
     for Pair { name, old, new } in pairs() {
-        for profile in [Profile::Small, Profile::Fast] {
+        for profile in [Profile::Small, Profile::Max, Profile::Plain] {
             let with = |threads| {
                 diff::create(
                     &old,
@@ -85,24 +85,36 @@ fn the_naive_applier_agrees() {
         }
         steps.push(naive::Step::Literal(script.rest().to_vec()));
         let (result, verdict) =
-            record(&old, &delta::delta(&old, &new, Profile::Small), &Limits::LINUX);
+            record(&old, &delta::delta(&old, &new, Profile::Plain), &Limits::LINUX);
         assert_eq!(verdict, Ok(()), "{name}");
         assert!(naive::apply(&old, &steps).unwrap() == result.bytes, "{name}");
     }
 }
 
 #[test]
-fn small_fits_ten_kib_and_works_in_exactly_what_it_states() {
+fn every_profile_keeps_to_its_memory_and_works_in_exactly_what_it_states() {
+    let most = [
+        (Profile::Tiny, 3 << 10),
+        (Profile::Small, 10 << 10),
+        (Profile::Fast, 4 << 20),
+        (Profile::Max, 24 << 20),
+        (Profile::Plain, 5_536),
+    ];
     for (name, old, new) in firmware() {
-        let delta = delta::delta(&old, &new, Profile::Small).chained(1024).unwrap();
-        let header = delta.header;
-        assert_eq!(header.workspace_len, 5_472, "docs/format-delta.md, section 9");
-        assert!(header.workspace_len <= Limits::DEVICE.workspace_len);
-        let mut result = Recorder { len: header.new.len, ..Default::default() };
-        feed(&old, &header, &delta.payload, &mut result, &Limits::DEVICE, || 100).unwrap();
-        assert!(result.bytes == new, "{name}");
-        let mut work = vec![0; Applier::workspace(&header).unwrap() as usize - 1];
-        let error = Applier::open(&header, &mut work, &Limits::DEVICE).unwrap_err();
-        assert_eq!(error.detail, Detail::WorkspaceTooSmall);
+        for (profile, most) in most {
+            let chunk_len = default_chunk_len(profile);
+            let delta = delta::delta(&old, &new, profile).chained(chunk_len).unwrap();
+            let header = delta.header;
+            assert!(header.workspace_len <= most, "{name} {profile:?}: {}", header.workspace_len);
+            let is_exact = profile == Profile::Plain;
+            assert!(!is_exact || header.workspace_len == most, "docs/format-delta.md, section 9");
+            let limits = Limits { workspace_len: header.workspace_len, ..Limits::LINUX };
+            let mut result = Recorder { len: header.new.len, ..Default::default() };
+            feed(&old, &header, &delta.payload, &mut result, &limits, || 100).unwrap();
+            assert!(result.bytes == new, "{name} {profile:?}");
+            let mut work = vec![0; Applier::workspace(&header).unwrap() as usize - 1];
+            let error = Applier::open(&header, &mut work, &limits).unwrap_err();
+            assert_eq!(error.detail, Detail::WorkspaceTooSmall);
+        }
     }
 }

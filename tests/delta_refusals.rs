@@ -12,7 +12,7 @@ use fwdelta_sim::fault::Random;
 use delta::{Recorder, chained, every_coder, record, short_pair};
 
 /// Enough for the pairs here, little enough that no mutation makes a test slow.
-const LIMITS: Limits = Limits { image_len: 1 << 20, workspace_len: 1 << 20, ..Limits::LINUX };
+const LIMITS: Limits = Limits { image_len: 1 << 20, workspace_len: 2 << 20, ..Limits::LINUX };
 
 /// One to three changes: a bit, a byte, a byte more, a byte less, an end cut off.
 fn mutated(bytes: &[u8], random: &mut Random) -> Vec<u8> {
@@ -100,7 +100,7 @@ fn a_payload_cut_short_gives_an_error_and_no_stale_bytes() {
 
 /// A delta of coder 2 or 3 with this content in its frame.
 fn with_content(coder: Coder, content: &[u8], new_len: u64) -> Delta {
-    let mut header = delta::delta(&[1; 100], &[1; 400], Profile::Small).header;
+    let mut header = delta::delta(&[1; 100], &[1; 400], Profile::Plain).header;
     let payload = compress(content, WINDOW_LOG_MIN).unwrap();
     (header.coder, header.new.len, header.payload_len) = (coder, new_len, payload.len() as u64);
     header.workspace_len = memory_len(&header).unwrap();
@@ -179,7 +179,7 @@ fn an_applier_that_failed_stays_failed() {
     use fwdelta::core::apply::{Applier, Io};
     use fwdelta::core::codec::NoDecompressor;
     let pair = short_pair();
-    let delta = delta::delta(&pair.old, &pair.new, Profile::Fast);
+    let delta = delta::streams(&pair.old, &pair.new);
     let mut work = vec![0; Applier::workspace(&delta.header).unwrap() as usize];
     let mut applier = Applier::open(&delta.header, &mut work, &LIMITS).unwrap();
     let mut new = Recorder { len: delta.header.new.len, ..Recorder::default() };

@@ -166,7 +166,7 @@ def check_package(name, data, old, new, keys):
     stated = (header[2], header[3], header[4], header[5])
     check(f"{name}: header", stated == (len(old), sha256(old), len(new), sha256(new)))
     check(f"{name}: hash chain", chain_holds(header, package.envelope["#payload0"]))
-    if name.endswith(" small"):
+    if name.endswith(" plain"):
         decoded = independent_delta.decode(header, package.envelope["#payload0"], old)
         check(f"{name}: delta", decoded == new)
     check_blocks(name, package, keys)
@@ -224,7 +224,7 @@ def main():
         pairs = sorted(path.parent for path in firmware.glob("*/old.bin"))
         for pair in pairs:
             old, new = (pair / "old.bin").read_bytes(), (pair / "new.bin").read_bytes()
-            for profile in ["small", "fast"]:
+            for profile in ["plain", "small"]:
                 name = f"{pair.name} {profile}"
                 path = work / "package.suit"
                 run("build", "--old", pair / "old.bin", "--new", pair / "new.bin", "--profile",

@@ -123,7 +123,7 @@ fn a_detached_payload_is_found_by_the_name_it_has() {
     let (old, new) = tiny_pair();
     let detached = |stem: &str, base_uri: &str| {
         let options = BuildOptions {
-            diff: diff::Options { profile: Profile::Small, threads: 1, ..Options::default() },
+            diff: diff::Options { profile: Profile::Small, threads: 1, ..diff::Options::default() },
             detached: Some(Detached { stem: stem.to_owned(), base_uri: base_uri.to_owned() }),
             ..Default::default()
         };
@@ -221,7 +221,7 @@ fn a_mistyped_validation_string_is_not_repeated() {
 fn sizes_that_no_device_has_are_an_error_not_an_overflow() {
     let dir = tempfile::tempdir().unwrap();
     let (old, new) = tiny_pair();
-    let options = diff::Options { profile: Profile::Small, threads: 1, ..Options::default() };
+    let options = diff::Options { profile: Profile::Small, threads: 1, ..diff::Options::default() };
     let delta = diff::create(&old, &new, &options, &Silent).unwrap().chained(64).unwrap();
     let part = |name: &str| DraftComponent {
         name: name.to_owned(),

@@ -2,6 +2,7 @@
 //! from the command alike. `cargo xtask vectors` makes them anew.
 
 mod common;
+mod delta;
 #[path = "vectors/forge.rs"]
 mod forge;
 

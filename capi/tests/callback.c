@@ -94,7 +94,7 @@ static void decompressors(const char *vectors)
     fwdelta_target slot = target_of(&flash);
     fwdelta_part part = { NULL, 0, NULL, 0, NULL };
     int fault;
-    rig_open_bare(&rig, vectors, "valid-fast.suit");
+    rig_open_bare(&rig, vectors, "valid-streams.suit");
     CHECK(fwdelta_limits_linux(&rig.limits) == FWDELTA_OK);
     rig.update.work = work;
     rig.update.work_len = sizeof work;

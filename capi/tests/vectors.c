@@ -73,7 +73,7 @@ static void vector_free(struct vector *vector)
 static int run(const char *dir, const struct line *line, const struct bytes *new_image)
 {
     static uint8_t envelope_buf[65536];
-    static uint8_t work[1 << 20];
+    static uint8_t work[1 << 21];
     struct vector vector;
     struct raw_frame frame;
     struct flash flash = flash_of(new_image->len, 512, 4);

@@ -4,7 +4,7 @@
 
 use fwdelta_core::apply::{Applier, Io, Step, memory_len};
 use fwdelta_core::codec::{Decompressor, Flow};
-use fwdelta_core::format::delta::{Coder, DeltaHeader, ImageId};
+use fwdelta_core::format::delta::{Coder, DeltaHeader, ImageId, Shape};
 use fwdelta_core::storage::Geometry;
 use fwdelta_core::{Detail, Limits, Result};
 use fwdelta_sim::Flash;
@@ -81,17 +81,41 @@ fn apply(
     (verdict, flash)
 }
 
-// Coder, its parameter, length of the new image (2 bytes), seed of the cuts; then the payload.
+/// Tables of coders 4 and 5: small ones, so that a run takes little time.
+fn shape(parameter: u8, counts: &[u8; 4], is_max: bool) -> Shape {
+    let log = |from: u8, count: u8| from + parameter % count;
+    let count = |at: usize| u32::from(counts[at] % 6);
+    Shape {
+        model_log: log(8, 5),
+        memo_log: log(1, 7),
+        value_log: log(0, 3),
+        buffer_log: log(7, 3),
+        old_segments: count(0),
+        new_segments: count(1),
+        runs: count(2),
+        covers: count(3),
+        has_inline: counts[0] & 128 != 0,
+        match_log: if is_max { log(8, 2) } else { 0 },
+        ring_log: if is_max { log(8, 2) } else { 0 },
+    }
+}
+
+// Coder, its parameter, length of the new image (2 bytes), seed of the cuts, counts of the tables
+// of coders 4 and 5 (4 bytes); then the payload.
 fuzz_target!(|data: &[u8]| {
-    let Some((&[coder, parameter, len_0, len_1, seed], payload)) = data.split_first_chunk() else {
+    let Some((&[coder, parameter, len_0, len_1, seed, ref counts @ ..], payload)) =
+        data.split_first_chunk::<9>()
+    else {
         return;
     };
     let (window_log, block_len) = (10 + parameter % 8, 64 + u32::from(parameter));
-    let coder = match coder % 4 {
+    let coder = match coder % 6 {
         0 => Coder::Stored,
         1 => Coder::Bits { model_log: 8 + parameter % 5 },
         2 => Coder::Streams { window_log, block_len },
-        _ => Coder::Bsdiff { window_log, block_len },
+        3 => Coder::Bsdiff { window_log, block_len },
+        4 => Coder::Predicted(shape(parameter, counts, false)),
+        _ => Coder::PredictedMax(shape(parameter, counts, true)),
     };
     let old: Vec<u8> = (0..4096u32).map(|i| ((i * i) >> 3) as u8).collect();
     let new_len = u64::from(u16::from_le_bytes([len_0, len_1]) % 8192);

@@ -59,7 +59,8 @@ pub(crate) struct Args {
     /// Write payloads beside the package, to be found under this base URI (may be empty)
     #[arg(long, value_name = "BASE_URI", num_args = 0..=1, default_missing_value = "")]
     detached: Option<String>,
-    /// Bytes of payload per authenticated chunk [default: 256 for tiny, 1024 for small and plain, 65536 otherwise]
+    /// Bytes of payload per authenticated chunk [default: 256 for tiny, 1024 for small and plain,
+    /// 65536 otherwise]
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(CHUNK_LENS))]
     chunk_len: Option<u32>,
     /// Leave text out of the package, for devices that show nothing

@@ -4,17 +4,24 @@
 use std::convert::Infallible;
 use std::path::Path;
 
-use fwdelta::codec::zstd::Zstd;
-use fwdelta::core::apply::{Applier, Io, Step};
-use fwdelta::core::format::delta::DeltaHeader;
+use fwdelta::codec::zstd::{Zstd, compress};
+use fwdelta::codec::{self, Script};
+use fwdelta::core::apply::{Applier, Io, Step, memory_len};
+use fwdelta::core::format::delta::{Coder, DeltaHeader, ImageId};
+use fwdelta::core::hash::sha256;
 use fwdelta::core::storage::{Geometry, Target};
 use fwdelta::core::{Detail, Limits};
 use fwdelta::diff::{Delta, Options, Profile, create};
+use fwdelta::matching::{self, Costs};
 use fwdelta::progress::Silent;
 use fwdelta_sim::fault::Random;
 use fwdelta_sim::{Flash, FlashError};
 
-pub const PROFILES: [Profile; 3] = [Profile::Small, Profile::Fast, Profile::Bsdiff];
+pub const PROFILES: [Profile; 6] =
+    [Profile::Tiny, Profile::Small, Profile::Fast, Profile::Max, Profile::Plain, Profile::Bsdiff];
+
+/// Profiles that predict.
+pub const PREDICTING: [Profile; 4] = [Profile::Tiny, Profile::Small, Profile::Fast, Profile::Max];
 
 /// Small sectors and wide words, so that short images cross many of both.
 pub const GEOMETRY: Geometry =
@@ -65,6 +72,25 @@ pub fn edited(random: &mut Random, len: usize, edits: usize) -> (Vec<u8>, Vec<u8
 
 pub fn delta(old: &[u8], new: &[u8], profile: Profile) -> Delta {
     create(old, new, &Options { profile, threads: 1, ..Options::default() }, &Silent).unwrap()
+}
+
+/// A delta of coder 2, which profiles make only for images longer than prediction goes.
+pub fn streams(old: &[u8], new: &[u8]) -> Delta {
+    let (window_log, block_len) = (17, 1 << 16);
+    let covers = matching::plain_covers(old, new, &Costs::FAST, &Silent).unwrap();
+    let content = codec::streams::content(&Script { old, new, covers: &covers }, block_len);
+    let payload = compress(&content, window_log).unwrap();
+    let id = |image: &[u8]| ImageId { len: image.len() as u64, digest: sha256(image) };
+    let mut header = DeltaHeader {
+        coder: Coder::Streams { window_log, block_len },
+        old: Some(id(old)).filter(|old| old.len > 0),
+        new: id(new),
+        workspace_len: 0,
+        payload_len: payload.len() as u64,
+        chain: None,
+    };
+    header.workspace_len = memory_len(&header).unwrap();
+    Delta { header, payload }
 }
 
 /// What a device did: the verdict, and the cells of its slot.
@@ -158,10 +184,17 @@ pub fn every_coder(pair: &Pair) -> Vec<(Pair, Delta)> {
     let (name, old) = (pair.name.clone(), pair.old.clone());
     let stored =
         Pair { name: format!("{name} noise"), old, new: noise(&mut Random::new(7), 3000, 256) };
-    let stored_delta = delta(&stored.old, &stored.new, Profile::Small);
+    let stored_delta = delta(&stored.old, &stored.new, Profile::Plain);
+    let made = |profile| delta(&pair.old, &pair.new, profile);
     let mut all = vec![(stored, stored_delta)];
-    for profile in PROFILES {
-        all.push((pair.clone(), delta(&pair.old, &pair.new, profile)));
+    for delta in [
+        made(Profile::Plain),
+        streams(&pair.old, &pair.new),
+        made(Profile::Bsdiff),
+        made(Profile::Small),
+        made(Profile::Max),
+    ] {
+        all.push((pair.clone(), delta));
     }
     for (id, (_, delta)) in all.iter().enumerate() {
         assert_eq!(delta.header.coder.id(), id as u64, "each coder once");

@@ -251,7 +251,14 @@ pub(crate) fn nothing_panics(source: &Source) -> Vec<String> {
 
 /// Core never indexes: the panic of a wrong index must not exist in a device.
 pub(crate) fn core_does_not_index(source: &Source) -> Vec<String> {
-    let calls = [".copy_from_slice(", ".clone_from_slice(", ".split_at(", ".split_at_mut("];
+    let calls = [
+        ".copy_from_slice(",
+        ".clone_from_slice(",
+        ".split_at(",
+        ".split_at_mut(",
+        ".swap(",
+        ".copy_within(",
+    ];
     let mut findings = Vec::new();
     for (number, code) in source.shipped().filter(|_| is_core(source)) {
         let chars: Vec<char> = code.chars().collect();

@@ -107,7 +107,7 @@ fn draft() -> Draft {
         reference_uri: Some("https://updates.example.com/update.suit".to_owned()),
         text: Some(release.text_cbor(&["main"]).unwrap()),
         prompts: Some(release.prompts_cbor().unwrap()),
-        components: vec![component(delta(Profile::Small).chained(64).unwrap())],
+        components: vec![component(delta(Profile::Plain).chained(64).unwrap())],
         requirement: None,
     }
 }
@@ -194,7 +194,7 @@ fn signed(package: &[u8], operator: &str) -> Vec<u8> {
 
 /// A component whose payload is `payload`, with everything around it right.
 fn with_payload(edit: impl Fn(&mut Delta)) -> Vec<u8> {
-    let mut made = delta(Profile::Small);
+    let mut made = delta(Profile::Plain);
     edit(&mut made);
     made.header.payload_len = made.payload.len() as u64;
     let mut draft = draft();
@@ -225,13 +225,27 @@ fn last(all: &mut [Vector]) -> &mut Vector {
 }
 
 fn valid(all: &mut Vec<Vector>) {
-    add(all, "valid-small", None, sealed(&draft()));
-    for (name, profile) in [("valid-fast", Profile::Fast), ("valid-bsdiff", Profile::Bsdiff)] {
+    add(all, "valid-plain", None, sealed(&draft()));
+    for (name, profile) in [
+        ("valid-tiny", Profile::Tiny),
+        ("valid-small", Profile::Small),
+        ("valid-fast", Profile::Fast),
+        ("valid-max", Profile::Max),
+        ("valid-bsdiff", Profile::Bsdiff),
+    ] {
         let components = vec![component(delta(profile).chained(64).unwrap())];
         add(all, name, None, sealed(&Draft { components, ..draft() }));
     }
-    let (_, new) = tiny_pair();
-    let full = diff::create(&[], &new, &Options::default(), &Silent).unwrap();
+    let (old, new) = tiny_pair();
+    let components = vec![component(crate::delta::streams(&old, &new).chained(64).unwrap())];
+    add(all, "valid-streams", None, sealed(&Draft { components, ..draft() }));
+    let full = diff::create(
+        &[],
+        &new,
+        &Options { profile: Profile::Plain, ..Options::default() },
+        &Silent,
+    )
+    .unwrap();
     let components = vec![component(full.chained(1024).unwrap())];
     add(all, "valid-full", None, sealed(&Draft { components, ..draft() }));
     let mut bare = draft();
@@ -557,7 +571,7 @@ fn payloads(all: &mut Vec<Vector>) {
 }
 
 fn header_with(edit: impl Fn(&mut DeltaHeader)) -> Vec<u8> {
-    let mut delta = delta(Profile::Small).chained(64).unwrap();
+    let mut delta = delta(Profile::Plain).chained(64).unwrap();
     edit(&mut delta.header);
     delta.header_bytes()
 }

@@ -37,7 +37,8 @@ Project tasks. Usage: cargo xtask TASK
                 target/peers/peers.json), tables in docs/benchmarks.md and plots in docs/plots,
                 or all below target/peers with --tools. A run that takes longer than SECONDS
                 (default 600) is given up; --resume keeps what FILE has of the rivals
-  vectors       make testdata/vectors and testdata/capi anew; only when a format changes
+  vectors       make testdata/vectors, testdata/deltas and testdata/capi anew; only when a format
+                changes
   --help        this text
 
 A step that cannot run says SKIPPED and why, on its own line and again in the summary. The exit

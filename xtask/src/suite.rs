@@ -24,10 +24,10 @@ pub(crate) fn exhaustive(runner: &mut Runner) {
     others(runner);
 }
 
-/// Golden vectors, and the packages of the C programs.
+/// Golden vectors, stored deltas, and the packages of the C programs.
 pub(crate) fn vectors(runner: &mut Runner) {
     runner.step("golden vectors", || {
-        step(cargo("test --test vectors").env("FWDELTA_REGENERATE", "1"))
+        step(cargo("test --test vectors --test stored_deltas").env("FWDELTA_REGENERATE", "1"))
     });
     runner.step("packages for the C programs", || {
         run(&mut cargo("build --bin fwdelta"))?;

@@ -63,6 +63,7 @@ impl Verified {
 }
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one of them per applier, and no heap to box it")]
 enum Decoder<'w> {
     Stored(Stored),
     Bits(Bits<'w>),

@@ -126,8 +126,9 @@ pub(crate) fn read_old<S: Source>(old: &mut S, pos: u64, out: &mut [u8]) -> Resu
 
 /// Copies as many bytes as both hold.
 pub(crate) fn copy(to: &mut [u8], from: &[u8]) -> usize {
-    for (to, from) in to.iter_mut().zip(from) {
-        *to = *from;
+    let len = to.len().min(from.len());
+    if let (Some(to), Some(from)) = (to.get_mut(..len), from.get(..len)) {
+        to.copy_from_slice(from);
     }
-    to.len().min(from.len())
+    len
 }

@@ -1,9 +1,9 @@
-//! The binary range coder of coder 1 (docs/format-delta.md, section 6): decoder, and the trait that
-//! lets one model serve decoder and encoder.
+//! The binary range coder of coders 1, 4 and 5 (docs/format-delta.md, section 6): decoder, and the
+//! trait that lets one model serve decoder and encoder.
 //!
 //! Source: G. N. N. Martin, "Range encoding", 1979, in the carry-propagating binary form that LZMA
-//! made common. Probabilities have 16 bits; 1/1024 <= p <= 1023/1024, so that one decision takes
-//! at most 10 bits and shifts in at most two bytes.
+//! made common. Probabilities have 16 bits. Coders 1 and 4 keep 1/1024 <= p <= 1023/1024, so that
+//! one decision takes at most 10 bits; coder 5 goes to 1/65536. Either shifts in at most two bytes.
 
 use super::input::Input;
 use crate::error::{Detail, Result};
@@ -12,14 +12,14 @@ use crate::error::{Detail, Result};
 pub const RANGE_MIN: u32 = 1 << 24;
 /// Bytes of code value the decoder starts with, and that the encoder flushes.
 pub const CODE_LEN: usize = 4;
-/// Smallest probability of either value, of 65,536.
+/// Smallest probability of either value in coders 1 and 4, of 65,536.
 pub const PROBABILITY_MIN: u32 = 64;
 
 /// Codes decisions: a decoder ignores the given value and gives the decoded one, an encoder gives
 /// back what it was given. One model written over this trait cannot differ between the two.
 pub trait BitCoder {
-    /// Codes one decision; `p` of 65,536 is the probability of `true`, at least
-    /// [`PROBABILITY_MIN`] away from both ends.
+    /// Codes one decision; `p` of 65,536 is the probability of `true`, neither 0
+    /// nor 65,536.
     ///
     /// # Errors
     /// `BadStream` when a decoder's input ends.

@@ -86,6 +86,47 @@ pub(super) fn unit(site: &Site<'_>, registers: &mut Registers) -> Unit {
     unit
 }
 
+/// What instructions may be by their highest byte: bit 0, a reference; bit 1, the low part of one.
+const HINTS: [u8; 256] = hints();
+
+const fn hints() -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut top = 0;
+    while top < 256 {
+        let word = (top as u32) << 24;
+        let is_low = low_part(word).is_some();
+        table[top] = kind_of(word).is_some() as u8 | (is_low as u8) << 1;
+        top += 1;
+    }
+    table
+}
+
+/// Bytes from the site on that are instructions without a reference; may be fewer than there are.
+pub(super) fn plain_len(site: &Site<'_>, registers: &Registers) -> usize {
+    if site.pos & 3 != 0 {
+        return 0;
+    }
+    let has_pointers = site.bounds.low >> 32 != 0;
+    let tops = [site.bounds.low, site.bounds.high].map(|addr| (addr >> 56) as u8);
+    let left = usize::try_from(site.left).unwrap_or(usize::MAX);
+    let rest = site.view.get(site.at..).unwrap_or(&[]);
+    let rest = rest.get(..left).unwrap_or(rest);
+    let mask = if registers.may_reach(site.pos, PAGE_REACH) { 3 } else { 1 };
+    let mut len = 0usize;
+    for [.., top] in rest.as_chunks::<4>().0 {
+        if has_pointers && tops.contains(top) {
+            // The upper half of a pointer: its lower one is no instruction either.
+            return len.saturating_sub(4);
+        }
+        if HINTS.get(usize::from(*top)).is_none_or(|hint| hint & mask != 0) {
+            return len;
+        }
+        len += 4;
+    }
+    // The next word may be the upper half of a pointer.
+    if has_pointers { len.saturating_sub(4) } else { len }
+}
+
 fn low(site: &Site<'_>, registers: &mut Registers, word: u32, unit: &mut Unit) {
     let Some((base, scale)) = low_part(word).filter(|(_, scale)| is_in_page(word, *scale)) else {
         return;

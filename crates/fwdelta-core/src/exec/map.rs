@@ -97,8 +97,14 @@ impl<'w> CoverMap<'w> {
             self.sift(root, count);
         }
         for end in (1..count).rev() {
-            self.order.swap(0, end);
+            self.exchange(0, end);
             self.sift(0, end);
+        }
+    }
+
+    fn exchange(&mut self, a: usize, b: usize) {
+        if let Ok([a, b]) = self.order.get_disjoint_mut([a, b]) {
+            core::mem::swap(a, b);
         }
     }
 
@@ -119,7 +125,7 @@ impl<'w> CoverMap<'w> {
             if self.key(root) >= self.key(child) {
                 return;
             }
-            self.order.swap(root, child);
+            self.exchange(root, child);
             root = child;
         }
     }

@@ -62,7 +62,7 @@ impl<'w> Segments<'w> {
         if small.iter().any(|number| *number > u64::from(u32::MAX)) {
             return false;
         }
-        let (numbers, addr) = slot.split_at_mut(16);
+        let Some((numbers, addr)) = slot.split_first_chunk_mut::<16>() else { return false };
         for (to, from) in numbers.as_chunks_mut::<4>().0.iter_mut().zip(small) {
             *to = (from as u32).to_le_bytes();
         }

@@ -11,6 +11,8 @@ const POOL_COUNT: usize = 32;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Registers {
     entries: [(u64, u64); REGISTER_COUNT],
+    /// Where the last one was set.
+    latest: u64,
 }
 
 impl Registers {
@@ -19,7 +21,13 @@ impl Registers {
     pub(super) fn set(&mut self, register: u8, value: u64, pos: u64) {
         if let Some(entry) = self.entries.get_mut(usize::from(register)) {
             *entry = (value, pos);
+            self.latest = pos;
         }
+    }
+
+    /// Whether any may still count for an instruction at `pos`.
+    pub(super) const fn may_reach(&self, pos: u64, reach: u64) -> bool {
+        pos.wrapping_sub(self.latest) < reach
     }
 
     /// What was put there at most `reach` bytes before `pos`.
@@ -35,7 +43,9 @@ impl Registers {
     }
 
     pub(super) fn forget(&mut self, register: u8) {
-        self.set(register, 0, u64::MAX);
+        if let Some(entry) = self.entries.get_mut(usize::from(register)) {
+            *entry = Self::NONE;
+        }
     }
 }
 
@@ -105,7 +115,7 @@ pub struct Walker {
 impl Default for Walker {
     fn default() -> Self {
         Self {
-            registers: Registers { entries: [Registers::NONE; REGISTER_COUNT] },
+            registers: Registers { entries: [Registers::NONE; REGISTER_COUNT], latest: u64::MAX },
             pools: Pools { entries: [Pools::NONE; POOL_COUNT], next: 0 },
             pending: None,
             globals: [0; 2],
@@ -125,6 +135,16 @@ impl Walker {
     pub const fn base(&self, kind: Kind) -> u64 {
         let [_, new] = self.globals;
         if matches!(kind, Kind::Global) { new } else { 0 }
+    }
+
+    /// Bytes from `site` on that are surely instructions of four bytes without a reference, as
+    /// [`Walker::unit`] would find one by one: a quick look for long stretches.
+    #[must_use]
+    pub fn plain_len(&self, site: &Site<'_>) -> usize {
+        match site.class.content {
+            Content::A64 if site.is_mapped => a64::plain_len(site, &self.registers),
+            _ => 0,
+        }
     }
 
     /// The unit at `site`, at most as long as is left there.

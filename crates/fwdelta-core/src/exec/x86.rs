@@ -28,7 +28,11 @@ pub(super) fn unit(site: &Site<'_>, pending: &mut Option<Field>, globals: &mut [
     {
         return of_field(&field, word, globals);
     }
+    let is_wide = site.class.content == Content::X86_64;
     for skip in 0..PLAIN_LEN {
+        if is_wide && !may_start(site, skip) {
+            continue;
+        }
         if let Some((by, field)) = field_at(site, skip, globals)
             && skip as u64 + by + 4 <= site.left
         {
@@ -41,6 +45,16 @@ pub(super) fn unit(site: &Site<'_>, pending: &mut Option<Field>, globals: &mut [
         }
     }
     site.plain(Kind::Op, PLAIN_LEN as u64)
+}
+
+/// Whether an instruction with a field may start `skip` bytes on, at a glance: by its operation,
+/// or by a second byte that says "relative to RIP".
+fn may_start(site: &Site<'_>, skip: usize) -> bool {
+    let at = site.at.wrapping_add(skip);
+    let Some([op, next]) = site.view.get(at..).and_then(|bytes| bytes.first_chunk::<2>()) else {
+        return true;
+    };
+    matches!(op, 0xe8 | 0xe9 | 0x0f | 0xb8..=0xbf) || next & 0xc7 == 0x05
 }
 
 fn of_field(field: &Field, word: u32, globals: &mut [u64; 2]) -> Unit {

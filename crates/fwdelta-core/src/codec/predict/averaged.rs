@@ -29,14 +29,17 @@ impl<'w> Averaged<'w> {
         Self { words, shift: 32u32.saturating_sub(log.into()) & 31, is_fine: log >= 14 }
     }
 
+    #[inline]
     fn place(&self, context: u32) -> usize {
         (context.wrapping_mul(0x9e37_79b1).wrapping_shr(self.shift)) as usize
     }
 
+    #[inline]
     fn word(&self, place: usize) -> u16 {
         self.words.get(place).map_or(1 << 15, |word| u16::from_le_bytes(*word))
     }
 
+    #[inline]
     fn code<C: BitCoder>(&mut self, coder: &mut C, contexts: [u32; 2], bit: bool) -> Result<bool> {
         let places = contexts.map(|context| self.place(context));
         let words = places.map(|place| self.word(place));
@@ -64,21 +67,26 @@ impl<'w> Averaged<'w> {
     }
 }
 
-/// Probability of `true` from two, weighted by how sure each is and how often it was met.
+/// Probability of `true` from two: the surer, and more often met, counts three times, or seven
+/// times where it is far surer.
+#[inline]
 fn mixed(words: [u16; 2]) -> u32 {
     let [(a, wa), (b, wb)] = words.map(|word| {
         let p = u32::from(word & !COUNT_BITS);
         let count = u32::from(word & COUNT_BITS).min(6);
         (p, (p.abs_diff(1 << 15) >> 4) * (2 + count) + 1)
     });
-    let sum = wa.wrapping_add(wb);
-    let p = (u64::from(a) * u64::from(wa) + u64::from(b) * u64::from(wb))
-        .checked_div(sum.into())
-        .unwrap_or(1 << 15) as u32;
+    let (sure, other, wide, narrow) = if wa >= wb { (a, b, wa, wb) } else { (b, a, wb, wa) };
+    let p = match wide {
+        _ if wide > 6 * narrow => sure * 7 + other >> 3,
+        _ if wide > 2 * narrow => sure * 3 + other >> 2,
+        _ => sure + other >> 1,
+    };
     p.clamp(PROBABILITY_MIN, (1 << 16) - PROBABILITY_MIN)
 }
 
 /// A word after `bit`.
+#[inline]
 fn adapted(word: u16, bit: bool) -> u16 {
     let (p, count) = (word & !COUNT_BITS, word & COUNT_BITS);
     let rate = RATES.get(usize::from(count)).copied().unwrap_or(5);

@@ -44,7 +44,7 @@ const CELL_RATES: [u16; 16] = [
 /// Literals have so many times more probabilities than the rest, as a logarithm.
 pub(super) const LITERAL_LOG_MORE: u8 = 4;
 /// Smallest probability of either value, of 65,536.
-const PROBABILITY_MIN: u32 = 1;
+const PROBABILITY_FLOOR: u32 = 1;
 
 /// Probabilities and weights.
 #[derive(Debug)]
@@ -110,7 +110,7 @@ impl<'w> Mixed<'w> {
         }
         let odds = sets.map(|set| self.odds(set, &inputs));
         let [a, b] = odds;
-        let p = squash((a + b) >> 1).clamp(PROBABILITY_MIN, 65_536 - PROBABILITY_MIN);
+        let p = squash((a + b) >> 1).clamp(PROBABILITY_FLOOR, 65_536 - PROBABILITY_FLOOR);
         let bit = coder.bit(p, bit)?;
         for (set, odds) in sets.into_iter().zip(odds) {
             let error = i64::from(u32::from(bit) << 16) - i64::from(squash(odds));
@@ -165,7 +165,7 @@ fn adapted_cell(cell: u16, bit: bool, rates: &[u16]) -> u16 {
     let (p, count) = (u32::from(cell & !15), cell & 15);
     let rate = u32::from(CELL_RATES.get(usize::from(count)).copied().unwrap_or(4096));
     let _ = rates;
-    let p = if bit { p + ((65_535 - p) * rate >> 16) + 8 } else { p - (p * rate >> 16) };
+    let p = if bit { p + (((65_535 - p) * rate) >> 16) + 8 } else { p - ((p * rate) >> 16) };
     p.min(65_535) as u16 & !15 | (count + 1).min(15)
 }
 

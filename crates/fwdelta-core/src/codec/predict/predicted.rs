@@ -211,6 +211,12 @@ impl<'w, M: Model> Predicted<'w, M> {
         {
             let at = self.cover.old_pos.wrapping_sub(start) as usize;
             let (old_pos, left) = (self.cover.old_pos, self.cover.left);
+            let plain = self.plain_units(view, at, count, room);
+            if plain > 0 {
+                done += plain;
+                continue;
+            }
+            let room = out.get_mut(done..).unwrap_or(&mut []);
             let unit = self.predictor.unit(view, at, old_pos, left);
             let word = self.predictor.first(&unit, self.pos);
             self.predictor.learn_known(&unit, self.pos, word);
@@ -226,6 +232,30 @@ impl<'w, M: Model> Predicted<'w, M> {
             done += usize::from(unit.len);
         }
         done
+    }
+
+    /// Copies units of a run that stay as they are, at most `count`; gives how many bytes.
+    fn plain_units(&mut self, view: &[u8], at: usize, count: u64, out: &mut [u8]) -> usize {
+        let Cover { old_pos, left, .. } = self.cover;
+        if self.matches.is_some() {
+            return 0;
+        }
+        let known = self.predictor.plain_len(view, at, old_pos, left);
+        let most = usize::try_from(count.saturating_mul(4)).unwrap_or(usize::MAX);
+        let len = known.min(most).min(out.len() & !3);
+        let bytes = view.get(at..).and_then(|view| view.get(..len)).unwrap_or(&[]);
+        let Some(last) = bytes.last_chunk::<UNIT_LEN_MAX>() else { return 0 };
+        let [.., a, b, c, d] = *last;
+        (self.tail, self.last_word) = (u64::from_be_bytes(*last), u32::from_le_bytes([a, b, c, d]));
+        let len = crate::codec::copy(out, bytes);
+        let (units, len64) = (len as u64 / 4, len as u64);
+        self.cover.run = Run::Left(count.saturating_sub(units));
+        self.pos = self.pos.wrapping_add(len64);
+        self.cover.old_pos = old_pos.wrapping_add(len64);
+        self.cover.left = left.saturating_sub(len64);
+        self.cover.done = self.cover.done.saturating_add(len64);
+        self.last_kind = Kind::Op;
+        len
     }
 
     /// Enters the bytes of a unit.

@@ -3,7 +3,7 @@
 use super::history::{Deltas, Values};
 use super::memo::Memo;
 use crate::exec::map::Trust;
-use crate::exec::space::{Space, Stretch};
+use crate::exec::space::{Bounds, Space, Stretch};
 use crate::exec::unit::{KIND_COUNT, Kind, Site, Unit, load};
 use crate::exec::walk::Walker;
 use crate::exec::{reference, thumb};
@@ -116,22 +116,21 @@ impl<'w> Predictor<'w> {
     /// The unit of old at `old_pos`, which stands at `at` in `view`; `left` bytes of the cover are
     /// left.
     pub fn unit(&mut self, view: &[u8], at: usize, old_pos: u64, left: u64) -> Unit {
+        self.arrive(old_pos);
+        self.walker.unit(&site(&self.here, self.space.bounds(), view, at, old_pos, left))
+    }
+
+    /// Bytes from `old_pos` on that are units of four bytes which stay as they are if they are
+    /// as predicted; may be fewer than there are.
+    pub fn plain_len(&mut self, view: &[u8], at: usize, old_pos: u64, left: u64) -> usize {
+        self.arrive(old_pos);
+        self.walker.plain_len(&site(&self.here, self.space.bounds(), view, at, old_pos, left))
+    }
+
+    fn arrive(&mut self, old_pos: u64) {
         if old_pos.wrapping_sub(self.here.start) >= self.here.end.wrapping_sub(self.here.start) {
             self.here = self.space.old_stretch(old_pos);
         }
-        let here = &self.here;
-        let site = Site {
-            view,
-            at,
-            pos: old_pos,
-            addr: old_pos.wrapping_add(here.shift),
-            run_addr: here.run_addr,
-            left: left.min(here.end.saturating_sub(old_pos)),
-            class: here.class,
-            bounds: self.space.bounds(),
-            is_mapped: here.is_mapped,
-        };
-        self.walker.unit(&site)
     }
 
     /// What `unit` may be at `new_pos`.
@@ -360,6 +359,27 @@ impl<'w> Predictor<'w> {
     }
 }
 
+fn site<'a>(
+    here: &Stretch,
+    bounds: &'a Bounds,
+    view: &'a [u8],
+    at: usize,
+    old_pos: u64,
+    left: u64,
+) -> Site<'a> {
+    Site {
+        view,
+        at,
+        pos: old_pos,
+        addr: old_pos.wrapping_add(here.shift),
+        run_addr: here.run_addr,
+        left: left.min(here.end.saturating_sub(old_pos)),
+        class: here.class,
+        bounds,
+        is_mapped: here.is_mapped,
+    }
+}
+
 /// Whether a unit may change like its neighbours in a table.
 fn is_striding(unit: &Unit) -> bool {
     match unit.kind {
@@ -413,6 +433,7 @@ fn insertion_sort<T: Copy>(values: &mut [T], is_after: impl Fn(&T, &T) -> bool) 
             && let (Some(a), Some(b)) = (values.get(at - 1), values.get(at))
             && is_after(a, b)
         {
+            // INVARIANT: both were just read.
             values.swap(at - 1, at);
             at -= 1;
         }

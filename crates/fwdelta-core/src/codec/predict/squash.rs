@@ -32,8 +32,9 @@ pub const fn squash(odds: i32) -> u32 {
     let p = if at + 1 >= TABLE.len() {
         65_535
     } else {
+        // INVARIANT: compared with the length just above.
         let (low, high) = (TABLE[at] as u32, TABLE[at + 1] as u32);
-        low + ((high - low) * (magnitude & ((1 << STEP_LOG) - 1)) >> STEP_LOG)
+        low + (((high - low) * (magnitude & ((1 << STEP_LOG) - 1))) >> STEP_LOG)
     };
     if odds < 0 { 65_536 - p } else { p }
 }
@@ -52,6 +53,7 @@ const fn stretched() -> [i16; 4096] {
         while odds < ODDS_MAX && squash(odds) < at as u32 * 16 + 8 {
             odds += 1;
         }
+        // INVARIANT: less than the length; runs when compiling only.
         table[at] = odds as i16;
         at += 1;
     }

@@ -88,7 +88,8 @@ fn predictor<'w>(cut: &mut Cutter<'w>, lens: &[u64; 14]) -> Result<Predictor<'w>
 /// `WorkspaceTooSmall`.
 pub fn small<'w>(shape: &Shape, work: &'w mut [u8]) -> Result<Predicted<'w, Averaged<'w>>> {
     let (lens, mut cut) = (lens(shape, false), Cutter(work));
-    let model = Averaged::new(cut.table(lens[0])?, shape.model_log);
+    let [words, ..] = lens;
+    let model = Averaged::new(cut.table(words)?, shape.model_log);
     Ok(Predicted::new(predictor(&mut cut, &lens)?, model, None))
 }
 

@@ -1,0 +1,47 @@
+//! Law: a delta turns the old image into the new one, whatever they are and in every profile; with
+//! bits flipped it is refused.
+#![no_main]
+
+use fwdelta::diff::{Options, Profile, create};
+use fwdelta::exec::describe::Hints;
+use fwdelta::progress::Silent;
+use fwdelta_core::exec::layout::Content;
+use fwdelta_fuzz::{Numbers, apply, apply_flipped};
+use libfuzzer_sys::fuzz_target;
+
+const PROFILES: [Profile; 6] =
+    [Profile::Tiny, Profile::Small, Profile::Fast, Profile::Max, Profile::Plain, Profile::Bsdiff];
+
+/// What `new` is made of: parts of old with bytes changed, and bytes of its own.
+fn new_image(old: &[u8], numbers: &mut Numbers<'_>) -> Vec<u8> {
+    let mut new = Vec::new();
+    while !numbers.0.is_empty() && new.len() < 8192 {
+        let (start, len) = (numbers.below(old.len()), numbers.below(600));
+        let from = new.len();
+        new.extend_from_slice(&old[start..old.len().min(start + len)]);
+        for _ in 0..numbers.below(4) {
+            let at = from + numbers.below(new.len() - from);
+            if let Some(byte) = new.get_mut(at) {
+                *byte = numbers.byte();
+            }
+        }
+        let len = numbers.below(24);
+        new.extend_from_slice(numbers.bytes(len));
+    }
+    new
+}
+
+// Profile, instruction set, where old ends (2 bytes); then old, then how new differs.
+fuzz_target!(|data: &[u8]| {
+    let mut numbers = Numbers(data);
+    let profile = PROFILES[numbers.below(PROFILES.len())];
+    let hints = Hints { content: Content::from_number(numbers.byte() % 16), base: None };
+    let old_len = numbers.below(8192);
+    let old = numbers.bytes(old_len);
+    let mut flips = Numbers(old);
+    let new = new_image(old, &mut numbers);
+    let options = Options { profile, hints, threads: 1, ..Options::default() };
+    let delta = create(old, &new, &options, &Silent).expect("nothing stops it");
+    assert!(apply(old, &delta.header, &delta.payload) == Ok(new.clone()));
+    apply_flipped(old, &new, &delta.header, &delta.payload, &mut flips);
+});
