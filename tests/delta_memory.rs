@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fwdelta::core::apply::memory_len;
 use fwdelta::core::format::chain::ChainStart;
-use fwdelta::core::format::delta::{Coder, DeltaHeader, ImageId};
+use fwdelta::core::format::delta::{Coder, DeltaHeader, ImageId, Shape};
+use fwdelta::core::format::shape::ENTRY_COUNT_MAX;
 use fwdelta::core::{Detail, Limits};
 use fwdelta::diff;
 use fwdelta::progress::Silent;
@@ -49,6 +50,11 @@ fn a_header_that_declares_much_is_refused_before_allocation() {
         chain: None,
     };
     let large = Coder::Streams { window_log: 23, block_len: 1 << 24 };
+    let shape = Shape { model_log: 8, memo_log: 1, buffer_log: 7, ..Shape::default() };
+    let predicted = Coder::Predicted(Shape { covers: ENTRY_COUNT_MAX, ..shape });
+    let predicted_max = Coder::PredictedMax(Shape { match_log: 24, ring_log: 24, ..shape });
+    let all = ENTRY_COUNT_MAX;
+    let described = Shape { old_segments: all, new_segments: all, runs: all, ..shape };
     let chain = Some(ChainStart { chunk_len: 1 << 24, first_hash: [0; 32] });
     let most = 1 << 62;
     let cases = [
@@ -58,6 +64,9 @@ fn a_header_that_declares_much_is_refused_before_allocation() {
         (DeltaHeader { chain, ..small }, Detail::ChunkTooLarge),
         (DeltaHeader { coder: Coder::Bits { model_log: 20 }, ..small }, Detail::WorkspaceTooSmall),
         (DeltaHeader { coder: large, ..small }, Detail::WorkspaceTooSmall),
+        (DeltaHeader { coder: predicted, ..small }, Detail::WorkspaceTooSmall),
+        (DeltaHeader { coder: predicted_max, ..small }, Detail::WorkspaceTooSmall),
+        (DeltaHeader { coder: Coder::Predicted(described), ..small }, Detail::WorkspaceTooSmall),
         // A length within the limits takes no memory before its bytes are made.
         (DeltaHeader { new: id(1 << 40), ..small }, Detail::BadStream),
         (DeltaHeader { payload_len: most - 1, new: id(1 << 40), ..small }, Detail::PayloadSize),

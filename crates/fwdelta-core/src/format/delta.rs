@@ -381,6 +381,7 @@ fn coder(id: u64, parameters: Option<Parameters>) -> Result<Coder> {
 mod tests {
     use super::*;
     use crate::format::cbor::SliceSink;
+    use crate::format::shape::ENTRY_COUNT_MAX;
 
     fn header(coder: Coder) -> DeltaHeader {
         DeltaHeader {
@@ -390,6 +391,24 @@ mod tests {
             workspace_len: 5_440,
             payload_len: 3_000,
             chain: Some(ChainStart { chunk_len: 1024, first_hash: [3; DIGEST_LEN] }),
+        }
+    }
+
+    /// All of it different and in range.
+    fn shape(is_max: bool) -> Shape {
+        let large = |log: u8| if is_max { log } else { 0 };
+        Shape {
+            model_log: 12,
+            memo_log: 6,
+            value_log: 0,
+            buffer_log: 9,
+            old_segments: 3,
+            new_segments: 4,
+            runs: 70_000,
+            covers: 300,
+            has_inline: true,
+            match_log: large(14),
+            ring_log: large(15),
         }
     }
 
@@ -406,10 +425,13 @@ mod tests {
             Coder::Bits { model_log: 11 },
             Coder::Streams { window_log: 23, block_len: 1 << 17 },
             Coder::Bsdiff { window_log: 20, block_len: 1 << 16 },
+            Coder::Predicted(shape(false)),
+            Coder::PredictedMax(shape(true)),
         ];
         for coder in coders {
             for (old, chain) in [(true, true), (true, false), (false, true), (false, false)] {
                 let mut header = header(coder);
+                header.new.len = 1 << 30;
                 header.old = header.old.filter(|_| old);
                 header.chain = header.chain.filter(|_| chain);
                 let mut buf = [0; HEADER_LEN_MAX];
@@ -439,6 +461,37 @@ mod tests {
         assert_eq!(patched(len - 3, 15), Detail::NotBuiltIn);
         assert_eq!(patched(len - 3, 16), Detail::UnknownKey);
         assert_eq!(patched(0, 0xa9), Detail::TrailingBytes);
+    }
+
+    #[test]
+    fn refuses_tables_out_of_range() {
+        let ranges = [(8, 24), (1, 18), (0, 18), (7, 20)];
+        let ranges = ranges.into_iter().chain([(0, u64::from(ENTRY_COUNT_MAX)); 4]);
+        let good: [u64; 11] = [12, 6, 3, 9, 3, 4, 70_000, 300, 1, 14, 15];
+        let is_good = |numbers: &[u64], is_max| Shape::parse(numbers, is_max).is_ok();
+        assert!(is_good(&good, true) && is_good(&good[..9], false));
+        assert!(!is_good(&good, false) && !is_good(&good[..9], true) && !is_good(&[], false));
+        let all = ranges.chain([(0, 1), (8, 24), (8, 24)]);
+        for (at, (least, most)) in all.enumerate() {
+            let with = |number: u64| {
+                let mut numbers = good;
+                numbers[at] = number;
+                is_good(&numbers, true)
+            };
+            assert!(with(least) && with(most) && !with(most + 1) && !with(u64::MAX), "{at}");
+            assert!(least == 0 || !with(least - 1), "{at}");
+        }
+    }
+
+    #[test]
+    fn predicts_no_longer_images_than_positions_hold() {
+        let mut buf = [0; HEADER_LEN_MAX];
+        for (len, is_held) in [(PREDICTED_LEN_MAX - 1, true), (PREDICTED_LEN_MAX, false)] {
+            let mut header = header(Coder::Predicted(shape(false)));
+            header.new.len = len;
+            let bytes_len = bytes(&header, &mut buf);
+            assert_eq!(DeltaHeader::parse(&buf[..bytes_len]).is_ok(), is_held);
+        }
     }
 
     #[test]

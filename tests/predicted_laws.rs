@@ -1,0 +1,229 @@
+//! Laws of coders 4 and 5, for real and assembled code that was edited in any way: the new image
+//! comes back in every profile, threads and pieces do not matter, the memory stated is needed and
+//! enough, and what is cut off is missed.
+
+mod delta;
+mod program;
+
+use std::sync::LazyLock;
+
+use fwdelta::core::apply::Applier;
+use fwdelta::core::format::delta::{Coder, DeltaHeader};
+use fwdelta::core::{Detail, Limits};
+use fwdelta::diff::{Delta, Options, Profile, create};
+use fwdelta::progress::Silent;
+use fwdelta_sim::fault::Random;
+use proptest::prelude::*;
+
+use delta::{PREDICTING, PROFILES, Recorder, feed, firmware, record};
+use program::{Program, machine};
+
+/// Longest part of an image that a property takes.
+const PART_LEN: usize = 6000;
+
+/// Pairs of real firmware, and of an assembled program for each machine.
+static PAIRS: LazyLock<Vec<(Vec<u8>, Vec<u8>)>> = LazyLock::new(|| {
+    let real = firmware().into_iter().map(|(_, old, new)| (old, new));
+    let assembled = machine::all().into_iter().map(|machine| {
+        let mut random = Random::new(machine.base + 1);
+        let old = Program::new(&mut random, 60);
+        let new = old.edited(&mut random);
+        (old.assemble(&machine), new.assemble(&machine))
+    });
+    real.chain(assembled).collect()
+});
+
+/// So many cases in a debug run; a hundred times as many in the nightly one.
+fn cases(count: u32) -> ProptestConfig {
+    let times = if std::env::var_os("FWDELTA_EXHAUSTIVE").is_some() { 100 } else { 1 };
+    ProptestConfig::with_cases(count * times)
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Edit {
+    Insert,
+    Delete,
+    Replace,
+    Duplicate,
+    Move,
+}
+
+fn edits() -> impl Strategy<Value = Vec<(Edit, usize, usize, u64)>> {
+    let kind = prop_oneof![
+        Just(Edit::Insert),
+        Just(Edit::Delete),
+        Just(Edit::Replace),
+        Just(Edit::Duplicate),
+        Just(Edit::Move)
+    ];
+    let len = prop_oneof![1usize..9, 1usize..200];
+    proptest::collection::vec((kind, 0usize..PART_LEN, len, any::<u64>()), 0..12)
+}
+
+fn edit(image: &mut Vec<u8>, (kind, at, len, seed): (Edit, usize, usize, u64)) {
+    let mut random = Random::new(seed);
+    let at = at % (image.len() + 1);
+    let end = image.len().min(at + len);
+    let noise: Vec<u8> = (0..len).map(|_| random.bits() as u8).collect();
+    match kind {
+        Edit::Insert => drop(image.splice(at..at, noise)),
+        Edit::Delete => drop(image.drain(at..end)),
+        Edit::Replace => drop(image.splice(at..end, noise)),
+        Edit::Duplicate => {
+            let to = random.below(image.len() + 1);
+            let part = image[at..end].to_vec();
+            drop(image.splice(to..to, part));
+        }
+        Edit::Move => {
+            let part: Vec<u8> = image.drain(at..end).collect();
+            let to = random.below(image.len() + 1);
+            drop(image.splice(to..to, part));
+        }
+    }
+}
+
+/// A part of a pair, whose new image was edited; parts do not start at the same place.
+fn pair() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
+    let which = (0..PAIRS.len(), any::<u64>());
+    (which, 0..PART_LEN, 0..PART_LEN, edits()).prop_map(|((at, seed), old_len, new_len, edits)| {
+        let (old, new) = &PAIRS[at];
+        let start = Random::new(seed).below(old.len().saturating_sub(PART_LEN));
+        let part = |image: &[u8], len: usize| {
+            image[start.min(image.len())..image.len().min(start + len)].to_vec()
+        };
+        let (old, mut new) = (part(old, old_len), part(new, new_len));
+        edits.into_iter().for_each(|one| edit(&mut new, one));
+        (old, new)
+    })
+}
+
+/// Applies in exactly the memory that the header states.
+fn applied(old: &[u8], delta: &Delta) -> Result<Vec<u8>, Detail> {
+    let workspace_len = delta.header.workspace_len;
+    let (new, verdict) = record(old, delta, &Limits { workspace_len, ..Limits::LINUX });
+    verdict.map(|()| new.bytes)
+}
+
+proptest! {
+    #![proptest_config(cases(48))]
+
+    #[test]
+    fn every_profile_is_exact((old, new) in pair(), chunk_len in 64u32..2000) {
+        for profile in PROFILES {
+            let delta = delta::delta(&old, &new, profile);
+            prop_assert!(applied(&old, &delta) == Ok(new.clone()), "{profile:?}");
+            let chained = delta.chained(chunk_len).unwrap();
+            prop_assert!(applied(&old, &chained) == Ok(new.clone()), "{profile:?} in chunks");
+        }
+    }
+
+    #[test]
+    fn pieces_do_not_matter((old, new) in pair(), most in 1usize..300, seed in any::<u64>()) {
+        for profile in [Profile::Tiny, Profile::Max] {
+            let delta = delta::delta(&old, &new, profile);
+            let (whole, verdict) = record(&old, &delta, &Limits::LINUX);
+            prop_assert_eq!(verdict, Ok(()));
+            let mut random = Random::new(seed);
+            let mut some = || 1 + random.below(most);
+            let mut one = || 1usize;
+            for piece_len in [&mut one as &mut dyn FnMut() -> usize, &mut some] {
+                let (header, payload) = (&delta.header, &delta.payload);
+                let mut made = Recorder { len: header.new.len, ..Recorder::default() };
+                feed(&old, header, payload, &mut made, &Limits::LINUX, piece_len).unwrap();
+                prop_assert!(made.calls == whole.calls, "{profile:?}");
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(12))]
+
+    #[test]
+    fn threads_do_not_matter((old, new) in pair()) {
+        for profile in PREDICTING {
+            let make = |threads| {
+                let options = Options { profile, threads, ..Options::default() };
+                create(&old, &new, &options, &Silent).unwrap()
+            };
+            let one = make(1);
+            prop_assert!(make(2) == one && make(7) == one, "{profile:?}");
+        }
+    }
+
+    /// Whatever the device has is kept to, if it is as much as the smallest tables need.
+    #[test]
+    fn device_memory_is_kept_to((old, new) in pair(), log in 12u32..22, more in 0u64..4096) {
+        let device_memory_len = Some((1 << log) + more);
+        for profile in [Profile::Tiny, Profile::Small, Profile::Fast] {
+            let options = Options { profile, device_memory_len, ..Options::default() };
+            let delta = create(&old, &new, &options, &Silent).unwrap();
+            prop_assert!(Some(delta.header.workspace_len) <= device_memory_len, "{profile:?}");
+            prop_assert!(applied(&old, &delta) == Ok(new.clone()), "{profile:?}");
+        }
+    }
+}
+
+/// A delta of each predicting profile for each pair, cut down to a length that is quick to try.
+fn short_deltas() -> impl Iterator<Item = (Vec<u8>, Vec<u8>, Delta)> {
+    PAIRS.iter().flat_map(|(old, new)| {
+        let [old, new] = [old, new].map(|image| image[..image.len().min(2500)].to_vec());
+        PREDICTING.map(|profile| {
+            let delta = delta::delta(&old, &new, profile);
+            (old.clone(), new.clone(), delta)
+        })
+    })
+}
+
+#[test]
+fn the_memory_stated_is_needed_and_enough() {
+    for (old, new, delta) in short_deltas() {
+        assert!(matches!(delta.header.coder, Coder::Predicted(_) | Coder::PredictedMax(_)));
+        assert!(applied(&old, &delta) == Ok(new));
+        let len = Applier::workspace(&delta.header).unwrap();
+        assert_eq!(len, delta.header.workspace_len);
+        let mut work = vec![0; len as usize - 1];
+        let error = Applier::open(&delta.header, &mut work, &Limits::LINUX).unwrap_err();
+        assert_eq!(error.detail, Detail::WorkspaceTooSmall);
+        let header = DeltaHeader { workspace_len: len - 1, ..delta.header };
+        work.push(0);
+        let error = Applier::open(&header, &mut work, &Limits::LINUX).unwrap_err();
+        assert_eq!(error.detail, Detail::WorkspaceTooSmall);
+        let limits = Limits { workspace_len: len - 1, ..Limits::LINUX };
+        let error = Applier::open(&delta.header, &mut work, &limits).unwrap_err();
+        assert_eq!(error.detail, Detail::WorkspaceTooSmall);
+    }
+}
+
+#[test]
+fn every_truncation_is_refused() {
+    let step = if std::env::var_os("FWDELTA_EXHAUSTIVE").is_some() { 1 } else { 7 };
+    for (old, new, Delta { header, payload }) in short_deltas() {
+        let last = payload.len().saturating_sub(8)..payload.len();
+        for payload_len in (0..payload.len()).step_by(step).chain(last) {
+            let header = DeltaHeader { payload_len: payload_len as u64, ..header };
+            let cut = Delta { header, payload: payload[..payload_len].to_vec() };
+            let (made, verdict) = record(&old, &cut, &Limits::LINUX);
+            assert_eq!(verdict, Err(Detail::BadStream), "{} {payload_len}", header.coder.name());
+            assert!(new.starts_with(&made.bytes), "{} {payload_len}", header.coder.name());
+        }
+    }
+}
+
+#[test]
+fn a_flipped_bit_is_refused_or_does_not_matter() {
+    let step = if std::env::var_os("FWDELTA_EXHAUSTIVE").is_some() { 1 } else { 53 };
+    let mut refused = 0;
+    for (old, new, Delta { header, payload }) in short_deltas() {
+        for bit in (0..8 * payload.len()).step_by(step) {
+            let mut payload = payload.clone();
+            payload[bit / 8] ^= 1 << (bit % 8);
+            match applied(&old, &Delta { header, payload }) {
+                Ok(made) => assert!(made == new),
+                Err(Detail::BadStream | Detail::BadCover | Detail::NewDigest) => refused += 1,
+                Err(detail) => panic!("{detail:?}"),
+            }
+        }
+    }
+    assert!(refused > 1000, "{refused}");
+}
