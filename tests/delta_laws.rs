@@ -107,7 +107,7 @@ fn every_profile_keeps_to_its_memory_and_works_in_exactly_what_it_states() {
             let header = delta.header;
             assert!(header.workspace_len <= most, "{name} {profile:?}: {}", header.workspace_len);
             let is_exact = profile == Profile::Plain;
-            assert!(!is_exact || header.workspace_len == most, "docs/format-delta.md, section 9");
+            assert!(!is_exact || header.workspace_len == most, "docs/format-delta.md, section 10");
             let limits = Limits { workspace_len: header.workspace_len, ..Limits::LINUX };
             let mut result = Recorder { len: header.new.len, ..Default::default() };
             feed(&old, &header, &delta.payload, &mut result, &limits, || 100).unwrap();

@@ -1,4 +1,4 @@
-//! How the caller's working memory is laid out (docs/format-delta.md, section 9).
+//! How the caller's working memory is laid out (docs/format-delta.md, section 10).
 
 use crate::codec::bits::Bits;
 use crate::codec::input::Input;

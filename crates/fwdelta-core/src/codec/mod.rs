@@ -1,4 +1,4 @@
-//! Decoders of the payload (docs/format-delta.md, sections 4 to 8), as step machines: they hold no
+//! Decoders of the payload (docs/format-delta.md, sections 4 to 9), as step machines: they hold no
 //! storage, ask for input only through `input::Input` and yield operations and bytes.
 
 pub mod bits;

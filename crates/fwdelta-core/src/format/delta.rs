@@ -60,12 +60,12 @@ pub struct ImageId {
 pub enum Coder {
     /// 0: the payload is the new image.
     Stored,
-    /// 1: adaptive bits under a binary range coder (profile `small`).
+    /// 1: adaptive bits under a binary range coder (profile `plain`).
     Bits {
         /// Base-two logarithm of the number of 16-bit model entries.
         model_log: u8,
     },
-    /// 2: streams by kind, in blocks, under a general decompressor (profile `fast`).
+    /// 2: streams by kind, in blocks, under a general decompressor (images of 2 GiB and more).
     Streams {
         /// Base-two logarithm of the decompressor's window.
         window_log: u8,

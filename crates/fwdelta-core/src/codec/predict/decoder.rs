@@ -285,6 +285,9 @@ impl<M: Model> Symbols for Decoder<'_, M> {
         loop {
             done += self.give(out.get_mut(done..).unwrap_or(&mut []));
             let (old_pos, left) = self.predicted.left();
+            if left == 0 && self.predicted.is_run_left() {
+                return Err(Detail::BadCover.into());
+            }
             if done == out.len() || left == 0 {
                 break;
             }

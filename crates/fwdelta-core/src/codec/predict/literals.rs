@@ -26,6 +26,8 @@ pub struct Matches<'w> {
     tail: u64,
     /// Where the expected byte stands, if there is a match.
     at: Option<u32>,
+    /// Where the last bytes stood before.
+    before: u32,
     len: u32,
     misses: u32,
     ahead: [u8; AHEAD_LEN],
@@ -56,6 +58,7 @@ impl<'w> Matches<'w> {
             pos: 0,
             tail: 0,
             at: None,
+            before: 0,
             len: 0,
             misses: 0,
             ahead: [0; AHEAD_LEN],
@@ -101,10 +104,13 @@ impl<'w> Matches<'w> {
         self.tail = self.tail << 8 | u64::from(byte);
         self.pos += 1;
         let (tail, pos) = (self.tail, self.pos);
+        self.before = 0;
         if pos >= KEY_LEN
             && let Some(slot) = self.slot(tail)
         {
+            let before = u32::from_le_bytes(*slot);
             *slot = (pos as u32 | IS_NEW).to_le_bytes();
+            self.before = before;
         }
     }
 
@@ -117,11 +123,9 @@ impl<'w> Matches<'w> {
     ///
     /// # Errors
     /// `ReadFailed`.
-    pub fn past<S: Source>(&mut self, old: &mut S, look_up: Option<u32>) -> Result<Past> {
-        if self.at.is_none()
-            && let Some(at) = look_up
-        {
-            self.follow(old, at)?;
+    pub fn past<S: Source>(&mut self, old: &mut S) -> Result<Past> {
+        if self.at.is_none() && self.before != 0 {
+            self.follow(old, self.before)?;
         }
         let expected = match self.at {
             Some(at) if at & IS_NEW != 0 => self.new_byte(u64::from(at & !IS_NEW)),
@@ -132,13 +136,6 @@ impl<'w> Matches<'w> {
             (self.at, self.len) = (None, 0);
         }
         Ok(Past { expected, len: self.len, misses: self.misses })
-    }
-
-    /// Where the last bytes stood before, to be asked before the next one is entered.
-    pub fn look_up(&mut self) -> Option<u32> {
-        let (tail, pos) = (self.tail, self.pos);
-        let found = self.slot(tail).map(|slot| u32::from_le_bytes(*slot))?;
-        (pos >= KEY_LEN && found != 0).then_some(found)
     }
 
     /// The byte at `pos` of new, if it is still in the ring.

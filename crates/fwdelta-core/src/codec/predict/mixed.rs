@@ -44,7 +44,7 @@ const CELL_RATES: [u16; 16] = [
 /// Literals have so many times more probabilities than the rest, as a logarithm.
 pub(super) const LITERAL_LOG_MORE: u8 = 4;
 /// Smallest probability of either value, of 65,536.
-const PROBABILITY_FLOOR: u32 = 1;
+const PROBABILITY_FLOOR: u32 = 4;
 
 /// Probabilities and weights.
 #[derive(Debug)]

@@ -25,6 +25,7 @@ pub use predictor::{Candidates, Predictor};
 pub use prologue::{Counts, Places, Prologue, Tables};
 pub use workspace::{large, small, tables_len, window_len};
 
+use super::model::LOG_BITS;
 use super::range::BitCoder;
 use crate::error::{Detail, Result};
 use crate::exec::unit::Kind;
@@ -194,16 +195,13 @@ pub trait Model {
         let log = 63u32.wrapping_sub(value.leading_zeros());
         let base = (number as u32) << 16;
         let special = (context + 1) << 24;
-        let mut coded = 0u32;
-        while coded < 63 {
-            let more =
-                self.decide(coder, [base + coded, base + coded + special], 0, coded < log)?;
-            if !more {
-                break;
-            }
-            coded += 1;
+        let mut node = 1u32;
+        for at in (0..LOG_BITS).rev() {
+            let bit = log.wrapping_shr(at) & 1 != 0;
+            let bit = self.decide(coder, [base + node, base + node + special], 0, bit)?;
+            node = node << 1 | u32::from(bit);
         }
-        let log = coded;
+        let log = node & 63;
         if log == 63 {
             return Err(Detail::BadStream.into());
         }

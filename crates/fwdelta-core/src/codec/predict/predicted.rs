@@ -150,6 +150,12 @@ impl<'w, M: Model> Predicted<'w, M> {
         }
     }
 
+    /// Whether a run was longer than its cover.
+    #[must_use]
+    pub const fn is_run_left(&self) -> bool {
+        self.cover.left == 0 && matches!(self.cover.run, Run::Left(1..))
+    }
+
     /// Whether the next unit of a decoder needs input.
     #[must_use]
     pub const fn needs_input(&self) -> bool {
@@ -435,10 +441,7 @@ impl<'w, M: Model> Predicted<'w, M> {
     ) -> Result<u8> {
         let gap = if M::IS_LARGE { self.gap(old, old_len)? } else { 0 };
         let past = match &mut self.matches {
-            Some(matches) => {
-                let found = matches.look_up();
-                matches.past(old, found)?
-            }
+            Some(matches) => matches.past(old)?,
             None => Past::default(),
         };
         let features = LiteralFeatures {
