@@ -165,7 +165,7 @@ fn files_are_read_back() {
 #[test]
 fn the_worked_example_is_what_is_made() {
     let document = include_str!("../docs/format-delta.md");
-    let (_, example) = document.split_once("## 11. Worked example").unwrap();
+    let (_, example) = document.split_once("## 12. Worked examples").unwrap();
     let mut images = example.lines().filter_map(|line| line.strip_prefix("    "));
     let (old, new) = (images.next().unwrap(), images.next().unwrap());
     let (_, block) = example.split_once("```\n").unwrap();

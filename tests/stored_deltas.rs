@@ -111,7 +111,8 @@ fn stored_deltas_apply() {
     let entries = std::fs::read_dir(dir()).unwrap();
     let mut there: Vec<_> =
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    (files.sort(), there.sort());
+    files.sort();
+    there.sort();
     assert_eq!(there, files, "nothing else is stored");
 }
 

@@ -36,7 +36,7 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
     match input.get(..4) {
         Some(start) if start == MAGIC => delta(&input).map_err(about),
         Some(&[0xd8, 0x6b, ..]) => package(&input).map_err(about),
-        _ => Ok(image(&input, args)),
+        _ => Ok(image(&input.image()?, args)),
     }
 }
 

@@ -128,6 +128,7 @@ pub(crate) fn read_old<S: Source>(old: &mut S, pos: u64, out: &mut [u8]) -> Resu
 pub(crate) fn copy(to: &mut [u8], from: &[u8]) -> usize {
     let len = to.len().min(from.len());
     if let (Some(to), Some(from)) = (to.get_mut(..len), from.get(..len)) {
+        // INVARIANT: both were just cut to the same length.
         to.copy_from_slice(from);
     }
     len

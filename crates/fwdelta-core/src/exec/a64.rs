@@ -95,6 +95,7 @@ const fn hints() -> [u8; 256] {
     while top < 256 {
         let word = (top as u32) << 24;
         let is_low = low_part(word).is_some();
+        // INVARIANT: evaluated when compiled; the loop ends with the table.
         table[top] = kind_of(word).is_some() as u8 | (is_low as u8) << 1;
         top += 1;
     }

@@ -78,9 +78,9 @@ fn mixed(words: [u16; 2]) -> u32 {
     });
     let (sure, other, wide, narrow) = if wa >= wb { (a, b, wa, wb) } else { (b, a, wb, wa) };
     let p = match wide {
-        _ if wide > 6 * narrow => sure * 7 + other >> 3,
-        _ if wide > 2 * narrow => sure * 3 + other >> 2,
-        _ => sure + other >> 1,
+        _ if wide > 6 * narrow => (sure * 7 + other) >> 3,
+        _ if wide > 2 * narrow => (sure * 3 + other) >> 2,
+        _ => (sure + other) >> 1,
     };
     p.clamp(PROBABILITY_MIN, (1 << 16) - PROBABILITY_MIN)
 }
