@@ -355,10 +355,16 @@ fn bad_input_is_named_with_a_remedy() {
         let args = ["build", "--old", &old, "--new", &new, "--key", key, "-o", "up.suit"];
         bench.fails(&[&args[..], sequence].concat())
     };
+    bench.write("cut.fwd", b"FWD\x01\x58");
+    bench.write("cut.suit", &[0xd8, 0x6b, 0xa2, 0x02]);
     for ((code, message), expected, what) in [
         (build("missing.key", &["--sequence", "1"]), 18, "missing.key"),
         (build("vendor.pub", &["--sequence", "1"]), 19, "keygen"),
         (build("vendor.key", &[]), 19, "--sequence"),
+<<<<<<< HEAD
+        (bench.fails(&["inspect", "cut.fwd"]), 11, "cut.fwd"),
+=======
+>>>>>>> main
         (bench.fails(&["inspect", "cut.suit"]), 11, "cut.suit"),
         (bench.fails(&["inspect", "."]), 18, "."),
         (bench.fails(&["approve"]), 2, "Usage"),
@@ -384,6 +390,35 @@ fn bad_input_is_named_with_a_remedy() {
     let verify = ["verify", "up.suit", "--trust", "trust.toml", "--ef-fota", "short.bin"];
     let (code, message) = bench.fails(&verify);
     assert!(code == 19 && message.contains("17 bytes"), "{code} {message}");
+}
+
+/// With commas between thousands, as the README has them.
+fn in_thousands(number: &serde_json::Value) -> String {
+    let digits = number.to_string();
+    let group = |part: &[u8]| String::from_utf8_lossy(part).chars().rev().collect::<String>();
+    let backwards: Vec<u8> = digits.bytes().rev().collect();
+    let groups: Vec<_> = backwards.chunks(3).map(group).rev().collect();
+    groups.join(",")
+}
+
+#[test]
+fn the_readme_has_the_sizes_of_the_demo() {
+    let readme = include_str!("../README.md");
+    let demo = Bench::new().json(&["demo"]);
+    assert_eq!(demo["identical"], true);
+    for pair in demo["pairs"].as_array().unwrap() {
+        let (small, fast) = (&pair["small"], &pair["fast"]);
+        let numbers = [
+            &pair["full_image"],
+            &small["delta"],
+            &small["package"],
+            &fast["delta"],
+            &fast["package"],
+        ];
+        let cells = numbers.map(in_thousands).join(" | ");
+        let row = format!("| {} | {cells} |", pair["name"].as_str().unwrap());
+        assert!(readme.contains(&row), "README.md should have\n{row}");
+    }
 }
 
 #[test]
