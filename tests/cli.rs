@@ -350,7 +350,6 @@ before_update = "Jetzt neu starten?"
 fn bad_input_is_named_with_a_remedy() {
     let bench = Bench::new();
     let (old, new) = (firmware("apollo/old.bin"), firmware("apollo/new.bin"));
-    bench.write("cut.suit", &[0xd8, 0x6b, 0xa2, 0x02, 0x58]);
     let build = |key: &str, sequence: &[&str]| {
         let args = ["build", "--old", &old, "--new", &new, "--key", key, "-o", "up.suit"];
         bench.fails(&[&args[..], sequence].concat())
@@ -361,10 +360,7 @@ fn bad_input_is_named_with_a_remedy() {
         (build("missing.key", &["--sequence", "1"]), 18, "missing.key"),
         (build("vendor.pub", &["--sequence", "1"]), 19, "keygen"),
         (build("vendor.key", &[]), 19, "--sequence"),
-<<<<<<< HEAD
         (bench.fails(&["inspect", "cut.fwd"]), 11, "cut.fwd"),
-=======
->>>>>>> main
         (bench.fails(&["inspect", "cut.suit"]), 11, "cut.suit"),
         (bench.fails(&["inspect", "."]), 18, "."),
         (bench.fails(&["approve"]), 2, "Usage"),

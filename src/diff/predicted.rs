@@ -81,7 +81,7 @@ fn device_memory_len(options: &Options) -> Option<u64> {
     }
 }
 
-/// The covers that [`create`] would use, for accounts of where bytes go.
+/// The covers that a delta would use, for accounts of where bytes go.
 ///
 /// # Errors
 /// None.

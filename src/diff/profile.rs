@@ -124,7 +124,7 @@ fn sized(described: Shape, memory_len: u64, fixed: impl Fn(&Shape) -> u64) -> Sh
 /// The tables of profile `max`, smaller for images that cannot fill them.
 fn fitted(described: Shape, new_len: u64) -> Shape {
     let Shape { old_segments, new_segments, runs, .. } = described;
-    let spare = (24u32.saturating_sub(new_len.max(1).ilog2())).saturating_sub(3) as u8;
+    let spare = 17u32.saturating_sub(new_len.max(1).ilog2()) as u8;
     Shape {
         model_log: MAX.model_log - spare.min(5),
         match_log: MAX.match_log - spare.min(5),

@@ -2,8 +2,8 @@
 //! (docs/format-delta.md, section 9).
 //!
 //! A [`walk::Walker`] cuts the old bytes of a cover into units, and says of each whether it refers
-//! to an address; [`space::Space`] says where that address is in new; [`reference`] writes it into
-//! the unit's new place. All arithmetic is on integers and nothing looks farther than
+//! to an address; [`space::Space`] says where that address is in new; [`mod@reference`] writes it
+//! into the unit's new place. All arithmetic is on integers and nothing looks farther than
 //! [`unit::LOOK_AHEAD`] bytes.
 
 pub mod a32;

@@ -59,7 +59,7 @@ pub struct Mixed<'w> {
 
 impl<'w> Mixed<'w> {
     /// A model that has learnt nothing; `slots` holds `1 << log` probabilities, `weights`
-    /// [`SET_COUNT`] sets.
+    /// `SET_COUNT` sets.
     #[must_use]
     pub fn new(
         slots: &'w mut [[u8; SLOT_LEN]],
