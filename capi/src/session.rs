@@ -169,10 +169,9 @@ impl<'a> Session<'a> {
         Applier::open(header, self.work, &self.limits)?;
         match header.coder {
             Coder::Streams { .. } | Coder::Bsdiff { .. } => self.unpacker.is_there(),
-            Coder::Stored
-            | Coder::Bits { .. }
-            | Coder::Predicted(_)
-            | Coder::PredictedMax(_) => Ok(()),
+            Coder::Stored | Coder::Bits { .. } | Coder::Predicted(_) | Coder::PredictedMax(_) => {
+                Ok(())
+            }
         }
     }
 
