@@ -1,8 +1,10 @@
 //! Encoders of the payload; the decoders, and the model they share, live in core.
 
 pub mod bits;
+mod blocks;
 pub mod bsdiff;
 pub mod predict;
+pub mod projected;
 pub mod range;
 pub mod streams;
 pub mod zstd;

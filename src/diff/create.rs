@@ -10,7 +10,7 @@ use fwdelta_core::hash::sha256;
 use fwdelta_core::{Detail, Limits};
 
 use super::predicted;
-use super::profile::Profile;
+use super::profile::{FAST_WINDOW_LOG_MAX, Profile};
 use crate::cbor;
 use crate::codec::{self, Script};
 use crate::error::{Error, Result};
@@ -22,8 +22,6 @@ use crate::progress::{Progress, Stage, checkpoint};
 const PLAIN_MODEL_LOG: u8 = 11;
 /// Block of profiles `fast` and `bsdiff`, in bytes.
 const BLOCK_LEN: u32 = 1 << 18;
-/// Largest window of profiles `fast` and `bsdiff`: 8 MiB.
-const FAST_WINDOW_LOG_MAX: u8 = 23;
 
 /// How to make a delta.
 #[derive(Clone, Copy, Debug, Default)]
@@ -207,8 +205,7 @@ fn plain_covers(
 
 /// Compresses with a window that holds the content, as far as allowed.
 fn packed(content: Vec<u8>, coder: impl Fn(u8) -> Coder) -> Result<(Coder, Vec<u8>)> {
-    let log = content.len().next_power_of_two().ilog2() as u8;
-    let window_log = log.clamp(10, FAST_WINDOW_LOG_MAX);
+    let window_log = codec::zstd::window_log(content.len()).min(FAST_WINDOW_LOG_MAX);
     Ok((coder(window_log), codec::zstd::compress(&content, window_log)?))
 }
 

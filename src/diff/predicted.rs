@@ -1,12 +1,13 @@
 //! Deltas of predicted content: describe, match in rounds, choose the map, encode.
 
 use fwdelta_core::exec::map::Listed;
-use fwdelta_core::format::delta::Coder;
+use fwdelta_core::format::delta::{Coder, StreamShape};
 
 use super::create::Options;
 use super::noise;
 use super::profile::{self, Profile};
-use crate::codec::predict::{Plan, encode};
+use crate::codec::predict::{self, Plan};
+use crate::codec::{projected, zstd};
 use crate::error::Result;
 use crate::exec::describe::{Description, describe_pair};
 use crate::exec::views::{self, Masked};
@@ -49,27 +50,11 @@ pub(super) fn create(
     if covered < new.len() as u64 / 64 && noise::is_noise(new) {
         return Ok((Coder::Stored, new.to_vec()));
     }
-    let shape = profile::shape(
-        options.profile,
-        options.device_memory_len,
-        &pair.old_description,
-        &pair.new_description,
-        new.len() as u64,
-    );
-    let map = chain::select(&covers, shape.covers as usize);
-    let plan = Plan {
-        old,
-        new,
-        covers: &covers,
-        map: &map,
-        old_segments: &pair.old_description.segments,
-        new_segments: &pair.new_description.segments,
-        runs: &pair.old_description.runs,
-    };
-    let shape = plan.counted(shape);
-    let is_max = options.profile == Profile::Max;
-    let payload = encode(&plan, &shape, is_max)?;
-    Ok((if is_max { Coder::PredictedMax(shape) } else { Coder::Predicted(shape) }, payload))
+    let has_room = options.device_memory_len.is_none_or(|len| len >= profile::STREAM_LEN_MIN);
+    match options.profile {
+        Profile::Fast if has_room => pair.projected(covers, options),
+        profile => pair.predicted(&covers, profile, options),
+    }
 }
 
 /// What a small device has.
@@ -79,6 +64,16 @@ fn device_memory_len(options: &Options) -> Option<u64> {
         Profile::Small => Some(options.device_memory_len.unwrap_or(profile::SMALL_LEN)),
         _ => options.device_memory_len,
     }
+}
+
+/// Leaves out the shortest covers when there are more than `count_max`.
+fn keep_longest(covers: &mut Vec<Cover>, count_max: usize) {
+    if covers.len() <= count_max {
+        return;
+    }
+    covers.sort_by_key(|cover| (std::cmp::Reverse(cover.len), cover.new_pos));
+    covers.truncate(count_max);
+    covers.sort_by_key(|cover| cover.new_pos);
 }
 
 /// The covers that a delta would use, for accounts of where bytes go.
@@ -97,6 +92,56 @@ pub fn covers(
 }
 
 impl Pair<'_> {
+    fn plan<'a>(&'a self, covers: &'a [Cover], map: &'a [Listed]) -> Plan<'a> {
+        Plan {
+            old: self.old,
+            new: self.new,
+            covers,
+            map,
+            old_segments: &self.old_description.segments,
+            new_segments: &self.new_description.segments,
+            runs: &self.old_description.runs,
+        }
+    }
+
+    /// For coders 4 and 5.
+    fn predicted(
+        &self,
+        covers: &[Cover],
+        profile: Profile,
+        options: &Options,
+    ) -> Result<(Coder, Vec<u8>)> {
+        let shape = profile::shape(
+            profile,
+            options.device_memory_len,
+            &self.old_description,
+            &self.new_description,
+            self.new.len() as u64,
+        );
+        let map = chain::select(covers, shape.covers as usize);
+        let plan = self.plan(covers, &map);
+        let shape = plan.counted(shape);
+        let is_max = profile == Profile::Max;
+        let payload = predict::encode(&plan, &shape, is_max)?;
+        Ok((if is_max { Coder::PredictedMax(shape) } else { Coder::Predicted(shape) }, payload))
+    }
+
+    /// For coder 6.
+    fn projected(&self, mut covers: Vec<Cover>, options: &Options) -> Result<(Coder, Vec<u8>)> {
+        let shape = profile::stream_shape(options.device_memory_len);
+        let count_max = profile::cover_count_max(
+            &self.plan(&[], &[]).stream_counted(shape),
+            options.device_memory_len,
+        );
+        keep_longest(&mut covers, count_max);
+        let map = chain::select(&covers, covers.len());
+        let shape = self.plan(&covers, &map).stream_counted(shape);
+        let content = projected::content(&self.plan(&covers, &map), &shape)?;
+        let window_log = zstd::window_log(content.len()).min(shape.window_log);
+        let payload = zstd::compress(&content, window_log)?;
+        Ok((Coder::Projected(StreamShape { window_log, ..shape }), payload))
+    }
+
     fn covers(&self) -> Result<Vec<Cover>> {
         let (old, new) = rayon::join(
             || views::masked(self.old, &self.old_description),

@@ -12,6 +12,7 @@ use crate::codec::bits::Bits;
 use crate::codec::bsdiff::Bsdiff;
 use crate::codec::input::Input;
 use crate::codec::predict::{self, Averaged, Counts, Mixed};
+use crate::codec::projected::Projected;
 use crate::codec::stored::Stored;
 use crate::codec::streams::Streams;
 use crate::codec::{Decompressor, Feed, Op, Symbols};
@@ -33,7 +34,7 @@ pub struct Io<'a, S, T, D> {
     pub old: &'a mut S,
     /// The slot for the new image.
     pub new: &'a mut T,
-    /// For coders 2 and 3; [`crate::codec::NoDecompressor`] where there is none.
+    /// For coders 2, 3 and 6; [`crate::codec::NoDecompressor`] where there is none.
     pub decompressor: &'a mut D,
 }
 
@@ -71,6 +72,7 @@ enum Decoder<'w> {
     Bsdiff(Bsdiff<'w>),
     Predicted(predict::decoder::Decoder<'w, Averaged<'w>>),
     PredictedMax(predict::decoder::Decoder<'w, Mixed<'w>>),
+    Projected(Projected<'w>),
 }
 
 /// Where the interpreter stands.
@@ -155,6 +157,9 @@ impl<'w> Applier<'w> {
                     predicted, counts, inline, window, lens,
                 ))
             }
+            Coder::Projected(shape) => {
+                Decoder::Projected(Projected::open(&shape, coder_buf, (old_len, header.new.len))?)
+            }
         };
         Ok(Self {
             header: *header,
@@ -233,6 +238,7 @@ impl<'w> Applier<'w> {
             Decoder::Streams(symbols) => run.run(symbols, &mut feed, io.old, io.new),
             Decoder::Predicted(symbols) => run.run(symbols, &mut feed, io.old, io.new),
             Decoder::PredictedMax(symbols) => run.run(symbols, &mut feed, io.old, io.new),
+            Decoder::Projected(symbols) => run.run(symbols, &mut feed, io.old, io.new),
             Decoder::Bsdiff(symbols) => run.run(symbols, &mut feed, io.old, io.new),
         }
     }
