@@ -28,7 +28,10 @@ pub fn apply(
     limits: &Limits,
     progress: &dyn Progress,
 ) -> Result<Vec<u8>> {
-    let mut new = VecTarget::default();
+    // As much as the inputs vouch for: an image may say that it is longer than it is.
+    let most = old.len().saturating_add(payload.len());
+    let len = usize::try_from(header.new.len).unwrap_or(usize::MAX).min(most);
+    let mut new = VecTarget(Vec::with_capacity(len));
     apply_to(&mut { old }, header, payload, &mut new, limits, progress)?;
     Ok(new.0)
 }
@@ -65,7 +68,7 @@ pub(super) fn drive<'w, S: Source, T: Target, D: Decompressor>(
     header.check(limits)?;
     let len = Applier::workspace(header)?;
     let len = usize::try_from(len).map_err(|_| Detail::WorkspaceTooSmall)?;
-    work.resize(len, 0);
+    *work = vec![0; len];
     let mut applier = Applier::open(header, work, limits)?;
     let mut io = Io { old, new, decompressor };
     let mut rest = payload;

@@ -9,7 +9,6 @@ use super::window::Window;
 use super::{Decompressor, Feed, Op, Symbols, copy};
 use crate::error::{Detail, Result};
 use crate::exec::project::{Projection, Stand};
-use crate::exec::unit::UNIT_LEN_MAX;
 use crate::format::shape::StreamShape;
 use crate::storage::Source;
 
@@ -135,35 +134,50 @@ impl<'w> Projected<'w> {
         Ok(Op::Cover { old_pos, len })
     }
 
-    /// Projects as much of the cover as there is room for.
-    fn project<S: Source>(&mut self, old: &mut S) -> Result<()> {
-        (self.ready_pos, self.ready_len) = (0, 0);
-        while self.stand.left > 0 {
-            let Some(room) = self.ready.get_mut(self.ready_len..) else { break };
-            if room.len() < UNIT_LEN_MAX {
-                break;
-            }
-            self.window.show(old, self.stand.old_pos, self.stand.left)?;
-            let view = self.window.view();
-            let len = self.projection.project(view, &mut self.stand, room);
-            self.ready_len += len;
-            if len == 0 {
-                let (bytes, len) = self.projection.project_unit(view, &mut self.stand);
-                copy(room, &bytes);
-                self.ready_len += len;
-            }
-        }
-        Ok(())
+    /// Projects bytes of the cover into `out`; gives how many, none where whole units do not fit.
+    fn project<S: Source>(&mut self, old: &mut S, out: &mut [u8]) -> Result<usize> {
+        self.window.show(old, self.stand.old_pos, self.stand.left)?;
+        let most = out.len().min(self.ready.len());
+        let out = out.get_mut(..most).unwrap_or(&mut []);
+        Ok(self.projection.project(self.window.view(), &mut self.stand, out))
     }
 
-    /// Hands out projected bytes, at most `len`.
-    fn give(&mut self, out: &mut [u8], len: u64) -> usize {
-        let len = usize::try_from(len).unwrap_or(usize::MAX);
-        let room = out.len().min(len);
-        let bytes = self.ready.get(self.ready_pos..self.ready_len).unwrap_or(&[]);
-        let count = copy(out.get_mut(..room).unwrap_or(&mut []), bytes);
-        self.ready_pos += count;
-        count
+    /// Projects one unit, to be handed out later.
+    fn project_unit(&mut self) {
+        let (bytes, len) = self.projection.project_unit(self.window.view(), &mut self.stand);
+        (self.ready_pos, self.ready_len) = (0, len);
+        copy(self.ready, &bytes);
+    }
+
+    /// Corrects bytes as projected; gives how many are right then, which is less than all when more
+    /// input is needed.
+    fn correct<D: Decompressor>(
+        &mut self,
+        feed: &mut Feed<'_, '_, D>,
+        bytes: &mut [u8],
+    ) -> Result<usize> {
+        let mut at = 0usize;
+        loop {
+            let left = bytes.len().saturating_sub(at);
+            if self.zeros >= left as u64 {
+                self.zeros = self.zeros.saturating_sub(left as u64);
+                return Ok(bytes.len());
+            }
+            at = at.saturating_add(self.zeros as usize);
+            self.zeros = 0;
+            if !self.blocks.is_ready(feed)? {
+                return Ok(at);
+            }
+            if self.residual_due {
+                let value = self.blocks.byte(Kind::Residual as usize)?;
+                let byte = bytes.get_mut(at).filter(|_| value != 0).ok_or(Detail::BadStream)?;
+                *byte = byte.wrapping_add(value);
+                at = at.saturating_add(1);
+            } else {
+                self.zeros = self.blocks.number(Kind::Gap as usize)?;
+            }
+            self.residual_due = !self.residual_due;
+        }
     }
 }
 
@@ -193,7 +207,7 @@ impl Symbols for Projected<'_> {
             if !self.blocks.is_ready(feed)? {
                 return Ok(None);
             }
-            prologue.step(&mut Streamed(&mut self.blocks), &self.counts, space, &tables)?;
+            prologue.advance(&mut Streamed(&mut self.blocks), &self.counts, space, &tables)?;
         }
         self.next_op().map(Some)
     }
@@ -222,27 +236,32 @@ impl Symbols for Projected<'_> {
     ) -> Result<usize> {
         let mut done = 0usize;
         while let Some(rest) = out.get_mut(done..).filter(|rest| !rest.is_empty()) {
-            if self.ready_pos == self.ready_len {
+            let ready = self.ready.get(self.ready_pos..self.ready_len).unwrap_or(&[]);
+            let mut count = copy(rest, ready);
+            self.ready_pos += count;
+            let was_ready = count > 0;
+            if !was_ready {
                 if self.stand.left == 0 {
                     break;
                 }
-                self.project(old)?;
+                count = self.project(old, rest)?;
+                if count == 0 {
+                    self.project_unit();
+                    continue;
+                }
             }
-            if self.zeros > 0 {
-                let count = self.give(rest, self.zeros);
-                self.zeros -= count as u64;
-                done += count;
-            } else if !self.blocks.is_ready(feed)? {
+            let made = rest.get_mut(..count).unwrap_or(&mut []);
+            let right = self.correct(feed, made)?;
+            done += right;
+            if right < count {
+                // What no correction is at hand for is kept; if it came from there, it goes back.
+                let wrong = made.get(right..).unwrap_or(&[]);
+                if !was_ready {
+                    (self.ready_pos, self.ready_len) = (0, copy(self.ready, wrong));
+                } else {
+                    self.ready_pos = self.ready_pos.saturating_sub(wrong.len());
+                }
                 break;
-            } else if self.residual_due {
-                let value = self.blocks.byte(Kind::Residual as usize)?;
-                done += self.give(rest, 1);
-                let byte = rest.first_mut().filter(|_| value != 0).ok_or(Detail::BadStream)?;
-                *byte = byte.wrapping_add(value);
-                self.residual_due = false;
-            } else {
-                self.zeros = self.blocks.number(Kind::Gap as usize)?;
-                self.residual_due = true;
             }
         }
         Ok(done)

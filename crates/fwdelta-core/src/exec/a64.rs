@@ -115,13 +115,12 @@ pub(super) fn plain_len(site: &Site<'_>, most: usize, home: Home, registers: &Re
     for bytes in site.ahead(most).as_chunks::<4>().0 {
         let word = site.word(*bytes);
         let top = (word >> 24) as u8;
-        if has_pointers && tops.contains(&top) {
-            // The upper half of a pointer: its lower one is no instruction either.
-            return len.saturating_sub(4) as usize;
-        }
         let hint = HINTS.get(usize::from(top)).copied().unwrap_or(mask) & mask;
-        if hint != 0 && !is_plain(site, len, word, home, registers) {
-            return len as usize;
+        let is_upper = has_pointers && tops.contains(&top);
+        if is_upper || hint != 0 && !is_plain(site, len, word, home, registers) {
+            // The upper half of a pointer: its lower one is no instruction either.
+            let lower = if is_upper { 4 } else { 0 };
+            return len.saturating_sub(lower) as usize;
         }
         len += 4;
     }
@@ -131,9 +130,15 @@ pub(super) fn plain_len(site: &Site<'_>, most: usize, home: Home, registers: &Re
 
 #[inline]
 fn is_plain(site: &Site<'_>, by: u64, word: u32, home: Home, registers: &Registers) -> bool {
+    let addr = site.addr.wrapping_add(by);
+    let to = |kind| target(kind, word, addr);
+    // The commonest first.
+    if word & 0xff00_0010 == 0x5400_0000 || word & 0x7e00_0000 == 0x3400_0000 {
+        return home.contains(to(Kind::A64Branch19));
+    }
     match kind_of(word) {
         Some(Kind::A64Adrp) => false,
-        Some(kind) => home.contains(target(kind, word, site.addr.wrapping_add(by))),
+        Some(kind) => home.contains(to(kind)),
         None => low_part(word).is_none_or(|(base, _)| {
             !registers.is_live(base, site.pos.wrapping_add(by), PAGE_REACH)
         }),

@@ -49,6 +49,8 @@ pub struct Projection<'w> {
     /// The cover at hand, where whole covers are projected.
     cover: Listed,
     home: Home,
+    /// Whether `home` is that of another cover.
+    is_away: bool,
 }
 
 impl<'w> Projection<'w> {
@@ -56,19 +58,18 @@ impl<'w> Projection<'w> {
     #[must_use]
     pub fn new(space: Space<'w>) -> Self {
         let (here, cover, home) = (Stretch::default(), Listed::default(), Home::default());
-        Self { space, walker: Walker::default(), here, cover, home }
+        Self { space, walker: Walker::default(), here, cover, home, is_away: false }
     }
 
     /// A cover begins that will be projected.
     pub fn start_projection(&mut self, cover: &Listed) {
         self.start_cover();
-        self.cover = *cover;
+        (self.cover, self.is_away) = (*cover, true);
     }
 
     /// A cover begins.
     pub fn start_cover(&mut self) {
         self.walker.start();
-        self.here = Stretch::default();
     }
 
     /// The unit of old at `old_pos`, which stands at `at` in `view`; `left` bytes of the cover are
@@ -91,14 +92,22 @@ impl<'w> Projection<'w> {
         self.here.class.big_endian
     }
 
-    /// Takes the stretch around `old_pos` into view; whether it was not there before.
-    fn arrive(&mut self, old_pos: u64) -> bool {
+    /// Takes the stretch around `old_pos` into view.
+    fn arrive(&mut self, old_pos: u64) {
         let len = self.here.end.wrapping_sub(self.here.start);
-        let is_new = old_pos.wrapping_sub(self.here.start) >= len;
-        if is_new {
+        if old_pos.wrapping_sub(self.here.start) >= len {
             self.here = self.space.old_stretch(old_pos);
+            self.is_away = true;
         }
-        is_new
+    }
+
+    /// The same, and what is home there.
+    fn settle(&mut self, old_pos: u64) {
+        self.arrive(old_pos);
+        if self.is_away {
+            self.home = self.space.home(&self.cover, &self.here);
+            self.is_away = false;
+        }
     }
 
     /// Projects bytes of a cover into `out`, as long as whole units fit and `view` shows enough
@@ -115,9 +124,7 @@ impl<'w> Projection<'w> {
         }
         let mut done = 0usize;
         while done < most {
-            if self.arrive(stand.old_pos) {
-                self.home = self.space.home(&self.cover, &self.here);
-            }
+            self.settle(stand.old_pos);
             let stretch_left = self.here.end.saturating_sub(stand.old_pos);
             let until = usize::try_from(stretch_left).unwrap_or(usize::MAX);
             let until = most.min(done.saturating_add(until));
@@ -171,9 +178,6 @@ impl<'w> Projection<'w> {
         stand: &mut Stand,
     ) -> ([u8; UNIT_LEN_MAX], usize) {
         let at = stand.old_pos.wrapping_sub(view.start) as usize;
-        if self.arrive(stand.old_pos) {
-            self.home = self.space.home(&self.cover, &self.here);
-        }
         let unit = self.unit(view.bytes, at, stand.old_pos, stand.left);
         let bytes = self.projected(&unit, view.bytes.get(at..).unwrap_or(&[]), stand.new_pos);
         stand.advance(unit.len.into());

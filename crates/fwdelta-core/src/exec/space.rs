@@ -335,7 +335,8 @@ impl<'w> Space<'w> {
         }
         let Some(end) = self.map.own_end(cover) else { return Home::default() };
         let (start, end) = (old_pos.max(here.start), end.min(here.end));
-        let there = stretch(&self.new, start.wrapping_add_signed(shift));
+        self.new_addr(start.wrapping_add_signed(shift));
+        let there = &self.new_here;
         let there_end = there.end.min(1 << 62).saturating_add_signed(shift.wrapping_neg());
         let end = end.min(there_end);
         if !there.is_mapped || start >= end {

@@ -17,6 +17,7 @@ pub(super) struct Registers {
 
 impl Registers {
     const NONE: (u64, u64) = (0, u64::MAX);
+    const EMPTY: Self = Self { entries: [Self::NONE; REGISTER_COUNT], latest: u64::MAX };
 
     pub(super) fn set(&mut self, register: u8, value: u64, pos: u64) {
         if let Some(entry) = self.entries.get_mut(usize::from(register)) {
@@ -62,11 +63,15 @@ pub(super) struct Pools {
     next: u8,
     /// No constant stands before this position, but for those already passed.
     lowest: u64,
+    /// Nothing was put here.
+    is_empty: bool,
 }
 
 impl Pools {
     /// No position of a constant: those are multiples of 4.
     const NONE: (u32, u32) = (u32::MAX, 0);
+    const EMPTY: Self =
+        Self { entries: [Self::NONE; POOL_COUNT], next: 0, lowest: u64::MAX, is_empty: true };
 
     fn find(&mut self, pos: u64) -> Option<&mut (u32, u32)> {
         self.entries.iter_mut().find(|entry| u64::from(entry.0) == pos)
@@ -90,6 +95,7 @@ impl Pools {
         if let Some(entry) = self.entries.get_mut(usize::from(self.next)) {
             *entry = (pos, 0);
             self.lowest = self.lowest.min(pos.into());
+            self.is_empty = false;
         }
         self.next = self.next.wrapping_add(1) & (POOL_COUNT as u8 - 1);
     }
@@ -134,8 +140,8 @@ pub struct Walker {
 impl Default for Walker {
     fn default() -> Self {
         Self {
-            registers: Registers { entries: [Registers::NONE; REGISTER_COUNT], latest: u64::MAX },
-            pools: Pools { entries: [Pools::NONE; POOL_COUNT], next: 0, lowest: u64::MAX },
+            registers: Registers::EMPTY,
+            pools: Pools::EMPTY,
             pending: None,
             globals: [0; 2],
             new_registers: [0; REGISTER_COUNT],
@@ -146,7 +152,14 @@ impl Default for Walker {
 impl Walker {
     /// A cover begins: nothing is known of what comes before it. Global pointers hardly change.
     pub fn start(&mut self) {
-        *self = Self { globals: self.globals, ..Self::default() };
+        if self.registers.latest != u64::MAX {
+            self.registers = Registers::EMPTY;
+        }
+        if !self.pools.is_empty {
+            self.pools = Pools::EMPTY;
+        }
+        self.pending = None;
+        self.new_registers = [0; REGISTER_COUNT];
     }
 
     /// What references of `kind` count from, as seen in new itself; else 0.

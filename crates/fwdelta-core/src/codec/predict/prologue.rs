@@ -192,6 +192,21 @@ impl Prologue {
         if self.is_done(counts, space) {
             return Ok(false);
         }
+        self.advance(numbers, counts, space, tables)?;
+        Ok(true)
+    }
+
+    /// Codes one number, where [`Prologue::is_done`] is not the case.
+    ///
+    /// # Errors
+    /// `BadStream` for numbers out of range.
+    pub fn advance<N: Numbers>(
+        &mut self,
+        numbers: &mut N,
+        counts: &Counts,
+        space: &mut Space<'_>,
+        tables: &Tables<'_>,
+    ) -> Result<()> {
         let at = self.at as usize;
         let is_whole = match self.section {
             Section::Old | Section::New => self.segment(numbers, space, tables)?,
@@ -206,11 +221,11 @@ impl Prologue {
                 }
                 self.cover(numbers, space, &cover, counts.may_hide)?
             }
-            Section::Done => return Ok(false),
+            Section::Done => false,
         };
         self.field = if is_whole { 0 } else { self.field + 1 };
         self.at += u32::from(is_whole);
-        Ok(true)
+        Ok(())
     }
 
     /// A number of a segment, relative to the one before, in new to that of old.
