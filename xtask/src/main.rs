@@ -1,6 +1,7 @@
 //! Project tasks: `cargo xtask --help`.
 
 mod corpus;
+mod coverage;
 mod deny;
 mod device;
 mod fuzz;
@@ -26,8 +27,12 @@ Project tasks. Usage: cargo xtask TASK
                 everything in `test`, device builds, the no-panic gate, a short run of every fuzz
                 target. Under 20 minutes on two cores from a cold cache
   nightly       slow and exhaustive: optimised tests over every byte flip, long fuzz runs with
-                the address sanitizer, and DIR of `corpus` when FWDELTA_CORPUS names it
+                the address sanitizer, what they reach, and DIR of `corpus` when FWDELTA_CORPUS names it
   fuzz [SECONDS]  every fuzz target for SECONDS each (default 60)
+  coverage [SECONDS]
+                which lines of the device's decoders the fuzz targets for them reach, from their
+                seeds and what fuzzing has found here, after SECONDS more for each (default 0);
+                fails below 85 % for all of them together
   corpus DIR    for each pair DIR/*/{old,new}: build, approve for two operators, verify, apply
                 and compare, in both profiles; prints sizes beside bsdiff's
   peers [--corpus DIR] [--only PAIR,...] [--tools NAME,...] [--json FILE] [--timeout SECONDS]
@@ -57,6 +62,10 @@ fn main() -> ExitCode {
             let seconds = seconds.parse().unwrap_or(60);
             fuzz::all(&mut runner, Duration::from_secs(seconds), fuzz::Build::Plain);
         }
+        ["coverage"] => coverage::all(&mut runner, Duration::ZERO),
+        ["coverage", seconds] if seconds.parse::<u64>().is_ok() => {
+            coverage::all(&mut runner, Duration::from_secs(seconds.parse().unwrap_or(0)));
+        }
         ["vectors"] => suite::vectors(&mut runner),
         ["corpus", dir] => corpus::all(&mut runner, &PathBuf::from(dir)),
         ["peers", options @ ..] => peers::all(&mut runner, options),
@@ -84,6 +93,7 @@ fn ci(runner: &mut Runner) {
 fn nightly(runner: &mut Runner) {
     suite::exhaustive(runner);
     fuzz::all(runner, Duration::from_secs(600), fuzz::Build::Sanitized);
+    coverage::all(runner, Duration::ZERO);
     match std::env::var_os("FWDELTA_CORPUS") {
         Some(dir) => corpus::all(runner, &PathBuf::from(dir)),
         None => runner.skip("corpus", "FWDELTA_CORPUS does not name a folder of pairs"),
