@@ -103,8 +103,8 @@ fn apply_seeds(seeds: &mut Seeds) {
     let new = changed(&old);
     for (coder, payload) in payloads(&old, &new).into_iter().enumerate() {
         let head = Input::default().bytes(&[coder as u8, 3]).below(new.len() as u16, 8192);
-        // Covers of coders 4 and 5: two listed, others inline.
-        let head = head.bytes(&[40, 128, 0, 0, 2]).0;
+        // Coders 4 and 5: no segments and runs, two covers listed, others inline.
+        let head = head.bytes(&[40, 132, 0, 0, 2]).0;
         let devices: [(&str, [u8; 3]); 9] = [
             ("", [0b01_0_01_011, 0, 0]),
             ("-chained", [0b11_0_10_100, 0, 9]),
