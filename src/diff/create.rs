@@ -9,6 +9,7 @@ use fwdelta_core::format::delta::{Coder, DeltaHeader, ImageId, MAGIC, PREDICTED_
 use fwdelta_core::hash::sha256;
 use fwdelta_core::{Detail, Limits};
 
+use super::media::Comparison;
 use super::predicted;
 use super::profile::{FAST_WINDOW_LOG_MAX, Profile};
 use crate::cbor;
@@ -36,6 +37,22 @@ pub struct Options {
     pub device_memory_len: Option<u64>,
     /// Memory that matching may use, in bytes; `None`: as much as the images need.
     pub memory_max: Option<u64>,
+}
+
+/// Bytes that making a delta takes for each byte of the images: the image itself, its views in
+/// three readings, and what is known of references and covers.
+const IMAGE_SHARE: u64 = 5;
+/// What it takes besides: tables of the coder, the program.
+const FIXED_LEN: u64 = 64 << 20;
+
+impl Options {
+    /// Bytes of memory that making a delta of images of these lengths stays below, images included.
+    #[must_use]
+    pub fn memory_bound(&self, old_len: u64, new_len: u64) -> u64 {
+        let matching = MatchOptions { memory_max: self.memory_max };
+        let images = old_len.saturating_add(new_len).saturating_mul(IMAGE_SHARE);
+        images.saturating_add(matching.memory_bound(old_len, new_len)).saturating_add(FIXED_LEN)
+    }
 }
 
 /// A delta, ready for a file or a package.
@@ -216,7 +233,15 @@ fn check(old: &[u8], new: &[u8], delta: &Delta, progress: &dyn Progress) -> Resu
         ..Limits::LINUX
     };
     checkpoint(progress, Stage::Check, 0, new.len() as u64)?;
-    let result = super::apply(old, &delta.header, &delta.payload, &unlimited, progress)?;
+    let mut target = Comparison::new(new);
+    super::apply_to(
+        &mut { old },
+        &delta.header,
+        &delta.payload,
+        &mut target,
+        &unlimited,
+        progress,
+    )?;
     checkpoint(progress, Stage::Check, new.len() as u64, new.len() as u64)?;
-    if result == new { Ok(()) } else { Err(Detail::Bug.into()) }
+    if target.is_same() { Ok(()) } else { Err(Detail::Bug.into()) }
 }

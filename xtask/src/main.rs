@@ -4,8 +4,10 @@ mod corpus;
 mod coverage;
 mod deny;
 mod device;
+mod extremes;
 mod fuzz;
 mod lint;
+mod measure;
 mod peers;
 mod python;
 mod runner;
@@ -27,12 +29,15 @@ Project tasks. Usage: cargo xtask TASK
                 everything in `test`, device builds, the no-panic gate, a short run of every fuzz
                 target. Under 20 minutes on two cores from a cold cache
   nightly       slow and exhaustive: optimised tests over every byte flip, long fuzz runs with
-                the address sanitizer, what they reach, and DIR of `corpus` when FWDELTA_CORPUS names it
+                the address sanitizer, what they reach, `extremes`, and DIR of `corpus` when
+                FWDELTA_CORPUS names it
   fuzz [SECONDS]  every fuzz target for SECONDS each (default 60)
   coverage [SECONDS]
                 which lines of the device's decoders the fuzz targets for them reach, from their
                 seeds and what fuzzing has found here, after SECONDS more for each (default 0);
                 fails below 85 % for all of them together
+  extremes      time, size and memory of deltas of noise, zeros, periodic, shifted and sorted data,
+                with bounded memory and of images above 4 GiB; takes 10 GB of disk
   corpus DIR    for each pair DIR/*/{old,new}: build, approve for two operators, verify, apply
                 and compare, in both profiles; prints sizes beside bsdiff's
   peers [--corpus DIR] [--only PAIR,...] [--tools NAME,...] [--json FILE] [--timeout SECONDS]
@@ -66,6 +71,7 @@ fn main() -> ExitCode {
         ["coverage", seconds] if seconds.parse::<u64>().is_ok() => {
             coverage::all(&mut runner, Duration::from_secs(seconds.parse().unwrap_or(0)));
         }
+        ["extremes"] => extremes::all(&mut runner),
         ["vectors"] => suite::vectors(&mut runner),
         ["corpus", dir] => corpus::all(&mut runner, &PathBuf::from(dir)),
         ["peers", options @ ..] => peers::all(&mut runner, options),
@@ -94,6 +100,7 @@ fn nightly(runner: &mut Runner) {
     suite::exhaustive(runner);
     fuzz::all(runner, Duration::from_secs(600), fuzz::Build::Sanitized);
     coverage::all(runner, Duration::ZERO);
+    extremes::all(runner);
     match std::env::var_os("FWDELTA_CORPUS") {
         Some(dir) => corpus::all(runner, &PathBuf::from(dir)),
         None => runner.skip("corpus", "FWDELTA_CORPUS does not name a folder of pairs"),
