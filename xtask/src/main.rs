@@ -28,9 +28,9 @@ Project tasks. Usage: cargo xtask TASK
   ci            what the build machine runs: formatting, lints, documentation, dependency rules,
                 everything in `test`, device builds, the no-panic gate, a short run of every fuzz
                 target. Under 20 minutes on two cores from a cold cache
-  nightly       slow and exhaustive: optimised tests over every byte flip, long fuzz runs with
-                the address sanitizer, what they reach, `extremes`, and DIR of `corpus` when
-                FWDELTA_CORPUS names it
+  nightly       slow and exhaustive: stored deltas in both builds, optimised tests over every byte
+                flip, long fuzz runs with the address sanitizer, what they reach, `extremes`, and
+                DIR of `corpus` when FWDELTA_CORPUS names it
   fuzz [SECONDS]  every fuzz target for SECONDS each (default 60)
   coverage [SECONDS]
                 which lines of the device's decoders the fuzz targets for them reach, from their
@@ -47,8 +47,8 @@ Project tasks. Usage: cargo xtask TASK
                 target/peers/peers.json), tables in docs/benchmarks.md and plots in docs/plots,
                 or all below target/peers with --tools. A run that takes longer than SECONDS
                 (default 600) is given up; --resume keeps what FILE has of the rivals
-  vectors       make testdata/vectors, testdata/deltas and testdata/capi anew; only when a format
-                changes
+  vectors       make testdata/vectors, testdata/deltas, testdata/capi, the fuzz targets' seeds and
+                the README's table of sizes anew; only when a format changes
   --help        this text
 
 A step that cannot run says SKIPPED and why, on its own line and again in the summary. The exit
