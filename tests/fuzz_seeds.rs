@@ -161,9 +161,9 @@ const LOADED: [(u8, u8); 4] = [(1, 16), (0, 0), (255, 40), (8, 28)];
 fn predicted_seeds(seeds: &mut Seeds) {
     for number in 0..44u8 {
         let (content, flags) = (number % 11, number / 11);
-        let is_max = (number ^ flags) & 1;
-        let mut input = Input::default().bytes(&[2 | is_max, 6, 4, 3, 2]);
-        if is_max == 1 {
+        let which = (number + flags) % 3;
+        let mut input = Input::default().bytes(&[64 | which, 6, 4, 3, 2]);
+        if which == 1 {
             input = input.bytes(&[1, 1]);
         }
         let (addr, shift) = LOADED[usize::from(number) % LOADED.len()];

@@ -22,9 +22,11 @@ use program::{Program, machine};
 /// Longest part of an image that a property takes.
 const PART_LEN: usize = 6000;
 
-/// Pairs of real firmware, and of an assembled program for each machine, with what is known of
-/// them.
-static PAIRS: LazyLock<Vec<(Vec<u8>, Vec<u8>, Hints)>> = LazyLock::new(|| {
+/// Old and new, and what is known of them.
+type Hinted = (Vec<u8>, Vec<u8>, Hints);
+
+/// Pairs of real firmware, and of an assembled program for each machine.
+static PAIRS: LazyLock<Vec<Hinted>> = LazyLock::new(|| {
     let real = firmware().into_iter().map(|(_, old, new)| (old, new, Hints::default()));
     let assembled = machine::all().into_iter().map(|machine| {
         let mut random = Random::new(machine.base + 1);
@@ -98,7 +100,7 @@ fn pair() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
 }
 
 /// The same, and what is said of it: what is true, what is true of another pair, or nothing.
-fn hinted_pair() -> impl Strategy<Value = (Vec<u8>, Vec<u8>, Hints)> {
+fn hinted_pair() -> impl Strategy<Value = Hinted> {
     let which = (0..PAIRS.len(), any::<u64>());
     (which, 0..PART_LEN, 0..PART_LEN, edits()).prop_map(|((at, seed), old_len, new_len, edits)| {
         let (old, new, hints) = &PAIRS[at];
