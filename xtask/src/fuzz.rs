@@ -62,7 +62,7 @@ pub(crate) fn some(runner: &mut Runner, names: &[String], time: Duration, wanted
     };
     let mut built = Err("not built".to_owned());
     runner.step("build fuzz targets", || {
-        built = compile(build, &[]);
+        built = compile(build, names);
         built.clone().map(|_| Done::Passed)
     });
     let Ok(dir) = built else { return };
@@ -89,13 +89,10 @@ fn has_nightly() -> bool {
     succeeds(command("rustup").args(["run", "nightly", "cargo", "--version"]))
 }
 
-/// Builds the targets `names`, or all if there are none; gives the folder of the programs.
-pub(crate) fn compile(build: Build, names: &[&str]) -> Result<PathBuf, String> {
+/// Builds the targets `names`; gives the folder of the programs.
+pub(crate) fn compile(build: Build, names: &[impl AsRef<str>]) -> Result<PathBuf, String> {
     let host = host()?;
-    let bins: String = match names {
-        [] => "--bins".to_owned(),
-        names => names.iter().map(|name| format!("--bin {name} ")).collect(),
-    };
+    let bins: String = names.iter().map(|name| format!("--bin {} ", name.as_ref())).collect();
     let args = format!("build --release --manifest-path fuzz/Cargo.toml {bins} --target {host}");
     let (mut command, flags, folder) = match build {
         Build::Plain => (cargo(&args), FLAGS.to_owned(), "fuzz"),

@@ -27,7 +27,7 @@ const TIME_MIN: f64 = 0.1;
 /// A run that takes longer has failed.
 const TIMEOUT: Duration = Duration::from_secs(900);
 /// Bytes of each image where `--memory` is tried, and what it says.
-const BOUNDED_LEN: usize = 24_000_000;
+const BOUNDED_LEN: u64 = 24_000_000;
 const BOUNDS: [&str; 3] = ["64M", "160M", "1G"];
 /// What images above 4 GiB are given.
 const LARGE_BOUND: &str = "2G";
@@ -117,13 +117,11 @@ impl Bench {
 
     /// Real firmware and images of some size, with little and with enough memory.
     fn bounded(&self) -> StepResult {
-        let (old, new) = data::shuffled(BOUNDED_LEN);
-        let write = |name, image| data::write(&self.dir, name, image);
-        let paths = [write("shuffled.old", &old)?, write("shuffled.new", &new)?];
+        let paths = data::SHUFFLED.write(BOUNDED_LEN, &self.dir)?;
         let firmware = pairs(&root().join("testdata/firmware")).into_iter();
         let firmware = firmware.map(|pair| (pair.name, [pair.old, pair.new]));
         println!("{:<18}{:>8}{:>8}{:>12}{:>8}{:>8}", "", "", "", "delta", "MB", "stated");
-        for (name, paths) in firmware.chain([("shuffled".to_owned(), paths)]) {
+        for (name, paths) in firmware.chain([(data::SHUFFLED.name.to_owned(), paths)]) {
             for (profile, bound) in ["fast", "plain"].iter().flat_map(|p| BOUNDS.map(|b| (p, b))) {
                 let made = self.diff(&paths, &["--profile", profile, "--memory", bound])?;
                 let [used, most] =
