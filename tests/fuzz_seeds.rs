@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use fwdelta::codec::predict::{Plan, encode};
-use fwdelta::codec::{Script, bits, bsdiff, streams};
+use fwdelta::codec::{Script, bits, bsdiff, projected, streams};
 use fwdelta::core::apply::memory_len;
 use fwdelta::core::exec::layout::Content;
 use fwdelta::core::exec::map::Listed;
-use fwdelta::core::format::delta::{Coder, DeltaHeader, Shape};
+use fwdelta::core::format::delta::{Coder, DeltaHeader, Shape, StreamShape};
 use fwdelta::diff::Delta;
 use fwdelta::matching::{self, Costs};
 use fwdelta::progress::Silent;
@@ -70,8 +70,8 @@ fn framed(content: &[u8]) -> Vec<u8> {
     content.chunks(255).map(frame).collect::<Vec<_>>().concat()
 }
 
-/// Payloads of every coder under what the target makes of parameter 3.
-fn payloads(old: &[u8], new: &[u8]) -> Vec<Vec<u8>> {
+/// Payloads of every coder under what the target makes of parameter 3, and the number of covers.
+fn payloads(old: &[u8], new: &[u8]) -> (Vec<Vec<u8>>, u8) {
     let covers = matching::plain_covers(old, new, &Costs::SMALL, &Silent).unwrap();
     let script = Script { old, new, covers: &covers };
     let listed = |cover: &matching::Cover| {
@@ -88,23 +88,34 @@ fn payloads(old: &[u8], new: &[u8]) -> Vec<Vec<u8>> {
             Shape { model_log: 11, memo_log: 4, value_log: 0, buffer_log: 7, ..Shape::default() };
         encode(&plan, &plan.counted(Shape { match_log, ring_log, ..shape }), is_max).unwrap()
     };
-    vec![
+    let streamed = {
+        let (window_log, block_len, buffer_log) = (13, 259, 7);
+        let shape = StreamShape { window_log, block_len, buffer_log, ..StreamShape::default() };
+        let plan = Plan { map: &map, ..plan };
+        framed(&projected::content(&plan, &plan.stream_counted(shape)).unwrap())
+    };
+    assert!(covers.len() < 6, "the target has room for no more");
+    let payloads = vec![
         new.to_vec(),
         bits::encode(&script, 11).unwrap(),
         framed(&streams::content(&script, 67)),
         framed(&bsdiff::raw(old, new).unwrap()),
         predicted(false),
         predicted(true),
-    ]
+        streamed,
+    ];
+    (payloads, covers.len() as u8)
 }
 
 fn apply_seeds(seeds: &mut Seeds) {
     let old = numbers();
     let new = changed(&old);
-    for (coder, payload) in payloads(&old, &new).into_iter().enumerate() {
+    let (payloads, cover_count) = payloads(&old, &new);
+    for (coder, payload) in payloads.into_iter().enumerate() {
         let head = Input::default().bytes(&[coder as u8, 3]).below(new.len() as u16, 8192);
-        // Coders 4 and 5: no segments and runs, two covers listed, others inline.
-        let head = head.bytes(&[40, 132, 0, 0, 2]).0;
+        // Coders 4 and 5: no segments and runs, two covers listed, others inline; 6: all listed.
+        let listed = if coder == 6 { cover_count } else { 2 };
+        let head = head.bytes(&[40, 132, 0, 0, listed]).0;
         let devices: [(&str, [u8; 3]); 9] = [
             ("", [0b01_0_01_011, 0, 0]),
             ("-chained", [0b11_0_10_100, 0, 9]),

@@ -45,6 +45,10 @@ impl Plan<'_> {
 /// # Errors
 /// `BadStream` for numbers that the format does not hold.
 pub fn content(plan: &Plan<'_>, shape: &StreamShape) -> Result<Vec<u8>> {
+    if plan.new.is_empty() {
+        // Without an operation, nothing of the prologue is read.
+        return Ok(Vec::new());
+    }
     let len = usize::try_from(predict::projection_len(shape)).unwrap_or(usize::MAX);
     let mut work = vec![0; len];
     let mut projection = predict::projection(shape, &mut work)?;
