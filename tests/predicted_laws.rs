@@ -189,6 +189,20 @@ proptest! {
     }
 }
 
+/// No number of the format is as long as such an address: nothing is predicted then.
+#[test]
+fn an_address_without_end_is_no_obstacle() {
+    let (old, new, _) = &PAIRS[0];
+    for base in [1 << 61, 0x5000_0000_0000_0000, u64::MAX] {
+        let hints = Hints { base: Some(base), ..Hints::default() };
+        for profile in PREDICTING {
+            let options = Options { profile, hints, ..Options::default() };
+            let delta = create(old, new, &options, &Silent).unwrap();
+            assert!(applied(old, &delta).as_ref() == Ok(new), "{profile:?} at {base:x}");
+        }
+    }
+}
+
 /// A delta of each predicting profile for each pair, cut down to a length that is quick to try.
 fn short_deltas() -> impl Iterator<Item = (Vec<u8>, Vec<u8>, Delta)> {
     PAIRS.iter().flat_map(|(old, new, _)| {

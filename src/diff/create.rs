@@ -157,10 +157,17 @@ fn encode(old: &[u8], new: &[u8], options: &Options, progress: &dyn Progress) ->
     let is_long = old.len().max(new.len()) as u64 >= PREDICTED_LEN_MAX;
     let (coder, payload) = match options.profile {
         Profile::Plain => plain(old, new, options, progress)?,
-        Profile::Tiny | Profile::Small if is_long => plain(old, new, options, progress)?,
-        Profile::Fast | Profile::Max if is_long => streams(old, new, options, progress)?,
+        Profile::Tiny | Profile::Small | Profile::Fast | Profile::Max if is_long => {
+            unpredicted(old, new, options, progress)?
+        }
         Profile::Tiny | Profile::Small | Profile::Fast | Profile::Max => {
-            predicted::create(old, new, options, progress)?
+            match predicted::create(old, new, options, progress) {
+                // Addresses are farther apart than numbers of the format reach.
+                Err(error) if error.detail() == Detail::BadStream => {
+                    unpredicted(old, new, options, progress)?
+                }
+                made => made?,
+            }
         }
         Profile::Bsdiff => packed(codec::bsdiff::raw(old, new)?, |window_log| Coder::Bsdiff {
             window_log,
@@ -196,7 +203,19 @@ fn plain(
     Ok((Coder::Bits { model_log: PLAIN_MODEL_LOG }, payload))
 }
 
-/// For images longer than prediction goes.
+/// For what prediction does not hold.
+fn unpredicted(
+    old: &[u8],
+    new: &[u8],
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<(Coder, Vec<u8>)> {
+    match options.profile {
+        Profile::Fast | Profile::Max => streams(old, new, options, progress),
+        _ => plain(old, new, options, progress),
+    }
+}
+
 fn streams(
     old: &[u8],
     new: &[u8],
