@@ -46,7 +46,7 @@ impl Bounds {
     }
 
     /// Narrows what [`Bounds::is_near32`] lets through to what may be an address at all.
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         let all = self.memory.iter().copied().filter(|(low, high)| low < high);
         let code = (self.low.saturating_add(0x200), self.high.saturating_add(0x1_0000));
         let (low, high) = all.fold(code, |(low, high), (from, to)| (low.min(from), high.max(to)));

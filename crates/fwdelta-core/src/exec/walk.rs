@@ -232,6 +232,7 @@ mod tests {
         (bounds.low, bounds.high) = (start, start + 0x10_0000);
         (bounds.text_low, bounds.text_high) = (bounds.low, bounds.high);
         bounds.table_base = start;
+        bounds.settle();
         bounds
     }
 
