@@ -13,9 +13,10 @@ use criterion::{
     BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main,
 };
 use fwdelta::codec::predict::{Plan, encode};
+use fwdelta::codec::projected;
 use fwdelta::core::Limits;
 use fwdelta::core::exec::map::Listed;
-use fwdelta::core::format::delta::{Coder, Shape};
+use fwdelta::core::format::delta::Coder;
 use fwdelta::diff::{self, Delta, Options, Profile};
 use fwdelta::exec::chain;
 use fwdelta::exec::describe::{Description, Hints, describe_pair};
@@ -53,7 +54,8 @@ fn pair(dir: &Path) -> Option<Pair> {
     });
     let lens: Vec<usize> = deltas.iter().map(|delta| delta.payload.len()).collect();
     println!("{name}: {lens:?} bytes of payload in the order of the profiles");
-    assert!(lens.is_sorted_by(|less, more| less >= more), "more memory makes a delta no larger");
+    let [tiny, small, fast, max] = lens[..] else { unreachable!() };
+    assert!(tiny >= small && small >= max && fast >= max, "{name}: more makes a delta no larger");
     Some(Pair { name, old, new, descriptions, covers, deltas: deltas.into() })
 }
 
@@ -68,15 +70,6 @@ fn pairs() -> Vec<Pair> {
         std::fs::read_dir(firmware).unwrap().map(|entry| entry.unwrap().path()).collect();
     dirs.sort();
     dirs.iter().filter_map(|dir| pair(dir)).collect()
-}
-
-/// What encoding needs besides the plan.
-fn tables(delta: &Delta) -> (Shape, bool) {
-    match delta.header.coder {
-        Coder::Predicted(shape) => (shape, false),
-        Coder::PredictedMax(shape) => (shape, true),
-        other => panic!("{} does not predict", other.name()),
-    }
 }
 
 fn plan<'a>(pair: &'a Pair, map: &'a [Listed]) -> Plan<'a> {
@@ -113,22 +106,30 @@ fn making(group: &mut BenchmarkGroup<'_, WallTime>, pair: &Pair) {
 fn coding(group: &mut BenchmarkGroup<'_, WallTime>, pair: &Pair) {
     group.throughput(Throughput::Bytes(pair.new.len() as u64));
     for ((profile, _), delta) in PROFILES.iter().zip(&pair.deltas) {
-        let (shape, is_max) = tables(delta);
-        let map = chain::select(&pair.covers, shape.covers as usize);
-        let plan = plan(pair, &map);
-        let shape = plan.counted(shape);
-        group.bench_function(
-            BenchmarkId::new(format!("encode {profile}"), &pair.name),
-            |bencher| {
-                bencher.iter(|| encode(&plan, &shape, is_max).unwrap());
-            },
-        );
-        group.bench_function(
-            BenchmarkId::new(format!("decode {profile}"), &pair.name),
-            |bencher| {
-                bencher.iter(|| apply(&pair.old, delta));
-            },
-        );
+        let id = |what: &str| BenchmarkId::new(format!("{what} {profile}"), &pair.name);
+        match delta.header.coder {
+            Coder::Predicted(shape) | Coder::PredictedMax(shape) => {
+                let is_max = matches!(delta.header.coder, Coder::PredictedMax(_));
+                let map = chain::select(&pair.covers, shape.covers as usize);
+                let plan = plan(pair, &map);
+                let shape = plan.counted(shape);
+                group.bench_function(id("encode"), |bencher| {
+                    bencher.iter(|| encode(&plan, &shape, is_max).unwrap());
+                });
+            }
+            Coder::Projected(shape) => {
+                let map = chain::select(&pair.covers, pair.covers.len());
+                let plan = plan(pair, &map);
+                let shape = plan.stream_counted(shape);
+                group.bench_function(id("encode, before zstd,"), |bencher| {
+                    bencher.iter(|| projected::content(&plan, &shape).unwrap());
+                });
+            }
+            other => panic!("{} does not predict", other.name()),
+        }
+        group.bench_function(id("decode"), |bencher| {
+            bencher.iter(|| apply(&pair.old, delta));
+        });
     }
 }
 

@@ -107,6 +107,11 @@ fn payloads(old: &[u8], new: &[u8]) -> (Vec<Vec<u8>>, u8) {
     (payloads, covers.len() as u8)
 }
 
+/// What a slot is like: number of the write unit, of the sector, whether it is short, erased byte.
+const fn slot(write_unit: u8, sector: u8, is_short: u8, erased: u8) -> u8 {
+    write_unit | sector << 3 | is_short << 5 | erased << 6
+}
+
 fn apply_seeds(seeds: &mut Seeds) {
     let old = numbers();
     let new = changed(&old);
@@ -117,21 +122,21 @@ fn apply_seeds(seeds: &mut Seeds) {
         let listed = if coder == 6 { cover_count } else { 2 };
         let head = head.bytes(&[40, 132, 0, 0, listed]).0;
         let devices: [(&str, [u8; 3]); 9] = [
-            ("", [0b01_0_01_011, 0, 0]),
-            ("-chained", [0b11_0_10_100, 0, 9]),
-            ("-flipped", [0b11_0_10_100, 0, 137]),
-            ("-bad-old", [0b01_0_01_011, 25, 0]),
-            ("-bad-slot", [0b01_0_01_011, 10, 0]),
-            ("-no-erase", [0b01_0_01_011, 2, 0]),
-            ("-no-words", [0b01_0_01_110, 0, 0]),
-            ("-wide-words", [0b01_0_00_111, 0, 0]),
-            ("-files", [0b01_0_00_000, 0, 0]),
+            ("", [slot(3, 1, 0, 1), 0, 0]),
+            ("-chained", [slot(4, 2, 0, 3), 0, 9]),
+            ("-flipped", [slot(4, 2, 0, 3), 0, 137]),
+            ("-bad-old", [slot(3, 1, 0, 1), 25, 0]),
+            ("-bad-slot", [slot(3, 1, 0, 1), 10, 0]),
+            ("-no-erase", [slot(3, 1, 0, 1), 2, 0]),
+            ("-no-words", [slot(6, 1, 0, 1), 0, 0]),
+            ("-wide-words", [slot(7, 0, 0, 1), 0, 0]),
+            ("-files", [slot(0, 0, 0, 1), 0, 0]),
         ];
         for (name, device) in devices {
             let input = [&head[..], &device, &payload].concat();
             seeds.insert(("apply", format!("{coder}{name}")), input);
         }
-        let long = [&head[..2], &[0xff, 0x1f], &head[4..], &[0b01_1_01_101, 0, 0]].concat();
+        let long = [&head[..2], &[0xff, 0x1f], &head[4..], &[slot(5, 1, 1, 1), 0, 0]].concat();
         seeds.insert(("apply", format!("{coder}-long")), [&long[..], &payload].concat());
     }
 }
