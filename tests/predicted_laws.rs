@@ -11,6 +11,7 @@ use fwdelta::core::apply::Applier;
 use fwdelta::core::format::delta::{Coder, DeltaHeader};
 use fwdelta::core::{Detail, Limits};
 use fwdelta::diff::{Delta, Options, Profile, create};
+use fwdelta::exec::describe::Hints;
 use fwdelta::progress::Silent;
 use fwdelta_sim::fault::Random;
 use proptest::prelude::*;
@@ -21,14 +22,18 @@ use program::{Program, machine};
 /// Longest part of an image that a property takes.
 const PART_LEN: usize = 6000;
 
+/// Old and new, and what is known of them.
+type Hinted = (Vec<u8>, Vec<u8>, Hints);
+
 /// Pairs of real firmware, and of an assembled program for each machine.
-static PAIRS: LazyLock<Vec<(Vec<u8>, Vec<u8>)>> = LazyLock::new(|| {
-    let real = firmware().into_iter().map(|(_, old, new)| (old, new));
+static PAIRS: LazyLock<Vec<Hinted>> = LazyLock::new(|| {
+    let real = firmware().into_iter().map(|(_, old, new)| (old, new, Hints::default()));
     let assembled = machine::all().into_iter().map(|machine| {
         let mut random = Random::new(machine.base + 1);
         let old = Program::new(&mut random, 60);
         let new = old.edited(&mut random);
-        (old.assemble(&machine), new.assemble(&machine))
+        let hints = Hints { content: Some(machine.content), base: Some(machine.base) };
+        (old.assemble(&machine), new.assemble(&machine), hints)
     });
     real.chain(assembled).collect()
 });
@@ -46,6 +51,8 @@ enum Edit {
     Replace,
     Duplicate,
     Move,
+    /// Adds to numbers, as where what they refer to has moved.
+    Nudge,
 }
 
 fn edits() -> impl Strategy<Value = Vec<(Edit, usize, usize, u64)>> {
@@ -54,7 +61,8 @@ fn edits() -> impl Strategy<Value = Vec<(Edit, usize, usize, u64)>> {
         Just(Edit::Delete),
         Just(Edit::Replace),
         Just(Edit::Duplicate),
-        Just(Edit::Move)
+        Just(Edit::Move),
+        Just(Edit::Nudge)
     ];
     let len = prop_oneof![1usize..9, 1usize..200];
     proptest::collection::vec((kind, 0usize..PART_LEN, len, any::<u64>()), 0..12)
@@ -74,6 +82,10 @@ fn edit(image: &mut Vec<u8>, (kind, at, len, seed): (Edit, usize, usize, u64)) {
             let part = image[at..end].to_vec();
             drop(image.splice(to..to, part));
         }
+        Edit::Nudge => {
+            let (every, by) = ([4, 8, 12][random.below(3)], random.below(9) as u8);
+            image[at..end].iter_mut().step_by(every).for_each(|byte| *byte = byte.wrapping_add(by));
+        }
         Edit::Move => {
             let part: Vec<u8> = image.drain(at..end).collect();
             let to = random.below(image.len() + 1);
@@ -84,16 +96,28 @@ fn edit(image: &mut Vec<u8>, (kind, at, len, seed): (Edit, usize, usize, u64)) {
 
 /// A part of a pair, whose new image was edited; parts do not start at the same place.
 fn pair() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
+    hinted_pair().prop_map(|(old, new, _)| (old, new))
+}
+
+/// The same, and what is said of it: what is true, what is true of another pair, or nothing.
+fn hinted_pair() -> impl Strategy<Value = Hinted> {
     let which = (0..PAIRS.len(), any::<u64>());
     (which, 0..PART_LEN, 0..PART_LEN, edits()).prop_map(|((at, seed), old_len, new_len, edits)| {
-        let (old, new) = &PAIRS[at];
-        let start = Random::new(seed).below(old.len().saturating_sub(PART_LEN));
+        let (old, new, hints) = &PAIRS[at];
+        let mut random = Random::new(seed);
+        let start = random.below(old.len().saturating_sub(PART_LEN));
         let part = |image: &[u8], len: usize| {
             image[start.min(image.len())..image.len().min(start + len)].to_vec()
         };
         let (old, mut new) = (part(old, old_len), part(new, new_len));
         edits.into_iter().for_each(|one| edit(&mut new, one));
-        (old, new)
+        let base = hints.base.map(|base| base + start as u64);
+        let hints = match random.below(4) {
+            0 => Hints::default(),
+            1 => PAIRS[random.below(PAIRS.len())].2,
+            _ => Hints { base, ..*hints },
+        };
+        (old, new, hints)
     })
 }
 
@@ -108,9 +132,10 @@ proptest! {
     #![proptest_config(cases(48))]
 
     #[test]
-    fn every_profile_is_exact((old, new) in pair(), chunk_len in 64u32..2000) {
+    fn every_profile_is_exact((old, new, hints) in hinted_pair(), chunk_len in 64u32..2000) {
         for profile in PROFILES {
-            let delta = delta::delta(&old, &new, profile);
+            let options = Options { profile, hints, threads: 1, ..Options::default() };
+            let delta = create(&old, &new, &options, &Silent).unwrap();
             prop_assert!(applied(&old, &delta) == Ok(new.clone()), "{profile:?}");
             let chained = delta.chained(chunk_len).unwrap();
             prop_assert!(applied(&old, &chained) == Ok(new.clone()), "{profile:?} in chunks");
@@ -164,9 +189,23 @@ proptest! {
     }
 }
 
+/// No number of the format is as long as such an address: nothing is predicted then.
+#[test]
+fn an_address_without_end_is_no_obstacle() {
+    let (old, new, _) = &PAIRS[0];
+    for base in [1 << 61, 0x5000_0000_0000_0000, u64::MAX] {
+        let hints = Hints { base: Some(base), ..Hints::default() };
+        for profile in PREDICTING {
+            let options = Options { profile, hints, ..Options::default() };
+            let delta = create(old, new, &options, &Silent).unwrap();
+            assert!(applied(old, &delta).as_ref() == Ok(new), "{profile:?} at {base:x}");
+        }
+    }
+}
+
 /// A delta of each predicting profile for each pair, cut down to a length that is quick to try.
 fn short_deltas() -> impl Iterator<Item = (Vec<u8>, Vec<u8>, Delta)> {
-    PAIRS.iter().flat_map(|(old, new)| {
+    PAIRS.iter().flat_map(|(old, new, _)| {
         let [old, new] = [old, new].map(|image| image[..image.len().min(2500)].to_vec());
         PREDICTING.map(|profile| {
             let delta = delta::delta(&old, &new, profile);

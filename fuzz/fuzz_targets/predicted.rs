@@ -11,7 +11,7 @@ use fwdelta_core::exec::layout::{Class, Content, Run, Segment};
 use fwdelta_core::exec::map::Listed;
 use fwdelta_core::format::delta::{Coder, DeltaHeader, ImageId, Shape, StreamShape};
 use fwdelta_core::hash::sha256;
-use fwdelta_fuzz::{Numbers, apply, apply_flipped};
+use fwdelta_fuzz::{Numbers, apply, apply_flipped, soup};
 use libfuzzer_sys::fuzz_target;
 
 fn shape(numbers: &mut Numbers<'_>, is_max: bool) -> Shape {
@@ -107,16 +107,22 @@ fn coded(plan: &Plan<'_>, shape: &Shape, which: u8) -> fwdelta_core::Result<(Cod
     Ok((if which == 1 { Coder::PredictedMax(shape) } else { Coder::Predicted(shape) }, payload))
 }
 
-// Coder, tables, segments of both images, runs, old; then how new is made of it.
+// Coder and whether old is code that runs describe, tables, segments of both images, runs, old or
+// the seed of the code; then how new is made of it.
 fuzz_target!(|data: &[u8]| {
     let mut numbers = Numbers(data);
-    let which = numbers.byte() % 3;
+    let flags = numbers.byte();
+    let which = (flags & 63) % 3;
     let is_max = which == 1;
     let shape = shape(&mut numbers, is_max);
     let [old_segments, new_segments] = [(); 2].map(|()| segments(&mut numbers));
     let runs = runs(&mut numbers);
     let old_len = numbers.below(4096);
-    let old = numbers.bytes(old_len);
+    let code = match flags & 64 {
+        0 => numbers.bytes(old_len).to_vec(),
+        _ => soup::image(old_len, &old_segments, &runs, numbers.below(1 << 16) as u64),
+    };
+    let old = &code[..];
     let mut flips = Numbers(old);
     let (covers, map, new) = script(old, &mut numbers);
     let plan = Plan {
@@ -139,6 +145,7 @@ fuzz_target!(|data: &[u8]| {
         chain: None,
     };
     header.workspace_len = memory_len(&header).expect("small tables");
-    assert!(apply(old, &header, &payload) == Ok(new.clone()));
+    let made = apply(old, &header, &payload);
+    assert!(made.as_ref() == Ok(&new), "{:?}", made.map(|made| made.len()));
     apply_flipped(old, &new, &header, &payload, &mut flips);
 });

@@ -1,5 +1,9 @@
 //! What the targets share.
 
+#[path = "../../tests/program/mod.rs"]
+pub mod program;
+pub mod soup;
+
 use fwdelta::diff;
 use fwdelta::progress::Silent;
 use fwdelta_core::apply::Applier;

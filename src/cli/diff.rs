@@ -64,7 +64,7 @@ fn native(args: &Args, old: &[u8], new: &[u8], bar: &Bar) -> Result<(Vec<u8>, Va
     let options = args.engine.options();
     let delta = diff::create(old, new, &options, bar)?;
     let matching = MatchOptions { memory_max: options.memory_max };
-    let matching_len = matching.memory_bound(old.len() as u64, new.len() as u64);
+    let (old_len, new_len) = (old.len() as u64, new.len() as u64);
     let header = &delta.header;
     let details = json!({
         "format": "fwdelta",
@@ -74,7 +74,8 @@ fn native(args: &Args, old: &[u8], new: &[u8], bar: &Bar) -> Result<(Vec<u8>, Va
         "new_sha256": hex(&header.new.digest),
         "payload_len": header.payload_len,
         "workspace_len": header.workspace_len,
-        "matching_memory_max": matching_len,
+        "matching_memory_max": matching.memory_bound(old_len, new_len),
+        "memory_max": options.memory_bound(old_len, new_len),
     });
     Ok((delta.to_file(), details))
 }

@@ -1,13 +1,14 @@
 //! Coder 6: old bytes are projected by the code that the decoder uses, and what that gets wrong is
 //! written into streams.
 
-use fwdelta_core::Result;
+use fwdelta_core::codec::blocks::VARINT_LEN_MAX;
 use fwdelta_core::codec::predict::{self, Counts, Number, Numbers, Prologue, Tables};
 use fwdelta_core::codec::projected::{Kind, PROJECTED_STREAM_COUNT};
 use fwdelta_core::exec::map::Listed;
 use fwdelta_core::exec::project::{Projection, Stand, View};
 use fwdelta_core::exec::unit::UNIT_LEN_MAX;
 use fwdelta_core::format::shape::StreamShape;
+use fwdelta_core::{Detail, Result};
 
 use super::blocks::Blocks;
 use super::equal_len;
@@ -21,6 +22,9 @@ struct Streamed<'a>(&'a mut Blocks<PROJECTED_STREAM_COUNT>);
 
 impl Numbers for Streamed<'_> {
     fn number(&mut self, number: Number, _: u32, value: u64) -> Result<u64> {
+        if value.checked_shr(7 * VARINT_LEN_MAX as u32).is_some_and(|rest| rest > 0) {
+            return Err(Detail::BadStream.into());
+        }
         self.0.number(Kind::of(number) as usize, value);
         Ok(value)
     }
@@ -45,6 +49,10 @@ impl Plan<'_> {
 /// # Errors
 /// `BadStream` for numbers that the format does not hold.
 pub fn content(plan: &Plan<'_>, shape: &StreamShape) -> Result<Vec<u8>> {
+    if plan.new.is_empty() {
+        // Without an operation, nothing of the prologue is read.
+        return Ok(Vec::new());
+    }
     let len = usize::try_from(predict::projection_len(shape)).unwrap_or(usize::MAX);
     let mut work = vec![0; len];
     let mut projection = predict::projection(shape, &mut work)?;

@@ -9,6 +9,7 @@ use fwdelta_core::format::delta::{Coder, DeltaHeader, ImageId, MAGIC, PREDICTED_
 use fwdelta_core::hash::sha256;
 use fwdelta_core::{Detail, Limits};
 
+use super::media::Comparison;
 use super::predicted;
 use super::profile::{FAST_WINDOW_LOG_MAX, Profile};
 use crate::cbor;
@@ -36,6 +37,22 @@ pub struct Options {
     pub device_memory_len: Option<u64>,
     /// Memory that matching may use, in bytes; `None`: as much as the images need.
     pub memory_max: Option<u64>,
+}
+
+/// Bytes that making a delta takes for each byte of the images: the image itself, its views in
+/// three readings, and what is known of references and covers.
+const IMAGE_SHARE: u64 = 5;
+/// What it takes besides: tables of the coder, the program.
+const FIXED_LEN: u64 = 64 << 20;
+
+impl Options {
+    /// Bytes of memory that making a delta of images of these lengths stays below, images included.
+    #[must_use]
+    pub fn memory_bound(&self, old_len: u64, new_len: u64) -> u64 {
+        let matching = MatchOptions { memory_max: self.memory_max };
+        let images = old_len.saturating_add(new_len).saturating_mul(IMAGE_SHARE);
+        images.saturating_add(matching.memory_bound(old_len, new_len)).saturating_add(FIXED_LEN)
+    }
 }
 
 /// A delta, ready for a file or a package.
@@ -140,10 +157,17 @@ fn encode(old: &[u8], new: &[u8], options: &Options, progress: &dyn Progress) ->
     let is_long = old.len().max(new.len()) as u64 >= PREDICTED_LEN_MAX;
     let (coder, payload) = match options.profile {
         Profile::Plain => plain(old, new, options, progress)?,
-        Profile::Tiny | Profile::Small if is_long => plain(old, new, options, progress)?,
-        Profile::Fast | Profile::Max if is_long => streams(old, new, options, progress)?,
+        Profile::Tiny | Profile::Small | Profile::Fast | Profile::Max if is_long => {
+            unpredicted(old, new, options, progress)?
+        }
         Profile::Tiny | Profile::Small | Profile::Fast | Profile::Max => {
-            predicted::create(old, new, options, progress)?
+            match predicted::create(old, new, options, progress) {
+                // Addresses are farther apart than numbers of the format reach.
+                Err(error) if error.detail() == Detail::BadStream => {
+                    unpredicted(old, new, options, progress)?
+                }
+                made => made?,
+            }
         }
         Profile::Bsdiff => packed(codec::bsdiff::raw(old, new)?, |window_log| Coder::Bsdiff {
             window_log,
@@ -179,7 +203,19 @@ fn plain(
     Ok((Coder::Bits { model_log: PLAIN_MODEL_LOG }, payload))
 }
 
-/// For images longer than prediction goes.
+/// For what prediction does not hold.
+fn unpredicted(
+    old: &[u8],
+    new: &[u8],
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<(Coder, Vec<u8>)> {
+    match options.profile {
+        Profile::Fast | Profile::Max => streams(old, new, options, progress),
+        _ => plain(old, new, options, progress),
+    }
+}
+
 fn streams(
     old: &[u8],
     new: &[u8],
@@ -216,7 +252,15 @@ fn check(old: &[u8], new: &[u8], delta: &Delta, progress: &dyn Progress) -> Resu
         ..Limits::LINUX
     };
     checkpoint(progress, Stage::Check, 0, new.len() as u64)?;
-    let result = super::apply(old, &delta.header, &delta.payload, &unlimited, progress)?;
+    let mut target = Comparison::new(new);
+    super::apply_to(
+        &mut { old },
+        &delta.header,
+        &delta.payload,
+        &mut target,
+        &unlimited,
+        progress,
+    )?;
     checkpoint(progress, Stage::Check, new.len() as u64, new.len() as u64)?;
-    if result == new { Ok(()) } else { Err(Detail::Bug.into()) }
+    if target.is_same() { Ok(()) } else { Err(Detail::Bug.into()) }
 }

@@ -71,3 +71,65 @@ impl Target for VecTarget {
         Ok(())
     }
 }
+
+/// An image that must be written once more: nothing is kept, which spares its memory.
+#[derive(Debug)]
+pub(super) struct Comparison<'a> {
+    expected: &'a [u8],
+    is_equal: bool,
+}
+
+impl<'a> Comparison<'a> {
+    /// With `image`, from front to back.
+    pub(super) const fn new(image: &'a [u8]) -> Self {
+        Self { expected: image, is_equal: true }
+    }
+
+    /// Whether all of the image was written and nothing else.
+    pub(super) const fn is_same(&self) -> bool {
+        self.is_equal && self.expected.is_empty()
+    }
+}
+
+impl Target for Comparison<'_> {
+    type Error = io::Error;
+
+    fn geometry(&self) -> Geometry {
+        Geometry { len: u64::MAX, sector_len: 1, write_len: 1, erased: 0xff }
+    }
+
+    fn erase(&mut self, _: u32) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn program(&mut self, _: u64, data: &[u8]) -> io::Result<()> {
+        match self.expected.strip_prefix(data) {
+            Some(rest) => self.expected = rest,
+            None => self.is_equal = false,
+        }
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_must_be_the_image() {
+        let same = |pieces: &[&[u8]]| {
+            let mut target = Comparison::new(b"image");
+            for piece in pieces {
+                target.program(0, piece).unwrap();
+            }
+            target.is_same()
+        };
+        assert!(same(&[b"im", b"", b"age"]));
+        assert!(!same(&[b"im"]) && !same(&[b"image", b"s"]) && !same(&[b"imige"]));
+        assert!(!same(&[b"imi", b"image"]), "once wrong is wrong");
+    }
+}

@@ -74,7 +74,7 @@ fn place(segments: &Segments<'_>, module: u32, addr: u64) -> Option<u32> {
     let all = (0..segments.count()).filter_map(|at| segments.get(at));
     let mut of_module = all.filter(|segment| segment.module == module);
     let segment = of_module.find(|segment| addr.wrapping_sub(segment.addr) < segment.len)?;
-    u32::try_from(segment.pos + (addr - segment.addr)).ok()
+    u32::try_from(segment.pos + addr.wrapping_sub(segment.addr)).ok()
 }
 
 /// The pair that most references name for each old target, weighted by that and by neighbours

@@ -64,10 +64,7 @@ impl Task<'_> {
             Ok(covers.into_iter().filter_map(|cover| cut(cover, &piece)).collect::<Vec<_>>())
         });
         for cover in pieces.collect::<Result<Vec<_>>>()?.into_iter().flatten() {
-            match covers.last_mut() {
-                Some(last) if continues(last, &cover) => last.len += cover.len,
-                _ => covers.push(cover),
-            }
+            append(covers, cover);
         }
         Ok(())
     }
@@ -106,6 +103,57 @@ fn cut(cover: Cover, piece: &Range<usize>) -> Option<Cover> {
     (new_pos < end).then(|| Cover { old_pos, new_pos, len: end - new_pos })
 }
 
+/// The cover of a whole window in which nothing has changed, as most of a large image has not:
+/// where `last` leads on, or in the same place.
+pub(super) fn unchanged(
+    old: &View,
+    new: &View,
+    window: &Range<usize>,
+    last: Option<&Cover>,
+) -> Option<Cover> {
+    let here = window.start as u64;
+    let next = last.filter(|last| last.new_pos + last.len == here);
+    let starts = [next.map(|last| last.old_pos + last.len), Some(here)];
+    let equal = |old_pos: &u64| {
+        let (start, len) = (*old_pos as usize, window.len());
+        let part = old.exact.get(start..).and_then(|rest| rest.get(..len));
+        part == new.exact.get(window.clone())
+    };
+    let old_pos = starts.into_iter().flatten().find(equal)?;
+    Some(Cover { old_pos, new_pos: here, len: window.len() as u64 })
+}
+
+/// Appends `cover`, to the last one if that leads to it.
+pub(super) fn append(covers: &mut Vec<Cover>, cover: Cover) {
+    match covers.last_mut() {
+        Some(last) if continues(last, &cover) => last.len += cover.len,
+        _ => covers.push(cover),
+    }
+}
+
 fn continues(last: &Cover, next: &Cover) -> bool {
     last.new_pos + last.len == next.new_pos && last.old_pos + last.len == next.old_pos
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_without_a_change_is_one_cover() {
+        let old: Vec<u8> = (0..200).collect();
+        let new = [&old[..50], b"more", &old[50..]].concat();
+        let (old, new) = (View::plain(&old), View::plain(&new));
+        let found = |window: Range<usize>, last| unchanged(&old, &new, &window, last);
+        assert_eq!(found(0..40, None), Some(Cover { old_pos: 0, new_pos: 0, len: 40 }));
+        assert_eq!(found(40..80, None), None);
+        let last = Cover { old_pos: 60, new_pos: 64, len: 16 };
+        let next = Cover { old_pos: 76, new_pos: 80, len: 40 };
+        assert_eq!(found(80..120, Some(&last)), Some(next));
+        assert_eq!(found(90..120, Some(&last)), None, "it does not lead there");
+        assert_eq!(found(190..204, Some(&last)), None, "old ends before");
+        let mut covers = vec![last];
+        append(&mut covers, next);
+        assert_eq!(covers, [Cover { len: 56, ..last }]);
+    }
 }

@@ -6,6 +6,8 @@ use std::ops::Range;
 const UNRELATED_LEN_MIN: usize = 1 << 20;
 /// One of so many positions is sampled to learn whether images are related, a power of two.
 const RELATED_EVERY: usize = 16;
+/// Of longer images fewer, so that there are about so many samples of old at most: 32 MiB.
+const RELATED_COUNT: usize = 1 << 22;
 /// Images are unrelated when fewer than one in so many samples of new is in old.
 const RELATED_MIN: usize = 2048;
 /// An odd number without pattern: the golden ratio in 64 bits.
@@ -39,17 +41,18 @@ pub(super) fn are_unrelated(old: &[u8], new: &[u8]) -> bool {
     if new.len() < UNRELATED_LEN_MIN {
         return false;
     }
-    let slots = (old.len() / RELATED_EVERY * 2).next_power_of_two();
+    let every = (old.len() / RELATED_COUNT).next_power_of_two().max(RELATED_EVERY);
+    let slots = (old.len() / every * 2).next_power_of_two();
     // Later samples displace earlier ones in the same slot: enough remain to tell.
     let mut table = vec![0u32; slots];
     let place = |hash: u64| ((hash >> 8) as usize & (slots - 1), (hash >> 32) as u32 | 1);
-    for (_, hash) in samples::<1>(old, RELATED_EVERY) {
+    for (_, hash) in samples::<1>(old, every) {
         let (slot, check) = place(hash);
         table[slot] = check;
     }
-    let enough = new.len() / RELATED_EVERY / RELATED_MIN;
+    let enough = new.len() / every / RELATED_MIN;
     let (mut known, mut seen) = (0, 0);
-    for (_, hash) in samples::<1>(new, RELATED_EVERY) {
+    for (_, hash) in samples::<1>(new, every) {
         let (slot, check) = place(hash);
         known += usize::from(table[slot] == check);
         seen += 1;
@@ -58,7 +61,7 @@ pub(super) fn are_unrelated(old: &[u8], new: &[u8]) -> bool {
         }
     }
     // What repeats gives few samples, and those say little.
-    seen > new.len() / RELATED_EVERY / 2
+    seen > new.len() / every / 2
 }
 
 /// Which blocks of old hold which samples: a coarse map of content.

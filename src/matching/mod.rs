@@ -21,7 +21,7 @@ pub use options::{MatchOptions, memory_needed};
 pub use statistics::Statistics;
 pub use view::{View, Vote};
 
-use covers::Task;
+use covers::{Task, append, unchanged};
 use fwdelta_core::Detail;
 use windows::Windows;
 
@@ -55,6 +55,11 @@ pub fn covers(
     let windows = Windows::new(old.seek, new.seek, options);
     for window in windows.ranges() {
         checkpoint(progress, Stage::Match, window.start as u64, total)?;
+        let is_part = window.len() < new.len();
+        if let Some(cover) = unchanged(old, new, &window, covers.last()).filter(|_| is_part) {
+            append(&mut covers, cover);
+            continue;
+        }
         let matches = windows.matches(&window)?;
         let task = Task { old, new, matches: &matches, votes, costs };
         task.parse(&window, &mut covers, progress)?;

@@ -16,6 +16,8 @@ pub(crate) enum Build {
     Plain,
     /// With the nightly toolchain and the address sanitizer.
     Sanitized,
+    /// To count the lines that are reached, which takes no fuzzer.
+    Counted,
 }
 
 /// What `cargo fuzz` passes for coverage, and the checks a release build leaves out.
@@ -24,6 +26,9 @@ const FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-leve
     -Cllvm-args=-sanitizer-coverage-pc-table \
     -Cllvm-args=-sanitizer-coverage-trace-compares \
     --cfg fuzzing -Cdebug-assertions -Coverflow-checks -Ccodegen-units=1";
+
+/// What counts lines, with the checks of [`FLAGS`].
+const COUNTING: &str = "-Cinstrument-coverage --cfg fuzzing -Cdebug-assertions -Coverflow-checks";
 
 /// What all targets together may take on the build machine, however many there are.
 const TOTAL_MAX: Duration = Duration::from_secs(180);
@@ -40,6 +45,11 @@ fn jobs() -> usize {
 
 /// Runs each target for `time`.
 pub(crate) fn all(runner: &mut Runner, time: Duration, wanted: Build) {
+    some(runner, &names(), time, wanted);
+}
+
+/// Runs each of the targets `names` for `time`.
+pub(crate) fn some(runner: &mut Runner, names: &[String], time: Duration, wanted: Build) {
     if !root().join("fuzz/Cargo.toml").is_file() {
         return runner.skip("fuzz", "there is no fuzz/Cargo.toml");
     }
@@ -52,11 +62,11 @@ pub(crate) fn all(runner: &mut Runner, time: Duration, wanted: Build) {
     };
     let mut built = Err("not built".to_owned());
     runner.step("build fuzz targets", || {
-        built = compile(build);
+        built = compile(build, names);
         built.clone().map(|_| Done::Passed)
     });
     let Ok(dir) = built else { return };
-    for group in names().chunks(jobs()) {
+    for group in names.chunks(jobs()) {
         runner.step(&format!("fuzz {} for {} s", group.join(", "), time.as_secs()), || {
             std::thread::scope(|scope| {
                 let runs: Vec<_> =
@@ -79,12 +89,14 @@ fn has_nightly() -> bool {
     succeeds(command("rustup").args(["run", "nightly", "cargo", "--version"]))
 }
 
-/// Builds all targets; gives the folder of the programs.
-fn compile(build: Build) -> Result<PathBuf, String> {
+/// Builds the targets `names`; gives the folder of the programs.
+pub(crate) fn compile(build: Build, names: &[impl AsRef<str>]) -> Result<PathBuf, String> {
     let host = host()?;
-    let args = format!("build --release --manifest-path fuzz/Cargo.toml --bins --target {host}");
+    let bins: String = names.iter().map(|name| format!("--bin {} ", name.as_ref())).collect();
+    let args = format!("build --release --manifest-path fuzz/Cargo.toml {bins} --target {host}");
     let (mut command, flags, folder) = match build {
         Build::Plain => (cargo(&args), FLAGS.to_owned(), "fuzz"),
+        Build::Counted => (cargo(&args), COUNTING.to_owned(), "fuzz-counted"),
         Build::Sanitized => {
             let mut nightly = command("rustup");
             nightly.args(["run", "nightly", "cargo"]).args(args.split_whitespace());
@@ -98,7 +110,7 @@ fn compile(build: Build) -> Result<PathBuf, String> {
 }
 
 /// Named explicitly, so that build scripts are not instrumented.
-fn host() -> Result<String, String> {
+pub(crate) fn host() -> Result<String, String> {
     let version = output(command("rustc").arg("-vV"))?;
     let host = version.lines().find_map(|line| line.strip_prefix("host: "));
     host.map(str::to_owned).ok_or("rustc -vV names no host".to_owned())
@@ -113,7 +125,7 @@ fn names() -> Vec<String> {
 
 /// Starts from what earlier runs found, the committed seeds and all past regressions.
 fn one(dir: &Path, name: &str, time: Duration) -> Result<(), String> {
-    let found = target_dir().join("fuzz-corpus").join(name);
+    let found = found_dir(name);
     let artifacts = target_dir().join("fuzz-artifacts").join(name);
     for dir in [&found, &artifacts] {
         std::fs::create_dir_all(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
@@ -124,11 +136,20 @@ fn one(dir: &Path, name: &str, time: Duration) -> Result<(), String> {
         .arg(format!("-artifact_prefix={}/", artifacts.display()))
         .args(["-rss_limit_mb=2048", "-timeout=10", "-print_final_stats=1"])
         .arg(&found);
-    let seeds =
-        [root().join("fuzz/seeds").join(name), root().join("testdata/regressions").join(name)];
-    fuzzer.args(seeds.iter().filter(|dir| dir.is_dir()));
+    fuzzer.args(committed_dirs(name));
     let out = fuzzer.output().map_err(|error| format!("{name}: {error}"))?;
     report(name, &out)
+}
+
+/// What fuzzing has found on this machine.
+pub(crate) fn found_dir(name: &str) -> PathBuf {
+    target_dir().join("fuzz-corpus").join(name)
+}
+
+/// Seeds and past regressions, as far as there are any.
+pub(crate) fn committed_dirs(name: &str) -> impl Iterator<Item = PathBuf> {
+    let dirs = ["fuzz/seeds", "testdata/regressions"].map(|dir| root().join(dir).join(name));
+    dirs.into_iter().filter(|dir| dir.is_dir())
 }
 
 /// libFuzzer talks on standard error; of a good run only the end matters.

@@ -1,10 +1,13 @@
 //! Project tasks: `cargo xtask --help`.
 
 mod corpus;
+mod coverage;
 mod deny;
 mod device;
+mod extremes;
 mod fuzz;
 mod lint;
+mod measure;
 mod peers;
 mod python;
 mod runner;
@@ -25,9 +28,16 @@ Project tasks. Usage: cargo xtask TASK
   ci            what the build machine runs: formatting, lints, documentation, dependency rules,
                 everything in `test`, device builds, the no-panic gate, a short run of every fuzz
                 target. Under 20 minutes on two cores from a cold cache
-  nightly       slow and exhaustive: optimised tests over every byte flip, long fuzz runs with
-                the address sanitizer, and DIR of `corpus` when FWDELTA_CORPUS names it
+  nightly       slow and exhaustive: stored deltas in both builds, optimised tests over every byte
+                flip, long fuzz runs with the address sanitizer, what they reach, `extremes`, and
+                DIR of `corpus` when FWDELTA_CORPUS names it
   fuzz [SECONDS]  every fuzz target for SECONDS each (default 60)
+  coverage [SECONDS]
+                which lines of the device's decoders the fuzz targets for them reach, from their
+                seeds and what fuzzing has found here, after SECONDS more for each (default 0);
+                fails below 85 % for all of them together
+  extremes      time, size and memory of deltas of noise, zeros, periodic, shifted and sorted data,
+                with bounded memory and of images above 4 GiB; takes 10 GB of disk
   corpus DIR    for each pair DIR/*/{old,new}: build, approve for two operators, verify, apply
                 and compare, in both profiles; prints sizes beside bsdiff's
   peers [--corpus DIR] [--only PAIR,...] [--tools NAME,...] [--json FILE] [--timeout SECONDS]
@@ -37,8 +47,8 @@ Project tasks. Usage: cargo xtask TASK
                 target/peers/peers.json), tables in docs/benchmarks.md and plots in docs/plots,
                 or all below target/peers with --tools. A run that takes longer than SECONDS
                 (default 600) is given up; --resume keeps what FILE has of the rivals
-  vectors       make testdata/vectors, testdata/deltas and testdata/capi anew; only when a format
-                changes
+  vectors       make testdata/vectors, testdata/deltas, testdata/capi, the fuzz targets' seeds and
+                the README's table of sizes anew; only when a format changes
   --help        this text
 
 A step that cannot run says SKIPPED and why, on its own line and again in the summary. The exit
@@ -57,6 +67,11 @@ fn main() -> ExitCode {
             let seconds = seconds.parse().unwrap_or(60);
             fuzz::all(&mut runner, Duration::from_secs(seconds), fuzz::Build::Plain);
         }
+        ["coverage"] => coverage::all(&mut runner, Duration::ZERO),
+        ["coverage", seconds] if seconds.parse::<u64>().is_ok() => {
+            coverage::all(&mut runner, Duration::from_secs(seconds.parse().unwrap_or(0)));
+        }
+        ["extremes"] => extremes::all(&mut runner),
         ["vectors"] => suite::vectors(&mut runner),
         ["corpus", dir] => corpus::all(&mut runner, &PathBuf::from(dir)),
         ["peers", options @ ..] => peers::all(&mut runner, options),
@@ -84,6 +99,8 @@ fn ci(runner: &mut Runner) {
 fn nightly(runner: &mut Runner) {
     suite::exhaustive(runner);
     fuzz::all(runner, Duration::from_secs(600), fuzz::Build::Sanitized);
+    coverage::all(runner, Duration::ZERO);
+    extremes::all(runner);
     match std::env::var_os("FWDELTA_CORPUS") {
         Some(dir) => corpus::all(runner, &PathBuf::from(dir)),
         None => runner.skip("corpus", "FWDELTA_CORPUS does not name a folder of pairs"),

@@ -9,6 +9,9 @@ use crate::tool::{cargo, command, root, run, step, target_dir};
 /// Set for the slow, complete form of tests that otherwise sample (every byte flip, every cut).
 const EXHAUSTIVE: &str = "FWDELTA_EXHAUSTIVE";
 
+/// Set for tests that then write what they otherwise compare with.
+const REGENERATE: &str = "FWDELTA_REGENERATE";
+
 /// What the README promises of `cargo xtask test`.
 pub(crate) fn all(runner: &mut Runner) {
     runner.step("workspace tests", || step(&mut cargo("test --workspace --no-fail-fast")));
@@ -16,18 +19,27 @@ pub(crate) fn all(runner: &mut Runner) {
     others(runner);
 }
 
-/// The same, optimised and with every sample widened to all.
+/// The same, optimised and with every sample widened to all. Deltas are compared with the stored
+/// ones in both builds: they may not depend on how the generator was compiled.
 pub(crate) fn exhaustive(runner: &mut Runner) {
+    runner.step("stored deltas, not optimised", || {
+        step(&mut cargo("test --test stored_deltas --test vectors"))
+    });
     runner.step("exhaustive workspace tests", || {
         step(cargo("test --workspace --release --no-fail-fast").env(EXHAUSTIVE, "1"))
     });
     others(runner);
 }
 
-/// Golden vectors, stored deltas, and the packages of the C programs.
+/// Golden vectors, stored deltas, seeds of the fuzz targets, the README's table of sizes, and the
+/// packages of the C programs.
 pub(crate) fn vectors(runner: &mut Runner) {
     runner.step("golden vectors", || {
-        step(cargo("test --test vectors --test stored_deltas").env("FWDELTA_REGENERATE", "1"))
+        let tests = "test --test vectors --test stored_deltas --test fuzz_seeds";
+        step(cargo(tests).env(REGENERATE, "1"))
+    });
+    runner.step("sizes in the README", || {
+        step(cargo("test --test cli the_readme_has").env(REGENERATE, "1"))
     });
     runner.step("packages for the C programs", || {
         run(&mut cargo("build --bin fwdelta"))?;

@@ -89,11 +89,11 @@ fn clusters(addrs: &[u64], count_min: usize) -> Vec<Cluster> {
 pub(super) fn add_to(image: Segment, ranges: &[(u64, u64)]) -> Vec<Segment> {
     let mut segments = vec![image];
     for (addr, span) in ranges {
-        let end = image.addr + image.len;
+        let end = image.addr.saturating_add(image.len);
         let is_behind = *addr >= end && *addr - end < 1 << RANGE_BITS;
         if is_behind {
-            segments[0].span = segments[0].span.max(addr + span - image.addr);
-        } else if addr + span <= image.addr || *addr >= end {
+            segments[0].span = segments[0].span.max(addr.saturating_add(*span) - image.addr);
+        } else if addr.saturating_add(*span) <= image.addr || *addr >= end {
             let pos = image.pos + image.len;
             segments.push(Segment { pos, len: 0, addr: *addr, span: *span, module: image.module });
         }

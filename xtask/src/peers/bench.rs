@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use super::measure::{self, Cost};
 use super::records::{Outcome, Sizes};
 use crate::corpus::Pair;
+use crate::measure::{self, Cost};
 
 /// An application shorter than this is run three times and the fastest counts: what else the
 /// machine did matters most where little time passes.

@@ -21,7 +21,7 @@ pub(crate) enum Code {
     Other,
 }
 
-/// Looks at the start of the file, piece by piece: see [`super::measure::Cost::rss_bytes`].
+/// Looks at the start of the file, piece by piece: see [`crate::measure::Cost::rss_bytes`].
 pub(crate) fn of_file(path: &Path) -> Result<Code, String> {
     let message = |error| format!("{}: {error}", path.display());
     let mut file = std::fs::File::open(path).map_err(message)?.take(LOOKED_AT_MAX);

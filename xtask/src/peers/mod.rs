@@ -5,7 +5,6 @@ mod catalogue;
 mod code;
 mod install;
 mod markdown;
-mod measure;
 mod options;
 mod plots;
 mod records;

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::measure::Cost;
 use super::stats::geometric_mean;
+use crate::measure::Cost;
 
 /// A whole run of `cargo xtask peers`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

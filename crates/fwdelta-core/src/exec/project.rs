@@ -132,8 +132,14 @@ impl<'w> Projection<'w> {
             let at = at.wrapping_add(done);
             let Stand { old_pos, left, .. } = *stand;
             let mut site = site(&self.here, &bounds, view.bytes, at, old_pos, left);
+            // Behind the end of home, in new as well, nothing is as far away as it was.
+            let home_left = usize::try_from(self.home.left(site.addr)).unwrap_or(usize::MAX);
+            let (home, until) = match home_left {
+                0 => (Home::default(), until),
+                _ => (self.home, until.min(done.saturating_add(home_left))),
+            };
             while done < until {
-                let skipped = self.walker.skip_len(&site, until - done, self.home);
+                let skipped = self.walker.skip_len(&site, until - done, home);
                 site.pass(skipped);
                 stand.advance(skipped);
                 done += skipped;
@@ -286,7 +292,7 @@ mod tests {
         let mut made = [[0; 0x5000]; 2];
         let mut lens = [0; 2];
         for (way, (made, len)) in made.iter_mut().zip(&mut lens).enumerate() {
-            let (mut old, mut new) = ([[0; SEGMENT_LEN]], [[0; SEGMENT_LEN]]);
+            let (mut old, mut new) = ([[0; SEGMENT_LEN]], [[0; SEGMENT_LEN]; 2]);
             let (mut runs, mut covers) = ([[0; RUN_LEN]], [[0; COVER_LEN]; 4]);
             let (mut order, mut index) = ([[0; ORDER_LEN]; 4], [[0; ORDER_LEN]; 5]);
             let index = if way == 0 { &mut index[..] } else { &mut [] };
@@ -294,7 +300,12 @@ mod tests {
             let (old, new) = (Segments::new(&mut old), Segments::new(&mut new));
             let mut space = Space::new(old, new, &mut runs, map);
             assert!(space.old.push(&segment) && space.push_run(Run { pos: 0, class }));
-            assert!(space.new.push(&Segment { len: 2 * LEN, span: 2 * LEN, ..segment }));
+            // Loaded in two parts, so that a cover leads from one to the other.
+            let (first, second) = (0x1a00, 2 * LEN - 0x1a00);
+            assert!(space.new.push(&Segment { len: first, span: first, ..segment }));
+            let (pos, addr) = (first, base + 0x1_2340);
+            let behind = Segment { pos, addr, len: second, span: second, ..segment };
+            assert!(space.new.push(&behind));
             assert!(COVERS.iter().all(|(cover, is_hidden)| space.map.push(*cover, *is_hidden)));
             space.map.seal();
             let mut projection = Projection::new(space);

@@ -46,7 +46,7 @@ impl Bounds {
     }
 
     /// Narrows what [`Bounds::is_near32`] lets through to what may be an address at all.
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         let all = self.memory.iter().copied().filter(|(low, high)| low < high);
         let code = (self.low.saturating_add(0x200), self.high.saturating_add(0x1_0000));
         let (low, high) = all.fold(code, |(low, high), (from, to)| (low.min(from), high.max(to)));
@@ -365,24 +365,22 @@ impl<'w> Space<'w> {
     }
 }
 
-/// The part of a segment, or the space between two, that holds `pos`.
+/// The part of a segment, or the space between two, that holds `pos`. Where segments overlap, the
+/// next one begins.
 fn stretch(segments: &Segments<'_>, pos: u64) -> Stretch {
     let before = segments.before(pos);
-    if let Some(segment) = before.and_then(|at| segments.get(at)) {
-        let end = segment.pos.saturating_add(segment.len);
-        if pos < end {
-            let shift = segment.addr.wrapping_sub(segment.pos);
-            let Segment { pos: start, module, .. } = segment;
-            return Stretch { start, end, shift, module, is_mapped: true, ..Stretch::default() };
-        }
-    }
-    let start = before
-        .and_then(|at| segments.get(at))
-        .map_or(0, |segment| segment.pos.saturating_add(segment.len));
     let mut next = before.map_or(0, |at| at + 1);
     while segments.get(next).is_some_and(|segment| segment.len == 0) {
         next += 1;
     }
-    let end = segments.get(next).map_or(u64::MAX, |segment| segment.pos);
-    Stretch { start, end, ..Stretch::default() }
+    let next_pos = segments.get(next).map_or(u64::MAX, |segment| segment.pos);
+    let segment = before.and_then(|at| segments.get(at)).unwrap_or_default();
+    let end = segment.pos.saturating_add(segment.len);
+    if pos < end {
+        let shift = segment.addr.wrapping_sub(segment.pos);
+        let Segment { pos: start, module, .. } = segment;
+        let (end, is_mapped) = (end.min(next_pos), true);
+        return Stretch { start, end, shift, module, is_mapped, ..Stretch::default() };
+    }
+    Stretch { start: end, end: next_pos, ..Stretch::default() }
 }

@@ -242,6 +242,12 @@ impl Home {
     pub const fn contains(&self, addr: u64) -> bool {
         addr.wrapping_sub(self.start) < self.len
     }
+
+    /// How many of them there are from `addr` on, itself included; 0 if it is none of them.
+    #[must_use]
+    pub const fn left(&self, addr: u64) -> u64 {
+        self.len.saturating_sub(addr.wrapping_sub(self.start))
+    }
 }
 
 /// Where a unit starts.

@@ -245,13 +245,14 @@ mod tests {
         (bounds.low, bounds.high) = (start, start + 0x10_0000);
         (bounds.text_low, bounds.text_high) = (bounds.low, bounds.high);
         bounds.table_base = start;
+        bounds.settle();
         bounds
     }
 
     /// Walks `image`, which is loaded at `start`, and gives each unit with its address.
     fn walk(image: &[u8], class: Class, start: u64, mut each: impl FnMut(&mut Walker, Unit, u64)) {
         let bounds = bounds(start);
-        let (mut walker, mut at) = (Walker::default(), 0);
+        let (mut walker, mut at, mut plain_end) = (Walker::default(), 0, 0);
         walker.start();
         while at < image.len() {
             let site = Site {
@@ -265,7 +266,9 @@ mod tests {
                 bounds: &bounds,
                 is_mapped: true,
             };
+            plain_end = plain_end.max(at + walker.plain_len(&site));
             let unit = walker.unit(&site);
+            assert!(at >= plain_end || unit.kind == Kind::Op, "{class:?} {unit:?} at {at}");
             assert!((1..=site.left).contains(&unit.len.into()), "{class:?}");
             each(&mut walker, unit, site.addr);
             at += usize::from(unit.len);

@@ -1,0 +1,231 @@
+//! The seeds of the decoders' fuzz targets are what is made here: what a fuzzer would take long to
+//! guess, that is payloads that decode, headers of every coder, and code of every instruction set.
+//! `cargo xtask vectors` writes them anew. How each input is read stands in its fuzz target.
+
+mod delta;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use fwdelta::codec::predict::{Plan, encode};
+use fwdelta::codec::{Script, bits, bsdiff, projected, streams};
+use fwdelta::core::apply::memory_len;
+use fwdelta::core::exec::layout::Content;
+use fwdelta::core::exec::map::Listed;
+use fwdelta::core::format::delta::{Coder, DeltaHeader, Shape, StreamShape};
+use fwdelta::diff::Delta;
+use fwdelta::matching::{self, Costs};
+use fwdelta::progress::Silent;
+use fwdelta_sim::fault::Random;
+
+use delta::{every_coder, short_pair};
+
+/// By target and name.
+type Seeds = BTreeMap<(&'static str, String), Vec<u8>>;
+
+fn dir() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds")
+}
+
+/// An input, number by number, as `Numbers` of the fuzz targets reads it.
+#[derive(Default)]
+struct Input(Vec<u8>);
+
+impl Input {
+    fn bytes(mut self, bytes: &[u8]) -> Self {
+        self.0.extend_from_slice(bytes);
+        self
+    }
+
+    /// A number that is read as one below `end`.
+    fn below(self, number: u16, end: usize) -> Self {
+        let bytes = number.to_le_bytes();
+        let len = if end > 256 { 2 } else { 1 };
+        self.bytes(&bytes[..len])
+    }
+}
+
+/// What is left of an input that says how new differs.
+fn noise(seed: u64, len: usize) -> Vec<u8> {
+    delta::noise(&mut Random::new(seed), len, 256)
+}
+
+/// Old of the target `apply`, where it is no code.
+fn numbers() -> Vec<u8> {
+    (0..4096u32).map(|i| ((i * i) >> 3) as u8).collect()
+}
+
+/// Parts of `old` with changes and literals between them.
+fn changed(old: &[u8]) -> Vec<u8> {
+    let mut new = [&old[100..700], &[7; 9], &old[2000..2500], &old[40..90]].concat();
+    for at in [30, 31, 200, 640, 900] {
+        new[at] ^= 0x5a;
+    }
+    new
+}
+
+/// Frames of the target's decompressor: a length, so many bytes, 0 for the last.
+fn framed(content: &[u8]) -> Vec<u8> {
+    let frame = |part: &[u8]| [&[part.len() as u8], part].concat();
+    content.chunks(255).map(frame).collect::<Vec<_>>().concat()
+}
+
+/// Payloads of every coder under what the target makes of parameter 3, and the number of covers.
+fn payloads(old: &[u8], new: &[u8]) -> (Vec<Vec<u8>>, u8) {
+    let covers = matching::plain_covers(old, new, &Costs::SMALL, &Silent).unwrap();
+    let script = Script { old, new, covers: &covers };
+    let listed = |cover: &matching::Cover| {
+        let [old_pos, new_pos, len] =
+            [cover.old_pos, cover.new_pos, cover.len].map(|number| number as u32);
+        Listed { old_pos, new_pos, len }
+    };
+    let map: Vec<Listed> = covers.iter().take(2).map(listed).collect();
+    let (old_segments, new_segments, runs) = (&[][..], &[][..], &[][..]);
+    let plan = Plan { old, new, covers: &covers, map: &map, old_segments, new_segments, runs };
+    let predicted = |is_max| {
+        let (match_log, ring_log) = if is_max { (9, 9) } else { (0, 0) };
+        let shape =
+            Shape { model_log: 11, memo_log: 4, value_log: 0, buffer_log: 7, ..Shape::default() };
+        encode(&plan, &plan.counted(Shape { match_log, ring_log, ..shape }), is_max).unwrap()
+    };
+    let streamed = {
+        let (window_log, block_len, buffer_log) = (13, 259, 7);
+        let shape = StreamShape { window_log, block_len, buffer_log, ..StreamShape::default() };
+        let plan = Plan { map: &map, ..plan };
+        framed(&projected::content(&plan, &plan.stream_counted(shape)).unwrap())
+    };
+    assert!(covers.len() < 6, "the target has room for no more");
+    let payloads = vec![
+        new.to_vec(),
+        bits::encode(&script, 11).unwrap(),
+        framed(&streams::content(&script, 67)),
+        framed(&bsdiff::raw(old, new).unwrap()),
+        predicted(false),
+        predicted(true),
+        streamed,
+    ];
+    (payloads, covers.len() as u8)
+}
+
+/// What a slot is like: number of the write unit, of the sector, whether it is short, erased byte.
+const fn slot(write_unit: u8, sector: u8, is_short: u8, erased: u8) -> u8 {
+    write_unit | sector << 3 | is_short << 5 | erased << 6
+}
+
+fn apply_seeds(seeds: &mut Seeds) {
+    let old = numbers();
+    let new = changed(&old);
+    let (payloads, cover_count) = payloads(&old, &new);
+    for (coder, payload) in payloads.into_iter().enumerate() {
+        let head = Input::default().bytes(&[coder as u8, 3]).below(new.len() as u16, 8192);
+        // Coders 4 and 5: no segments and runs, two covers listed, others inline; 6: all listed.
+        let listed = if coder == 6 { cover_count } else { 2 };
+        let head = head.bytes(&[40, 132, 0, 0, listed]).0;
+        let devices: [(&str, [u8; 3]); 9] = [
+            ("", [slot(3, 1, 0, 1), 0, 0]),
+            ("-chained", [slot(4, 2, 0, 3), 0, 9]),
+            ("-flipped", [slot(4, 2, 0, 3), 0, 137]),
+            ("-bad-old", [slot(3, 1, 0, 1), 25, 0]),
+            ("-bad-slot", [slot(3, 1, 0, 1), 10, 0]),
+            ("-no-erase", [slot(3, 1, 0, 1), 2, 0]),
+            ("-no-words", [slot(6, 1, 0, 1), 0, 0]),
+            ("-wide-words", [slot(7, 0, 0, 1), 0, 0]),
+            ("-files", [slot(0, 0, 0, 1), 0, 0]),
+        ];
+        for (name, device) in devices {
+            let input = [&head[..], &device, &payload].concat();
+            seeds.insert(("apply", format!("{coder}{name}")), input);
+        }
+        let long = [&head[..2], &[0xff, 0x1f], &head[4..], &[slot(5, 1, 1, 1), 0, 0]].concat();
+        seeds.insert(("apply", format!("{coder}-long")), [&long[..], &payload].concat());
+    }
+}
+
+fn header_seeds(seeds: &mut Seeds) {
+    for (pair, delta) in every_coder(&short_pair()) {
+        let name = delta.header.coder.name();
+        seeds.insert(("delta_header", format!("made-{name}")), delta.header_bytes());
+        let chained = delta.clone().chained(1024).unwrap();
+        seeds.insert(("delta_header", format!("made-{name}-chained")), chained.header_bytes());
+        let header = DeltaHeader { old: None, ..delta.header };
+        let full = Delta { header, payload: Vec::new() };
+        assert!(pair.new.len() as u64 == full.header.new.len);
+        seeds.insert(("delta_header", format!("made-{name}-full")), full.header_bytes());
+    }
+    let shape =
+        Shape { model_log: 9, memo_log: 2, value_log: 1, buffer_log: 8, ..Shape::default() };
+    let (_, delta) = every_coder(&short_pair()).swap_remove(0);
+    for shape in [
+        Shape { covers: 1 << 24, ..shape },
+        Shape { model_log: 25, ..shape },
+        Shape { buffer_log: 21, ..shape },
+        Shape { memo_log: 0, ..shape },
+        Shape { runs: (1 << 24) + 1, ..shape },
+    ] {
+        let mut header = DeltaHeader { coder: Coder::Predicted(shape), ..delta.header };
+        header.workspace_len = memory_len(&header).unwrap_or(0);
+        let bytes = Delta { header, payload: Vec::new() }.header_bytes();
+        let Shape { model_log, memo_log, buffer_log, runs, covers, .. } = shape;
+        let name = format!("shape-{model_log}-{memo_log}-{buffer_log}-{runs}-{covers}");
+        seeds.insert(("delta_header", name), bytes);
+    }
+}
+
+/// Where code is loaded: position, address byte and its shift, as the target reads it.
+const LOADED: [(u8, u8); 4] = [(1, 16), (0, 0), (255, 40), (8, 28)];
+
+fn predicted_seeds(seeds: &mut Seeds) {
+    for number in 0..44u8 {
+        let (content, flags) = (number % 11, number / 11);
+        let which = (number + flags) % 3;
+        let mut input = Input::default().bytes(&[64 | which, 6, 4, 3, 2]);
+        if which == 1 {
+            input = input.bytes(&[1, 1]);
+        }
+        let (addr, shift) = LOADED[usize::from(number) % LOADED.len()];
+        // The new image is loaded as the old one; both have memory behind them.
+        for _ in 0..2 {
+            input = input.bytes(&[addr, shift, 2]);
+            input = input.bytes(&[0, 0]).below(1000, 1024).bytes(&[64, 0, 0, 1]);
+            input = input.bytes(&[0, 0]).below(900, 1024).bytes(&[99, 4, 12, 1]);
+        }
+        // Two runs of the content, the first one of wide words or not, one of data between.
+        let class = content | (flags & 1) << 6 | (flags & 2) << 6;
+        input = input.bytes(&[3, class]).below(820, 1024);
+        input = input.bytes(&[(flags & 1) << 6]).below(301, 1024);
+        input = input.bytes(&[content]).below(0, 1024);
+        input = input.below(1900, 4096).below(u16::from(number), 1 << 16);
+        let input = input.bytes(&noise(u64::from(number), 220)).0;
+        let name = format!("code-{content}-{flags}");
+        assert!(Content::from_number(content).is_some());
+        seeds.insert(("predicted", name), input);
+    }
+}
+
+fn delta_seeds(seeds: &mut Seeds) {
+    for number in 0..22u8 {
+        let content = number % 11;
+        let input = Input::default().bytes(&[number % 4, 128 | content]).below(2500, 8192);
+        let input = input.below(u16::from(number) * 3, 1 << 16);
+        let input = input.bytes(&noise(u64::from(number), 90)).0;
+        seeds.insert(("delta", format!("code-{content}-{}", number / 11)), input);
+    }
+}
+
+#[test]
+fn seeds_are_as_they_are_made() {
+    let mut seeds = Seeds::new();
+    apply_seeds(&mut seeds);
+    header_seeds(&mut seeds);
+    predicted_seeds(&mut seeds);
+    delta_seeds(&mut seeds);
+    for ((target, name), seed) in seeds {
+        let file = dir().join(target).join(name);
+        if std::env::var_os("FWDELTA_REGENERATE").is_some() {
+            std::fs::create_dir_all(dir().join(target)).unwrap();
+            std::fs::write(&file, &seed).unwrap();
+        }
+        let stored = std::fs::read(&file).unwrap_or_default();
+        assert!(stored == seed, "{}: `cargo xtask vectors` makes it anew", file.display());
+    }
+}
