@@ -63,11 +63,11 @@ const X86: &[Template] = &[
     (6, 0x05_81, 0xffff_ffff_0000 | 0x3800),
     (6, 0x05_f6, 0xffff_ffff_0000 | 0x3801),
     (7, 0x05_b60f, 0xffff_ffff << 24 | 0x38_ff00),
-    (8, 0x05_100f_f3, 0xffff_ffff << 32 | 0x3800_0000),
+    (8, 0x0510_0ff3, 0xffff_ffff << 32 | 0x3800_0000),
     (5, 0xb8, 0x0000_ffff << 8 | 7),
     (5, 0xa1, 0xffff_ffff << 8),
     // The way to the global offset table, and what is reached from it.
-    (8, 0xc381_0000_0000_e8, 0),
+    (8, 0x00c3_8100_0000_00e8, 0),
     (6, 0xc381, 0xffff_ffff_0000 | 0x0700),
     (5, 0x05, 0xff_ffff_ff00),
     (6, 0x838b, 0xffff_ffff_0000 | 0x3f00),
