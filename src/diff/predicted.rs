@@ -25,6 +25,8 @@ struct Pair<'a> {
     old_description: Description,
     new_description: Description,
     matching: MatchOptions,
+    /// Of matching rounds after the first.
+    costs: &'static Costs,
     progress: &'a dyn Progress,
 }
 
@@ -44,16 +46,18 @@ pub(super) fn create(
         profile::simplify(&mut new_description, len);
     }
     let matching = MatchOptions { memory_max: options.memory_max };
-    let pair = Pair { old, new, old_description, new_description, matching, progress };
+    let has_room = options.device_memory_len.is_none_or(|len| len >= profile::STREAM_LEN_MIN);
+    let is_projected = options.profile == Profile::Fast && has_room;
+    let costs = if is_projected { &Costs::PROJECTED_LATER } else { &Costs::MAX_LATER };
+    let pair = Pair { old, new, old_description, new_description, matching, costs, progress };
     let covers = pair.covers()?;
     let covered: u64 = covers.iter().map(|cover| cover.len).sum();
     if covered < new.len() as u64 / 64 && noise::is_noise(new) {
         return Ok((Coder::Stored, new.to_vec()));
     }
-    let has_room = options.device_memory_len.is_none_or(|len| len >= profile::STREAM_LEN_MIN);
-    match options.profile {
-        Profile::Fast if has_room => pair.projected(covers, options),
-        profile => pair.predicted(&covers, profile, options),
+    match is_projected {
+        true => pair.projected(covers, options),
+        false => pair.predicted(&covers, options.profile, options),
     }
 }
 
@@ -88,7 +92,8 @@ pub fn covers(
 ) -> Result<Vec<Cover>> {
     let (old_description, new_description) = (old_description.clone(), new_description.clone());
     let (matching, progress) = (MatchOptions::default(), &crate::progress::Silent);
-    Pair { old, new, old_description, new_description, matching, progress }.covers()
+    let costs = &Costs::MAX_LATER;
+    Pair { old, new, old_description, new_description, matching, costs, progress }.covers()
 }
 
 impl Pair<'_> {
@@ -182,7 +187,7 @@ impl Pair<'_> {
             View { seek: labels, exact: labels, soft: &masked.all }
         }
         let views = (view(&labels.0, old), view(&labels.1, new));
-        let costs = Costs { soft: Costs::SOFT_LATER, ..Costs::MAX };
-        matching::covers(&views.0, &views.1, &votes, &costs, &self.matching, self.progress)
+        let (costs, votes) = (self.costs, &votes);
+        matching::covers(&views.0, &views.1, votes, costs, &self.matching, self.progress)
     }
 }

@@ -56,8 +56,8 @@ impl Costs {
         match_len_min: 8,
         beam: 12,
     };
-    /// For prediction of references, first round; later rounds know more and pay
-    /// [`Costs::SOFT_LATER`] for what they must repair.
+    /// For prediction of references, first round; later rounds know more and pay more for what
+    /// they must repair.
     pub const MAX: Costs = Costs {
         equal: 3,
         soft: 60,
@@ -69,8 +69,10 @@ impl Costs {
         match_len_min: 6,
         beam: 12,
     };
-    /// [`Costs::soft`] once the views hold labels of targets.
-    pub const SOFT_LATER: u64 = 200;
+    /// The same once the views hold labels of targets.
+    pub const MAX_LATER: Costs = Costs { soft: 200, ..Costs::MAX };
+    /// The same for corrections under a general decompressor: one more costs more.
+    pub const PROJECTED_LATER: Costs = Costs { soft: 450, literal: 500, ..Costs::MAX };
 
     /// What votes of `weight` take off, in hundredths of a bit.
     pub(super) fn bonus(&self, weight: u32) -> i64 {
