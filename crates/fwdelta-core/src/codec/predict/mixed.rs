@@ -3,18 +3,18 @@
 //!
 //! Source: M. Mahoney, "Adaptive Weighing of Context Models for Lossless Data Compression", 2005.
 
+use super::nodes::{BUCKET_LEN, Nodes};
 use super::squash::{ODDS_MAX, squash, stretch};
+use super::traces::{NEXT, suggested};
 use super::{ByteFeatures, FlagFeatures, LiteralFeatures, Model, hash};
 use crate::codec::range::BitCoder;
 use crate::error::Result;
 use crate::exec::unit::KIND_COUNT;
 
 /// Contexts of one decision at most.
-const INPUT_COUNT: usize = 13;
+const INPUT_COUNT: usize = 48;
 /// Bytes of a probability in memory: 22 bits, and 10 of how often it was met.
 pub(super) const SLOT_LEN: usize = 4;
-/// Bytes of a probability of literals in memory: 12 bits, and 4 of how often it was met.
-pub(super) const CELL_LEN: usize = 2;
 /// Bytes of the weights of one set.
 pub(super) const WEIGHTS_LEN: usize = 4 * INPUT_COUNT;
 const LITERAL_SETS: usize = 16;
@@ -32,15 +32,14 @@ const WEIGHT_SHIFT: u32 = 20;
 const LEARNING: i64 = 1310;
 /// Probabilities stop adapting more slowly at this count.
 const COUNT_MAX: u32 = 127;
-/// What a probability counts for, by how often it was met, of 16.
-const TRUST: [i32; 8] = [0, 10, 13, 14, 15, 16, 16, 16];
-const TRUST_FLAT: [i32; 8] = [0, 16, 16, 16, 16, 16, 16, 16];
-const TRUST_FULL: i32 = 17;
-/// Adaptation of cells by how often they were met, of 65,536.
-const CELL_RATES: [u16; 16] = [
-    40_960, 25_206, 18_204, 14_247, 11_703, 9_930, 8_623, 7_620, 6_826, 6_182, 5_650, 5_201, 4_819,
-    4_489, 4_201, 4_201,
-];
+const MAP_COUNT_MAX: u32 = 255;
+const LITERAL_LEARNING: i64 = 600;
+const LITERAL_WEIGHT: i32 = 120_000;
+const BYTE_WEIGHT: i32 = 180_000;
+const BYTE_TRACES: usize = 7;
+const LITERAL_TRACES: usize = 12;
+/// Maps of traces.
+pub(super) const MAP_LEN: usize = 256 * (BYTE_TRACES + LITERAL_TRACES);
 /// Literals have so many times more probabilities than the rest, as a logarithm.
 pub(super) const LITERAL_LOG_MORE: u8 = 4;
 /// Smallest probability of either value, of 65,536.
@@ -50,11 +49,11 @@ const PROBABILITY_FLOOR: u32 = 4;
 #[derive(Debug)]
 pub struct Mixed<'w> {
     slots: &'w mut [[u8; SLOT_LEN]],
-    cells: &'w mut [[u8; CELL_LEN]],
+    nodes: Nodes<'w>,
+    maps: &'w mut [[u8; SLOT_LEN]],
     weights: &'w mut [[u8; WEIGHTS_LEN]],
     mask: u32,
-    cell_mask: u32,
-    rates: [u16; COUNT_MAX as usize + 1],
+    rates: [u16; MAP_COUNT_MAX as usize + 1],
 }
 
 impl<'w> Mixed<'w> {
@@ -63,72 +62,139 @@ impl<'w> Mixed<'w> {
     #[must_use]
     pub fn new(
         slots: &'w mut [[u8; SLOT_LEN]],
-        cells: &'w mut [[u8; CELL_LEN]],
+        buckets: &'w mut [[u8; BUCKET_LEN]],
+        maps: &'w mut [[u8; SLOT_LEN]],
         weights: &'w mut [[u8; WEIGHTS_LEN]],
-        log: u8,
     ) -> Self {
-        cells.fill((1u16 << 15).to_le_bytes());
         for slot in slots.iter_mut() {
             *slot = (1u32 << 31).to_le_bytes();
         }
-        for weight in weights.as_flattened_mut().as_chunks_mut::<4>().0 {
-            *weight = WEIGHT_START.to_le_bytes();
+        for (at, slot) in maps.iter_mut().enumerate() {
+            *slot = (suggested(at as u8) << 10).to_le_bytes();
         }
-        let mut rates = [0; COUNT_MAX as usize + 1];
+        for set in weights.iter_mut() {
+            for (at, weight) in set.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+                let _ = at;
+                *weight = WEIGHT_START.to_le_bytes();
+            }
+        }
+        for set in weights.iter_mut().skip(LITERAL_SETS).take(64) {
+            for weight in set.as_chunks_mut::<4>().0.iter_mut() { *weight = LITERAL_WEIGHT.to_le_bytes(); }
+        }
+        for set in weights.iter_mut().skip(SECOND_SETS+256).take(256) {
+            for weight in set.as_chunks_mut::<4>().0.iter_mut() { *weight = LITERAL_WEIGHT.to_le_bytes(); }
+        }
+        for set in weights.iter_mut().skip(BYTE_SETS).take(48*KIND_COUNT) {
+            for weight in set.as_chunks_mut::<4>().0.iter_mut() { *weight = BYTE_WEIGHT.to_le_bytes(); }
+        }
+        for set in weights.iter_mut().skip(SECOND_SETS+768).take(256) {
+            for weight in set.as_chunks_mut::<4>().0.iter_mut() { *weight = BYTE_WEIGHT.to_le_bytes(); }
+        }
+        let mut rates = [0; MAP_COUNT_MAX as usize + 1];
         for (count, rate) in rates.iter_mut().enumerate() {
             // 1 / (count + 1.6), of 65,536.
             *rate = (655_360u32.checked_div(10 * count as u32 + 16).unwrap_or(0)) as u16;
         }
-        let slot_log = log.saturating_sub(LITERAL_LOG_MORE);
-        let mask = |log: u8| (1u32 << (log & 31)).wrapping_sub(1);
-        Self { slots, cells, weights, mask: mask(slot_log), cell_mask: mask(log), rates }
+        let mask = (slots.len() as u32).wrapping_sub(1);
+        Self { slots, nodes: Nodes::new(buckets), maps, weights, mask, rates }
     }
 
-    /// Codes a decision: two sets of weights mix the contexts, and their results are averaged.
-    fn code<C: BitCoder, const N: usize, const IS_LITERAL: bool>(
+    fn slot(&self, context: u32) -> u32 {
+        let bytes = self.slots.get((context & self.mask) as usize).copied();
+        u32::from_le_bytes(bytes.unwrap_or_default())
+    }
+
+    fn learn_slot(&mut self, context: u32, slot: u32, bit: bool) {
+        if let Some(place) = self.slots.get_mut((context & self.mask) as usize) {
+            *place = adapted(slot, bit, &self.rates, COUNT_MAX).to_le_bytes();
+        }
+    }
+
+    /// Codes a decision: sets of weights mix the inputs, and their results are averaged.
+    fn mix<C: BitCoder, const N: usize, const S: usize>(
         &mut self,
         coder: &mut C,
-        contexts: &[u32; N],
-        sets: [usize; 2],
-        trust: &[i32; 8],
+        inputs: &[i32; N],
+        sets: [usize; S],
         bit: bool,
     ) -> Result<bool> {
-        let mut inputs = [0i32; N];
-        let mut slots = [0u32; N];
-        for ((context, input), slot) in contexts.iter().zip(&mut inputs).zip(&mut slots) {
-            let (p, count) = if IS_LITERAL {
-                let bytes = self.cells.get((context & self.cell_mask) as usize).copied();
-                *slot = u32::from(u16::from_le_bytes(bytes.unwrap_or_default()));
-                (*slot >> 4, *slot & 15)
-            } else {
-                let bytes = self.slots.get((context & self.mask) as usize).copied();
-                *slot = u32::from_le_bytes(bytes.unwrap_or_default());
-                (*slot >> 20, *slot & 1023)
-            };
-            let trust = trust.get(count as usize).copied().unwrap_or(TRUST_FULL);
-            *input = (stretch(p) * trust) >> 4;
-        }
-        let odds = sets.map(|set| self.odds(set, &inputs));
-        let [a, b] = odds;
-        let p = squash((a + b) >> 1).clamp(PROBABILITY_FLOOR, 65_536 - PROBABILITY_FLOOR);
+        let odds = sets.map(|set| self.odds(set, inputs));
+        let sum: i32 = odds.iter().sum();
+        let p = squash(sum / S as i32).clamp(PROBABILITY_FLOOR, 65_536 - PROBABILITY_FLOOR);
         let bit = coder.bit(p, bit)?;
         for (set, odds) in sets.into_iter().zip(odds) {
             let error = i64::from(u32::from(bit) << 16) - i64::from(squash(odds));
-            self.train(set, &inputs, error);
-        }
-        for (context, slot) in contexts.iter().zip(&slots) {
-            if IS_LITERAL {
-                if let Some(place) = self.cells.get_mut((context & self.cell_mask) as usize) {
-                    *place = adapted_cell(*slot as u16, bit, &self.rates).to_le_bytes();
-                }
-            } else if let Some(place) = self.slots.get_mut((context & self.mask) as usize) {
-                *place = adapted(*slot, bit, &self.rates).to_le_bytes();
-            }
+            self.train(set, inputs, error);
         }
         Ok(bit)
     }
 
-    fn odds(&self, set: usize, inputs: &[i32]) -> i32 {
+    /// Codes a decision in contexts that have a slot each.
+    fn code<C: BitCoder, const N: usize>(
+        &mut self,
+        coder: &mut C,
+        contexts: &[u32; N],
+        sets: [usize; 2],
+        bit: bool,
+    ) -> Result<bool> {
+        let slots = contexts.map(|context| self.slot(context));
+        let inputs = slots.map(|slot| if slot & 1023 == 0 { 0 } else { stretch(slot >> 20) });
+        let bit = self.mix(coder, &inputs, sets, bit)?;
+        for (context, slot) in contexts.iter().zip(slots) {
+            self.learn_slot(*context, slot, bit);
+        }
+        Ok(bit)
+    }
+
+    /// Codes a bit of a byte.
+    fn code_bit<C: BitCoder, const T: usize, const L: usize, const N: usize, const S: usize>(
+        &mut self,
+        coder: &mut C,
+        at: &At<T>,
+        contexts: &[u32; L],
+        sets: [usize; S],
+        bit: bool,
+    ) -> Result<bool> {
+        let mut inputs = [0i32; N];
+        let traces = at.buckets.map(|bucket| self.nodes.trace(bucket, at.place));
+        let mut map = at.map;
+        let mut maps = [0u32; T];
+        for (to, trace) in maps.iter_mut().zip(traces) {
+            *to = map | u32::from(trace);
+            map += 256;
+        }
+        let learnt = maps.map(|map| {
+            u32::from_le_bytes(self.maps.get(map as usize).copied().unwrap_or_default())
+        });
+        let slots = contexts.map(|context| self.slot(context));
+        let (pairs, rest) = inputs.split_at_mut(2 * T);
+        for ((pair, slot), trace) in pairs.as_chunks_mut::<2>().0.iter_mut().zip(learnt).zip(traces) {
+            let p = slot >> 20;
+            *pair = if trace==0 {[0,0]} else {[stretch(p), (p as i32 - 2048) >> 1]};
+        }
+        for (to, slot) in rest.iter_mut().zip(slots) {
+            *to = stretch(slot >> 20);
+        }
+        if let Some(last) = rest.last_mut() {
+            *last = 256;
+        }
+        let bit = self.mix(coder, &inputs, sets, bit)?;
+        for ((bucket, trace), (map, slot)) in
+            at.buckets.into_iter().zip(traces).zip(maps.into_iter().zip(learnt))
+        {
+            let [zero, one] = NEXT.get(usize::from(trace)).copied().unwrap_or_default();
+            self.nodes.set(bucket, at.place, if bit { one } else { zero });
+            if let Some(place) = self.maps.get_mut(map as usize) {
+                *place = adapted(slot, bit, &self.rates, MAP_COUNT_MAX).to_le_bytes();
+            }
+        }
+        for (context, slot) in contexts.iter().zip(slots) {
+            self.learn_slot(*context, slot, bit);
+        }
+        Ok(bit)
+    }
+
+    fn odds<const N: usize>(&self, set: usize, inputs: &[i32; N]) -> i32 {
         let Some(weights) = self.weights.get(set) else { return 0 };
         let weights = weights.as_chunks::<4>().0;
         let product = |(weight, input): (&[u8; 4], &i32)| {
@@ -138,18 +204,26 @@ impl<'w> Mixed<'w> {
         (sum >> WEIGHT_SHIFT).clamp(-i64::from(ODDS_MAX), i64::from(ODDS_MAX)) as i32
     }
 
-    fn train(&mut self, set: usize, inputs: &[i32], error: i64) {
+    fn train<const N: usize>(&mut self, set: usize, inputs: &[i32; N], error: i64) {
         let Some(weights) = self.weights.get_mut(set) else { return };
+        let rate = if N > 20 { LITERAL_LEARNING } else { LEARNING };
         for (weight, input) in weights.as_chunks_mut::<4>().0.iter_mut().zip(inputs) {
-            let step = (error * i64::from(*input) * LEARNING + (1 << 19)) >> 20;
+            let step = (error * i64::from(*input) * rate + (1 << 19)) >> 20;
             let learnt = i32::from_le_bytes(*weight).wrapping_add(step as i32);
             *weight = learnt.to_le_bytes();
         }
     }
 }
 
+/// Where the traces of a byte's contexts are.
+struct At<const T: usize> {
+    buckets: [u32; T],
+    place: u32,
+    map: u32,
+}
+
 /// A probability after `bit`: the more often it was met, the less it moves.
-fn adapted(slot: u32, bit: bool, rates: &[u16]) -> u32 {
+fn adapted(slot: u32, bit: bool, rates: &[u16], most: u32) -> u32 {
     let (p, count) = (slot >> 10, slot & 1023);
     let rate = u64::from(rates.get(count as usize).copied().unwrap_or(256));
     let p = if bit {
@@ -157,16 +231,7 @@ fn adapted(slot: u32, bit: bool, rates: &[u16]) -> u32 {
     } else {
         p - ((u64::from(p) * rate) >> 16) as u32
     };
-    p << 10 | (count + 1).min(COUNT_MAX)
-}
-
-/// The same of a cell.
-fn adapted_cell(cell: u16, bit: bool, rates: &[u16]) -> u16 {
-    let (p, count) = (u32::from(cell & !15), cell & 15);
-    let rate = u32::from(CELL_RATES.get(usize::from(count)).copied().unwrap_or(4096));
-    let _ = rates;
-    let p = if bit { p + (((65_535 - p) * rate) >> 16) + 8 } else { p - ((p * rate) >> 16) };
-    p.min(65_535) as u16 & !15 | (count + 1).min(15)
+    p << 10 | (count + 1).min(most)
 }
 
 impl Model for Mixed<'_> {
@@ -181,7 +246,7 @@ impl Model for Mixed<'_> {
         bit: bool,
     ) -> Result<bool> {
         let contexts = contexts.map(|context| hash(context, 1));
-        self.code::<C, _, false>(coder, &contexts, [set, SECOND_SETS + set], &TRUST_FLAT, bit)
+        self.code(coder, &contexts, [set, SECOND_SETS + set], bit)
     }
 
     fn miss<C: BitCoder>(
@@ -203,7 +268,7 @@ impl Model for Mixed<'_> {
         ];
         let set = FLAG_SETS + 6 * f.kind as usize + f.place.min(5) as usize;
         let second = SECOND_SETS + 512 + (f.misses & 255) as usize;
-        self.code::<C, _, false>(coder, &contexts, [set, second], &TRUST_FLAT, is_miss)
+        self.code(coder, &contexts, [set, second], is_miss)
     }
 
     fn byte<C: BitCoder>(&mut self, coder: &mut C, f: &ByteFeatures, value: u8) -> Result<u8> {
@@ -218,25 +283,28 @@ impl Model for Mixed<'_> {
             hash(hash(64, at | b1 << 10 | b2 << 18), expected),
             hash(65, at | b4 << 10 | expected << 18),
             hash(hash(66, at), f.so_far),
-            hash(67, at | f.differing << 10 | u32::from(f.is_last) << 20),
         ];
         let set = BYTE_SETS
             + 48 * f.kind as usize
             + 24 * usize::from(f.differing != 0)
             + 3 * f.at.min(7) as usize;
+        let last = hash(67, at | f.differing << 10 | u32::from(f.is_last) << 20);
+        let mut at = At { buckets: [0; BYTE_TRACES], place: 1, map: 0 };
         let mut node = 1u32;
         for bit_at in (0..8).rev() {
-            let mut contexts = heads.map(|head| hash(head, node));
+            if bit_at & 3 == 3 {
+                at.buckets = heads.map(|head| self.nodes.find(hash(head, node)));
+                at.place = 1;
+            }
             let agrees = (expected | 256) >> (bit_at + 1) == node;
             let coming = if agrees { 1 + (expected >> bit_at & 1) } else { 0 };
-            let [.., last] = &mut contexts;
-            let [.., head] = heads;
-            *last = hash(head, coming | if agrees { 0 } else { node << 2 });
+            let slot = hash(last, coming | if agrees { 0 } else { node << 2 });
             let bit = value >> bit_at & 1 != 0;
             let second = SECOND_SETS + 768 + node as usize;
             let sets = [set + coming as usize, second];
-            let bit = self.code::<C, _, true>(coder, &contexts, sets, &TRUST_FLAT, bit)?;
+            let bit = self.code_bit::<C, _, _, { 2 * BYTE_TRACES + 2 }, _>(coder, &at, &[slot], sets, bit)?;
             node = node << 1 | u32::from(bit);
+            at.place = at.place << 1 | u32::from(bit);
         }
         Ok(node as u8)
     }
@@ -265,26 +333,29 @@ impl Model for Mixed<'_> {
             hash(hash(32, u32::from(f.gap) | b(0) << 8), phase),
         ];
         let match_len = if f.expected.is_none() { 0 } else { f.match_len.min(15).div_ceil(2) + 1 };
+        let mut at = At { buckets: [0; LITERAL_TRACES], place: 1, map: 256 * BYTE_TRACES as u32 };
         let mut node = 1u32;
         for bit_at in (0..8).rev() {
+            if bit_at & 3 == 3 {
+                at.buckets = heads.map(|head| self.nodes.find(hash(head, node)));
+                at.place = 1;
+            }
             let coming = match f.expected {
                 Some(byte) if (u32::from(byte) | 256) >> (bit_at + 1) == node => {
                     1 + (u32::from(byte) >> bit_at & 1)
                 }
                 _ => 0,
             };
-            let [h0, h1, h2, h3, h4, h5, h6, h7, h8, h9, ha, hb] =
-                heads.map(|head| hash(head, node));
             let by_match = hash(
                 hash(29, coming | match_len << 2 | f.match_misses.min(3) << 8),
                 if coming > 0 { 0 } else { node },
             );
-            let contexts = [h0, h1, h2, h3, h4, h5, h6, h7, h8, h9, ha, hb, by_match];
             let set = LITERAL_SETS + 2 * match_len.min(15) as usize + usize::from(coming > 0);
             let bit = value >> bit_at & 1 != 0;
             let second = SECOND_SETS + 256 + b(0) as usize;
-            let bit = self.code::<C, 13, true>(coder, &contexts, [set, second], &TRUST, bit)?;
+            let bit = self.code_bit::<C, _, _, { 2 * LITERAL_TRACES + 2 }, _>(coder, &at, &[by_match], [set, second], bit)?;
             node = node << 1 | u32::from(bit);
+            at.place = at.place << 1 | u32::from(bit);
         }
         Ok(node as u8)
     }

@@ -9,10 +9,12 @@ mod history;
 mod literals;
 mod memo;
 mod mixed;
+mod nodes;
 mod predicted;
 mod predictor;
 mod prologue;
 pub mod squash;
+pub mod traces;
 mod workspace;
 
 pub use averaged::Averaged;

@@ -3,6 +3,7 @@
 use super::literals::{self, Matches};
 use super::memo::{self, Memo};
 use super::mixed::{self, Mixed};
+use super::nodes;
 use super::prologue::Counts;
 use super::{Averaged, Predicted, Predictor, Values, history};
 use crate::error::{Detail, Result};
@@ -26,7 +27,7 @@ impl From<&StreamShape> for Counts {
 }
 
 /// Lengths in bytes of the tables, in order.
-fn lens(shape: &Shape, is_max: bool) -> [u64; 14] {
+fn lens(shape: &Shape, is_max: bool) -> [u64; 15] {
     let of = |count: u32, len: usize| u64::from(count) * len as u64;
     let log = |log: u8, len: usize| (len as u64) << (log & 31);
     let model = match is_max {
@@ -36,7 +37,8 @@ fn lens(shape: &Shape, is_max: bool) -> [u64; 14] {
     let large = |len: u64| if is_max { len } else { 0 };
     [
         model,
-        large(log(shape.model_log, mixed::CELL_LEN)),
+        large(log(shape.model_log.saturating_sub(3), nodes::BUCKET_LEN)),
+        large((mixed::MAP_LEN * mixed::SLOT_LEN) as u64),
         large((mixed::SET_COUNT * mixed::WEIGHTS_LEN) as u64),
         log(shape.memo_log, memo::ENTRY_LEN),
         log(shape.memo_log.saturating_sub(1), memo::ENTRY_LEN),
@@ -80,8 +82,8 @@ impl<'w> Cutter<'w> {
     }
 }
 
-fn predictor<'w>(cut: &mut Cutter<'w>, lens: &[u64; 14]) -> Result<Predictor<'w>> {
-    let [_, _, _, exact, near, values, operations, old, new, runs, covers, order, ..] = *lens;
+fn predictor<'w>(cut: &mut Cutter<'w>, lens: &[u64; 15]) -> Result<Predictor<'w>> {
+    let [_, _, _, _, exact, near, values, operations, old, new, runs, covers, order, ..] = *lens;
     let memo = Memo::new(cut.table(exact)?, cut.table(near)?);
     let values = Values::new(cut.table(values)?, cut.table(operations)?);
     let (old, new) = (Segments::new(cut.table(old)?), Segments::new(cut.table(new)?));
@@ -111,9 +113,9 @@ pub fn large<'w>(
     old_len: u64,
 ) -> Result<Predicted<'w, Mixed<'w>>> {
     let (lens, mut cut) = (lens(shape, true), Cutter(work));
-    let [slots, cells, weights, .., table, ring] = lens;
+    let [slots, buckets, maps, weights, .., table, ring] = lens;
     let model =
-        Mixed::new(cut.table(slots)?, cut.table(cells)?, cut.table(weights)?, shape.model_log);
+        Mixed::new(cut.table(slots)?, cut.table(buckets)?, cut.table(maps)?, cut.table(weights)?);
     let predictor = predictor(&mut cut, &lens)?;
     let matches = Matches::new(cut.table(table)?, cut.bytes(ring)?, old_len);
     Ok(Predicted::new(predictor, model, Some(matches)))
