@@ -13,6 +13,8 @@ const MATCH_LEN_MIN: u32 = 5;
 const BACK_LEN: usize = 32;
 /// Old bytes fetched from a match on.
 const AHEAD_LEN: usize = 32;
+/// Long keys are entered at multiples of this, less 1.
+const LONG_STEP: u64 = 3;
 /// Marks positions of new in the table.
 const IS_NEW: u32 = 1 << 31;
 
@@ -28,6 +30,9 @@ pub struct Matches<'w> {
     at: Option<u32>,
     /// Where the last bytes stood before.
     before: u32,
+    /// Where the last bytes of the longer key stood before.
+    before_long: u32,
+    older: u64,
     len: u32,
     misses: u32,
     ahead: [u8; AHEAD_LEN],
@@ -59,6 +64,8 @@ impl<'w> Matches<'w> {
             tail: 0,
             at: None,
             before: 0,
+            before_long: 0,
+            older: 0,
             len: 0,
             misses: 0,
             ahead: [0; AHEAD_LEN],
@@ -74,13 +81,24 @@ impl<'w> Matches<'w> {
         self.table.get_mut((key >> (64 - log)) as usize)
     }
 
+    fn long_slot(&mut self) -> Option<&mut [u8; ENTRY_LEN]> {
+        let log = self.table.len().max(2).ilog2();
+        let key = (self.older << 16).wrapping_mul(0xc2b2_ae3d_27d4_eb4f) ^ self.tail;
+        let key = (key ^ key >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.table.get_mut((key >> (64 - log)) as usize)
+    }
+
     /// Enters bytes of old that end before `pos + bytes.len()`; to be called from the front to
     /// the back of old, before the first byte of new.
     pub fn index_old(&mut self, pos: u64, bytes: &[u8]) {
         let mut end = pos;
         for byte in bytes {
+            self.older = self.older << 8 | self.tail >> 56;
             self.tail = self.tail << 8 | u64::from(*byte);
             end = end.wrapping_add(1);
+            if end & LONG_STEP == 0 && end >= 16 && let Some(slot) = self.long_slot() {
+                *slot = ((end as u32) & !IS_NEW).to_le_bytes();
+            }
             let tail = self.tail;
             if end >= KEY_LEN
                 && let Some(slot) = self.slot(tail)
@@ -93,6 +111,7 @@ impl<'w> Matches<'w> {
     /// Old is indexed.
     pub fn start_new(&mut self) {
         self.tail = 0;
+        self.older = 0;
     }
 
     /// Enters a byte of new.
@@ -101,6 +120,7 @@ impl<'w> Matches<'w> {
         if let Some(slot) = self.ring.get_mut(self.pos as usize & mask) {
             *slot = byte;
         }
+        self.older = self.older << 8 | self.tail >> 56;
         self.tail = self.tail << 8 | u64::from(byte);
         self.pos += 1;
         let (tail, pos) = (self.tail, self.pos);
@@ -111,6 +131,13 @@ impl<'w> Matches<'w> {
             let before = u32::from_le_bytes(*slot);
             *slot = (pos as u32 | IS_NEW).to_le_bytes();
             self.before = before;
+        }
+        if pos >= 16 && let Some(slot) = self.long_slot() {
+            let before = u32::from_le_bytes(*slot);
+            if pos & LONG_STEP == 0 {
+                *slot = (pos as u32 | IS_NEW).to_le_bytes();
+            }
+            self.before_long = before;
         }
     }
 
@@ -124,8 +151,12 @@ impl<'w> Matches<'w> {
     /// # Errors
     /// `ReadFailed`.
     pub fn past<S: Source>(&mut self, old: &mut S) -> Result<Past> {
-        if self.at.is_none() && self.before != 0 {
-            self.follow(old, self.before)?;
+        if self.len < super::traces::t(7, 16) as u32 {
+            for at in [self.before_long, self.before] {
+                if at != 0 && self.at != Some(at) && self.len < super::traces::t(7, 16) as u32 {
+                    self.follow(old, at)?;
+                }
+            }
         }
         let expected = match self.at {
             Some(at) if at & IS_NEW != 0 => self.new_byte(u64::from(at & !IS_NEW)),
@@ -182,8 +213,8 @@ impl<'w> Matches<'w> {
                 len += 1;
             }
         }
-        if len as u32 >= MATCH_LEN_MIN {
-            (self.at, self.len) = (Some(at), len as u32);
+        if len as u32 >= MATCH_LEN_MIN && len as u32 > self.len {
+            (self.at, self.len, self.misses) = (Some(at), len as u32, 0);
         }
         Ok(())
     }
@@ -194,10 +225,15 @@ impl<'w> Matches<'w> {
             (Some(at), Some(expected)) if expected == byte => {
                 self.at = Some(at.wrapping_add(1));
                 self.len = self.len.saturating_add(1);
+                self.misses <<= 1;
             }
-            (Some(_), _) => {
-                (self.at, self.len) = (None, 0);
-                self.misses = self.misses.saturating_add(1);
+            (Some(at), _) => {
+                self.at = Some(at.wrapping_add(1));
+                self.len = 0;
+                self.misses = self.misses << 1 | 1;
+                if (self.misses & 0xff).count_ones() > super::traces::t(8, 4) as u32 {
+                    self.at = None;
+                }
             }
             (None, _) => {}
         }

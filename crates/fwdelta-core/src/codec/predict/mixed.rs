@@ -5,14 +5,14 @@
 
 use super::nodes::{BUCKET_LEN, Nodes};
 use super::squash::{ODDS_MAX, squash, stretch};
-use super::traces::{NEXT, suggested};
+use super::traces::{NEXT, suggested, t};
 use super::{ByteFeatures, FlagFeatures, LiteralFeatures, Model, hash};
 use crate::codec::range::BitCoder;
 use crate::error::Result;
 use crate::exec::unit::KIND_COUNT;
 
 /// Contexts of one decision at most.
-const INPUT_COUNT: usize = 48;
+const INPUT_COUNT: usize = 64;
 /// Bytes of a probability in memory: 22 bits, and 10 of how often it was met.
 pub(super) const SLOT_LEN: usize = 4;
 /// Bytes of the weights of one set.
@@ -37,7 +37,7 @@ const LITERAL_LEARNING: i64 = 600;
 const LITERAL_WEIGHT: i32 = 120_000;
 const BYTE_WEIGHT: i32 = 180_000;
 const BYTE_TRACES: usize = 7;
-const LITERAL_TRACES: usize = 12;
+const LITERAL_TRACES: usize = 20;
 /// Maps of traces.
 pub(super) const MAP_LEN: usize = 256 * (BYTE_TRACES + LITERAL_TRACES);
 /// Literals have so many times more probabilities than the rest, as a logarithm.
@@ -53,7 +53,7 @@ pub struct Mixed<'w> {
     maps: &'w mut [[u8; SLOT_LEN]],
     weights: &'w mut [[u8; WEIGHTS_LEN]],
     mask: u32,
-    rates: [u16; MAP_COUNT_MAX as usize + 1],
+    rates: [u16; 1024],
 }
 
 impl<'w> Mixed<'w> {
@@ -79,18 +79,18 @@ impl<'w> Mixed<'w> {
             }
         }
         for set in weights.iter_mut().skip(LITERAL_SETS).take(64) {
-            for weight in set.as_chunks_mut::<4>().0.iter_mut() { *weight = LITERAL_WEIGHT.to_le_bytes(); }
+            for weight in set.as_chunks_mut::<4>().0.iter_mut() { *weight = (t(2,120_000) as i32).to_le_bytes(); }
         }
         for set in weights.iter_mut().skip(SECOND_SETS+256).take(256) {
-            for weight in set.as_chunks_mut::<4>().0.iter_mut() { *weight = LITERAL_WEIGHT.to_le_bytes(); }
+            for weight in set.as_chunks_mut::<4>().0.iter_mut() { *weight = (t(2,120_000) as i32).to_le_bytes(); }
         }
         for set in weights.iter_mut().skip(BYTE_SETS).take(48*KIND_COUNT) {
-            for weight in set.as_chunks_mut::<4>().0.iter_mut() { *weight = BYTE_WEIGHT.to_le_bytes(); }
+            for weight in set.as_chunks_mut::<4>().0.iter_mut() { *weight = (t(3,180_000) as i32).to_le_bytes(); }
         }
         for set in weights.iter_mut().skip(SECOND_SETS+768).take(256) {
-            for weight in set.as_chunks_mut::<4>().0.iter_mut() { *weight = BYTE_WEIGHT.to_le_bytes(); }
+            for weight in set.as_chunks_mut::<4>().0.iter_mut() { *weight = (t(3,180_000) as i32).to_le_bytes(); }
         }
-        let mut rates = [0; MAP_COUNT_MAX as usize + 1];
+        let mut rates = [0; 1024];
         for (count, rate) in rates.iter_mut().enumerate() {
             // 1 / (count + 1.6), of 65,536.
             *rate = (655_360u32.checked_div(10 * count as u32 + 16).unwrap_or(0)) as u16;
@@ -170,7 +170,7 @@ impl<'w> Mixed<'w> {
         let (pairs, rest) = inputs.split_at_mut(2 * T);
         for ((pair, slot), trace) in pairs.as_chunks_mut::<2>().0.iter_mut().zip(learnt).zip(traces) {
             let p = slot >> 20;
-            *pair = if trace==0 {[0,0]} else {[stretch(p), (p as i32 - 2048) >> 1]};
+            *pair = if trace==0 {[0,0]} else {[stretch(p), ((p as i32 - 2048) * t(4,16) as i32) >> 6]};
         }
         for (to, slot) in rest.iter_mut().zip(slots) {
             *to = stretch(slot >> 20);
@@ -185,7 +185,7 @@ impl<'w> Mixed<'w> {
             let [zero, one] = NEXT.get(usize::from(trace)).copied().unwrap_or_default();
             self.nodes.set(bucket, at.place, if bit { one } else { zero });
             if let Some(place) = self.maps.get_mut(map as usize) {
-                *place = adapted(slot, bit, &self.rates, MAP_COUNT_MAX).to_le_bytes();
+                *place = adapted(slot, bit, &self.rates, t(5,255) as u32).to_le_bytes();
             }
         }
         for (context, slot) in contexts.iter().zip(slots) {
@@ -206,7 +206,7 @@ impl<'w> Mixed<'w> {
 
     fn train<const N: usize>(&mut self, set: usize, inputs: &[i32; N], error: i64) {
         let Some(weights) = self.weights.get_mut(set) else { return };
-        let rate = if N > 20 { LITERAL_LEARNING } else { LEARNING };
+        let rate = if N > 20 { t(0,300) } else if N > 10 { t(1,600) } else { LEARNING };
         for (weight, input) in weights.as_chunks_mut::<4>().0.iter_mut().zip(inputs) {
             let step = (error * i64::from(*input) * rate + (1 << 19)) >> 20;
             let learnt = i32::from_le_bytes(*weight).wrapping_add(step as i32);
@@ -318,6 +318,13 @@ impl Model for Mixed<'_> {
         let low = f.tail as u32;
         let b = |by: u32| (f.tail >> (8 * by) & 255) as u32;
         let phase = f.pos as u32 & 3;
+        let match_len = if f.expected.is_none() { 0 } else { f.match_len.min(15).div_ceil(2) + 1 };
+        let expected = f.expected.map_or(256, u32::from);
+        let part = (low & !(u32::MAX << (8 * phase))) | 1 << (8 * phase);
+        let above = (f.tail >> (8 * phase)) as u32;
+        let before = (f.tail >> (8 * phase) >> 32) as u32;
+        let ops = (above & 255) | (before & 255) << 8 | phase << 16 | (above >> 8 & 0xff) << 20;
+        let mask = t(6, 0) as u32;
         let heads = [
             hash(20, phase),
             hash(21, b(0) | phase << 8),
@@ -331,8 +338,17 @@ impl Model for Mixed<'_> {
             hash(30, b(1) | b(3) << 8 | phase << 16),
             hash(hash(31, b(0) | b(2) << 8), b(4) | phase << 8),
             hash(hash(32, u32::from(f.gap) | b(0) << 8), phase),
+            hash(33, expected | match_len << 9),
+            hash(hash(34, low), b(4)),
+            hash(hash(35, part), ops & 0xffff),
+            hash(hash(36, part), above & 0xffff),
+            hash(hash(37, part), ops),
+            hash(38, b(7) | (f.pos as u32 & 7) << 8 | b(0) << 16),
+            hash(39, b(1) | b(2) << 8),
+            hash(48, expected | b(0) << 9),
         ];
-        let match_len = if f.expected.is_none() { 0 } else { f.match_len.min(15).div_ceil(2) + 1 };
+        let mut heads = heads;
+        for (i, h) in heads.iter_mut().enumerate() { if mask >> i & 1 != 0 { *h = 0; } }
         let mut at = At { buckets: [0; LITERAL_TRACES], place: 1, map: 256 * BYTE_TRACES as u32 };
         let mut node = 1u32;
         for bit_at in (0..8).rev() {
@@ -347,7 +363,7 @@ impl Model for Mixed<'_> {
                 _ => 0,
             };
             let by_match = hash(
-                hash(29, coming | match_len << 2 | f.match_misses.min(3) << 8),
+                hash(29, coming | match_len << 2 | (f.match_misses & 7) << 8),
                 if coming > 0 { 0 } else { node },
             );
             let set = LITERAL_SETS + 2 * match_len.min(15) as usize + usize::from(coming > 0);
