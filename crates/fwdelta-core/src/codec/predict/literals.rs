@@ -7,14 +7,20 @@ use crate::storage::Source;
 pub(super) const ENTRY_LEN: usize = 4;
 /// Bytes that are looked up.
 const KEY_LEN: u64 = 6;
+/// The same of long keys.
+const LONG_KEY_LEN: u64 = 14;
+/// Long keys are entered at positions that are multiples of this.
+const LONG_STEP: u64 = 4;
 /// Shortest match that is followed.
 const MATCH_LEN_MIN: u32 = 5;
 /// Bytes compared backwards.
 const BACK_LEN: usize = 32;
 /// Old bytes fetched from a match on.
 const AHEAD_LEN: usize = 32;
-/// Long keys are entered at multiples of this, less 1.
-const LONG_STEP: u64 = 3;
+/// Matches of this length are not given up for others.
+const SURE_LEN: u32 = 16;
+/// Of the last eight expected bytes so many may have been wrong.
+const MISSES_MAX: u32 = 4;
 /// Marks positions of new in the table.
 const IS_NEW: u32 = 1 << 31;
 
@@ -26,13 +32,14 @@ pub struct Matches<'w> {
     ring: &'w mut [u8],
     pos: u64,
     tail: u64,
+    /// The eight bytes before those of `tail`.
+    older: u64,
     /// Where the expected byte stands, if there is a match.
     at: Option<u32>,
     /// Where the last bytes stood before.
     before: u32,
-    /// Where the last bytes of the longer key stood before.
+    /// The same of more of them.
     before_long: u32,
-    older: u64,
     len: u32,
     misses: u32,
     ahead: [u8; AHEAD_LEN],
@@ -48,7 +55,7 @@ pub struct Past {
     pub expected: Option<u8>,
     /// Length of the match.
     pub len: u32,
-    /// Matches that failed in this run of literals.
+    /// Which of the bytes that it expected last were wrong, the last one in the lowest bit.
     pub misses: u32,
 }
 
@@ -62,10 +69,10 @@ impl<'w> Matches<'w> {
             ring,
             pos: 0,
             tail: 0,
+            older: 0,
             at: None,
             before: 0,
             before_long: 0,
-            older: 0,
             len: 0,
             misses: 0,
             ahead: [0; AHEAD_LEN],
@@ -75,17 +82,27 @@ impl<'w> Matches<'w> {
         }
     }
 
-    fn slot(&mut self, tail: u64) -> Option<&mut [u8; ENTRY_LEN]> {
-        let log = self.table.len().max(2).ilog2();
-        let key = (tail << (64 - 8 * KEY_LEN)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.table.get_mut((key >> (64 - log)) as usize)
+    /// The entry of the last bytes.
+    fn entry(&mut self) -> Option<&mut [u8; ENTRY_LEN]> {
+        let key = self.tail << (64 - 8 * KEY_LEN);
+        self.entry_of(key.wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
 
-    fn long_slot(&mut self) -> Option<&mut [u8; ENTRY_LEN]> {
+    /// The entry of more of them.
+    fn long_entry(&mut self) -> Option<&mut [u8; ENTRY_LEN]> {
+        let older = self.older << (64 - 8 * (LONG_KEY_LEN - 8));
+        let key = older.wrapping_mul(0xc2b2_ae3d_27d4_eb4f) ^ self.tail;
+        self.entry_of((key ^ key >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
+    fn entry_of(&mut self, hash: u64) -> Option<&mut [u8; ENTRY_LEN]> {
         let log = self.table.len().max(2).ilog2();
-        let key = (self.older << 16).wrapping_mul(0xc2b2_ae3d_27d4_eb4f) ^ self.tail;
-        let key = (key ^ key >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.table.get_mut((key >> (64 - log)) as usize)
+        self.table.get_mut((hash >> (64 - log)) as usize)
+    }
+
+    fn shift(&mut self, byte: u8) {
+        self.older = self.older << 8 | self.tail >> 56;
+        self.tail = self.tail << 8 | u64::from(byte);
     }
 
     /// Enters bytes of old that end before `pos + bytes.len()`; to be called from the front to
@@ -93,25 +110,35 @@ impl<'w> Matches<'w> {
     pub fn index_old(&mut self, pos: u64, bytes: &[u8]) {
         let mut end = pos;
         for byte in bytes {
-            self.older = self.older << 8 | self.tail >> 56;
-            self.tail = self.tail << 8 | u64::from(*byte);
+            self.shift(*byte);
             end = end.wrapping_add(1);
-            if end & LONG_STEP == 0 && end >= 16 && let Some(slot) = self.long_slot() {
-                *slot = ((end as u32) & !IS_NEW).to_le_bytes();
-            }
-            let tail = self.tail;
-            if end >= KEY_LEN
-                && let Some(slot) = self.slot(tail)
-            {
-                *slot = ((end as u32) & !IS_NEW).to_le_bytes();
+            self.swap_entries(end, (end as u32) & !IS_NEW);
+        }
+    }
+
+    /// Enters `mark` for the bytes that end at `end`; gives what stood there.
+    fn swap_entries(&mut self, end: u64, mark: u32) -> (u32, u32) {
+        let (mut before, mut before_long) = (0, 0);
+        if end >= KEY_LEN
+            && let Some(entry) = self.entry()
+        {
+            before = u32::from_le_bytes(*entry);
+            *entry = mark.to_le_bytes();
+        }
+        if end >= LONG_KEY_LEN
+            && let Some(entry) = self.long_entry()
+        {
+            before_long = u32::from_le_bytes(*entry);
+            if end.is_multiple_of(LONG_STEP) {
+                *entry = mark.to_le_bytes();
             }
         }
+        (before, before_long)
     }
 
     /// Old is indexed.
     pub fn start_new(&mut self) {
-        self.tail = 0;
-        self.older = 0;
+        (self.tail, self.older) = (0, 0);
     }
 
     /// Enters a byte of new.
@@ -120,25 +147,9 @@ impl<'w> Matches<'w> {
         if let Some(slot) = self.ring.get_mut(self.pos as usize & mask) {
             *slot = byte;
         }
-        self.older = self.older << 8 | self.tail >> 56;
-        self.tail = self.tail << 8 | u64::from(byte);
+        self.shift(byte);
         self.pos += 1;
-        let (tail, pos) = (self.tail, self.pos);
-        self.before = 0;
-        if pos >= KEY_LEN
-            && let Some(slot) = self.slot(tail)
-        {
-            let before = u32::from_le_bytes(*slot);
-            *slot = (pos as u32 | IS_NEW).to_le_bytes();
-            self.before = before;
-        }
-        if pos >= 16 && let Some(slot) = self.long_slot() {
-            let before = u32::from_le_bytes(*slot);
-            if pos & LONG_STEP == 0 {
-                *slot = (pos as u32 | IS_NEW).to_le_bytes();
-            }
-            self.before_long = before;
-        }
+        (self.before, self.before_long) = self.swap_entries(self.pos, self.pos as u32 | IS_NEW);
     }
 
     /// A run of literals begins.
@@ -151,11 +162,9 @@ impl<'w> Matches<'w> {
     /// # Errors
     /// `ReadFailed`.
     pub fn past<S: Source>(&mut self, old: &mut S) -> Result<Past> {
-        if self.len < super::traces::t(7, 16) as u32 {
-            for at in [self.before_long, self.before] {
-                if at != 0 && self.at != Some(at) && self.len < super::traces::t(7, 16) as u32 {
-                    self.follow(old, at)?;
-                }
+        for at in [self.before_long, self.before] {
+            if at != 0 && self.at != Some(at) && self.len < SURE_LEN {
+                self.follow(old, at)?;
             }
         }
         let expected = match self.at {
@@ -189,7 +198,7 @@ impl<'w> Matches<'w> {
         Ok(self.ahead.get(pos.wrapping_sub(self.ahead_pos) as usize).copied())
     }
 
-    /// Follows the match that ends at `at`, if it is one.
+    /// Follows the match that ends at `at`, if it is longer than the one at hand.
     fn follow<S: Source>(&mut self, old: &mut S, at: u32) -> Result<()> {
         let end = u64::from(at & !IS_NEW);
         let mut len = 0;
@@ -221,21 +230,12 @@ impl<'w> Matches<'w> {
 
     /// The literal byte at hand was `byte`, `expected` before.
     pub fn settle(&mut self, expected: Option<u8>, byte: u8) {
-        match (self.at, expected) {
-            (Some(at), Some(expected)) if expected == byte => {
-                self.at = Some(at.wrapping_add(1));
-                self.len = self.len.saturating_add(1);
-                self.misses <<= 1;
-            }
-            (Some(at), _) => {
-                self.at = Some(at.wrapping_add(1));
-                self.len = 0;
-                self.misses = self.misses << 1 | 1;
-                if (self.misses & 0xff).count_ones() > super::traces::t(8, 4) as u32 {
-                    self.at = None;
-                }
-            }
-            (None, _) => {}
+        if let (Some(at), Some(expected)) = (self.at, expected) {
+            let is_miss = expected != byte;
+            self.misses = self.misses << 1 | u32::from(is_miss);
+            self.len = if is_miss { 0 } else { self.len.saturating_add(1) };
+            let is_lost = (self.misses & 255).count_ones() > MISSES_MAX;
+            self.at = if is_lost { None } else { Some(at.wrapping_add(1)) };
         }
     }
 }

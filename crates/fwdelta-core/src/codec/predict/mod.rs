@@ -9,12 +9,14 @@ mod history;
 mod literals;
 mod memo;
 mod mixed;
+mod mixer;
 mod nodes;
 mod predicted;
 mod predictor;
 mod prologue;
+mod refined;
 pub mod squash;
-pub mod traces;
+mod traces;
 mod workspace;
 
 pub use averaged::Averaged;

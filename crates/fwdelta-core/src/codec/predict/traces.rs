@@ -1,19 +1,20 @@
 //! Traces: what was seen in a context, in one byte.
 //!
 //! A trace is how many zeros and ones were seen, the last ones counting most, and which came last.
-//! What it is worth is learnt elsewhere. Source: M. Mahoney, "The ZPAQ Open Standard Format for
-//! Highly Compressed Data", 2.04: bit histories.
+//! What it says of the next bit is learnt elsewhere, for all contexts of a kind together: few
+//! sightings are enough then. Source: M. Mahoney, "The ZPAQ Open Standard Format for Highly
+//! Compressed Data", 2.04, where traces are called bit histories.
 
 /// Number of traces.
-pub const TRACE_COUNT: usize = 256;
-/// Most that is counted of the rarer value's opposite, by the count of the rarer.
+pub(super) const TRACE_COUNT: usize = 256;
+/// Most that is counted of the value seen more often, by the count of the other one.
 const COUNT_MAX: [u8; 6] = [48, 21, 12, 8, 6, 5];
 /// What is left of the count of one value when the other one is seen.
 const KEPT: [u8; 10] = [0, 1, 2, 2, 3, 3, 4, 4, 5, 5];
 
 /// Zeros, ones, and the last value seen.
-#[derive(Clone, Copy)]
-pub struct Trace {
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Trace {
     zeros: u8,
     ones: u8,
     last: bool,
@@ -25,7 +26,7 @@ const fn is_counted(a: u8, b: u8) -> bool {
 }
 
 /// All traces, fewest values first.
-pub const TRACES: [Trace; TRACE_COUNT] = traces();
+pub(super) const TRACES: [Trace; TRACE_COUNT] = traces();
 
 const fn traces() -> [Trace; TRACE_COUNT] {
     let mut all = [Trace { zeros: 0, ones: 0, last: false }; TRACE_COUNT];
@@ -52,7 +53,7 @@ const fn traces() -> [Trace; TRACE_COUNT] {
 }
 
 /// What a trace becomes when 0 or 1 is seen.
-pub const NEXT: [[u8; 2]; TRACE_COUNT] = nexts();
+pub(super) const NEXT: [[u8; 2]; TRACE_COUNT] = nexts();
 
 const fn nexts() -> [[u8; 2]; TRACE_COUNT] {
     let mut all = [[0; 2]; TRACE_COUNT];
@@ -65,8 +66,7 @@ const fn nexts() -> [[u8; 2]; TRACE_COUNT] {
 }
 
 const fn grown(trace: Trace, bit: bool) -> Trace {
-    let (mut seen, other) =
-        if bit { (trace.ones, trace.zeros) } else { (trace.zeros, trace.ones) };
+    let (mut seen, other) = if bit { (trace.ones, trace.zeros) } else { (trace.zeros, trace.ones) };
     let other = KEPT[if other > 9 { 9 } else { other as usize }];
     seen += 1;
     while !is_counted(seen, other) {
@@ -79,6 +79,7 @@ const fn grown(trace: Trace, bit: bool) -> Trace {
 const fn find(trace: Trace) -> u8 {
     let mut at = 1;
     while at < TRACE_COUNT {
+        // INVARIANT: below the length; runs when compiling only, as does the rest.
         let Trace { zeros, ones, last } = TRACES[at];
         if zeros == trace.zeros && ones == trace.ones && last == trace.last {
             return at as u8;
@@ -89,15 +90,7 @@ const fn find(trace: Trace) -> u8 {
 }
 
 /// The probability of 1, of 2^22, that a trace suggests before anything is learnt.
-pub const fn suggested(trace: u8) -> u32 {
+pub(super) const fn suggested(trace: u8) -> u32 {
     let Trace { zeros, ones, .. } = TRACES[trace as usize];
     ((2 * ones as u32 + 1) << 22) / (2 * (zeros as u32 + ones as u32) + 2)
-}
-
-/// LAB
-pub static T: [core::sync::atomic::AtomicI64; 16] = [const { core::sync::atomic::AtomicI64::new(-1) }; 16];
-/// LAB
-pub fn t(i: usize, default: i64) -> i64 {
-    let v = T[i].load(core::sync::atomic::Ordering::Relaxed);
-    if v == -1 { default } else { v }
 }
