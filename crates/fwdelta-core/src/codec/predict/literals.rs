@@ -112,12 +112,13 @@ impl<'w> Matches<'w> {
         for byte in bytes {
             self.shift(*byte);
             end = end.wrapping_add(1);
-            self.swap_entries(end, (end as u32) & !IS_NEW);
+            self.enter(end, (end as u32) & !IS_NEW);
         }
     }
 
-    /// Enters `mark` for the bytes that end at `end`; gives what stood there.
-    fn swap_entries(&mut self, end: u64, mark: u32) -> (u32, u32) {
+    /// Enters `mark` for the bytes that end at `end`; gives what stood there, of the long key only
+    /// where it is entered.
+    fn enter(&mut self, end: u64, mark: u32) -> (u32, u32) {
         let (mut before, mut before_long) = (0, 0);
         if end >= KEY_LEN
             && let Some(entry) = self.entry()
@@ -125,15 +126,22 @@ impl<'w> Matches<'w> {
             before = u32::from_le_bytes(*entry);
             *entry = mark.to_le_bytes();
         }
-        if end >= LONG_KEY_LEN
+        if end.is_multiple_of(LONG_STEP)
+            && end >= LONG_KEY_LEN
             && let Some(entry) = self.long_entry()
         {
             before_long = u32::from_le_bytes(*entry);
-            if end.is_multiple_of(LONG_STEP) {
-                *entry = mark.to_le_bytes();
-            }
+            *entry = mark.to_le_bytes();
         }
         (before, before_long)
+    }
+
+    /// Where the bytes of the long key stood before.
+    fn long_before(&mut self) -> u32 {
+        if self.pos.is_multiple_of(LONG_STEP) || self.pos < LONG_KEY_LEN {
+            return self.before_long;
+        }
+        self.long_entry().map_or(0, |entry| u32::from_le_bytes(*entry))
     }
 
     /// Old is indexed.
@@ -149,7 +157,7 @@ impl<'w> Matches<'w> {
         }
         self.shift(byte);
         self.pos += 1;
-        (self.before, self.before_long) = self.swap_entries(self.pos, self.pos as u32 | IS_NEW);
+        (self.before, self.before_long) = self.enter(self.pos, self.pos as u32 | IS_NEW);
     }
 
     /// A run of literals begins.
@@ -162,9 +170,11 @@ impl<'w> Matches<'w> {
     /// # Errors
     /// `ReadFailed`.
     pub fn past<S: Source>(&mut self, old: &mut S) -> Result<Past> {
-        for at in [self.before_long, self.before] {
-            if at != 0 && self.at != Some(at) && self.len < SURE_LEN {
-                self.follow(old, at)?;
+        if self.len < SURE_LEN {
+            for at in [self.long_before(), self.before] {
+                if at != 0 && self.at != Some(at) && self.len < SURE_LEN {
+                    self.follow(old, at)?;
+                }
             }
         }
         let expected = match self.at {

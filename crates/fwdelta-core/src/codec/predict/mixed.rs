@@ -46,7 +46,7 @@ const NODE_SETS: usize = BEFORE_SETS + 256;
 pub(super) const WIDE_COUNT: usize = NODE_SETS + 256;
 /// Rows of refinement: by the bits before and what the match expects, and by the byte before.
 const BEFORE_ROWS: u32 = 3 << 8;
-const BEFORE_ROWS_LOG: u32 = 12;
+const BEFORE_ROWS_LOG: u32 = 11;
 /// Their entries.
 pub(super) const REFINED_COUNT: usize = (BEFORE_ROWS as usize + (1 << BEFORE_ROWS_LOG)) * ROW_LEN;
 
@@ -68,7 +68,7 @@ const COUNT_MAX: u32 = 127;
 const WORTH_COUNT_MAX: u32 = 255;
 /// An opinion that is always the same.
 const CONSTANT: i32 = 256;
-/// There are so many times fewer slots than traces, as a logarithm, and eight times fewer buckets.
+/// Logarithm of how many times fewer slots there are than the model log says, and fewer buckets.
 pub(super) const SLOT_LOG_LESS: u8 = 4;
 /// See [`SLOT_LOG_LESS`].
 pub(super) const BUCKET_LOG_LESS: u8 = 3;

@@ -123,9 +123,9 @@ pub struct LiteralFeatures {
     pub gap: u8,
     /// The byte that followed where the last bytes occurred before.
     pub expected: Option<u8>,
-    /// How long that match is, and how many there were that failed.
+    /// How long that match is.
     pub match_len: u32,
-    /// Matches that failed in this run of literals.
+    /// Which of the bytes that it expected last were wrong, the last one in the lowest bit.
     pub match_misses: u32,
 }
 

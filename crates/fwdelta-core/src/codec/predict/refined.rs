@@ -10,7 +10,7 @@ const STEP_LOG: u32 = 7;
 /// Odds are cut off here.
 const REACH: i32 = 2048;
 /// Entries of a row.
-pub(super) const ROW_LEN: usize = (2 * REACH as usize >> STEP_LOG) + 1;
+pub(super) const ROW_LEN: usize = ((2 * REACH as usize) >> STEP_LOG) + 1;
 /// How often each entry counts as met at the start.
 const COUNT_START: u32 = 6;
 /// Entries stop adapting more slowly at this count.
