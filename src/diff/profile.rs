@@ -231,3 +231,23 @@ fn merge_runs(description: &mut Description, len: u64) {
         is_kept
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn max_remembers_as_much_of_new_as_fits() {
+        let none = Description::default();
+        let chunk_len = u64::from(default_chunk_len(Profile::Max));
+        for (new_len, covers, ring_log) in
+            [(8 << 20, 0, 22), (8 << 20, 100_000, 19), (300_000, 0, 19), (5000, 20, 14)]
+        {
+            let shape = shape(Profile::Max, None, &none, &none, new_len, covers);
+            assert_eq!(shape.ring_log, ring_log, "{new_len} {covers}");
+            let covers_len = u64::from(shape.covers) * (COVER_LEN + ORDER_LEN) as u64;
+            assert!(fixed_len(&shape, true, chunk_len) + covers_len <= MAX_LEN);
+            assert!(shape.covers as usize >= covers);
+        }
+    }
+}

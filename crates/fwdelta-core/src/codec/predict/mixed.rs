@@ -1,9 +1,10 @@
-//! The large model: for each decision up to eighteen contexts, each with an opinion of its own, mixed
-//! by weights that learn.
+//! The large model: for each decision up to eighteen contexts, each with opinions of its own,
+//! mixed by weights that learn.
 //!
-//! Flags and numbers have a probability, a slot, for each context. Bytes have more contexts, most of
-//! them met once or twice: each has a trace, and what traces are worth is learnt for all alike.
+//! Flags and numbers have a probability, a slot, for each context. Bytes have more contexts, most
+//! of them met once or twice: each has a trace, and what traces are worth is learnt for all alike.
 
+use super::heads::{self, BYTE_TRACES, LITERAL_TRACES};
 use super::mixer::Mixer;
 use super::nodes::{BUCKET_LEN, Nodes};
 use super::refined::{ROW_LEN, Refined};
@@ -16,10 +17,6 @@ use crate::exec::unit::KIND_COUNT;
 
 /// Bytes of a probability in memory: 22 bits, and 10 of how often it was met.
 pub(super) const SLOT_LEN: usize = 4;
-/// Contexts with traces of a byte of a unit.
-const BYTE_TRACES: usize = 7;
-/// Contexts with traces of a literal.
-const LITERAL_TRACES: usize = 18;
 /// Opinions on a bit of a byte of a unit: two of each trace, one of a slot, and a constant.
 const BYTE_OPINIONS: usize = 2 * BYTE_TRACES + 2;
 /// The same of a literal.
@@ -245,7 +242,7 @@ impl<'w> Mixed<'w> {
         Ok(bit)
     }
 
-    /// What is known of the next bit of a byte, with one slot besides, and the opinions that follow.
+    /// What is known of the next bit of a byte, with one slot besides, and what that gives.
     fn see<const T: usize, const N: usize>(
         &self,
         byte: &Byte<T>,
@@ -318,50 +315,6 @@ fn floored(p: u32) -> u32 {
     p.clamp(PROBABILITY_FLOOR, 65_536 - PROBABILITY_FLOOR)
 }
 
-/// Contexts of a literal.
-fn literal_heads(f: &LiteralFeatures) -> [u32; LITERAL_TRACES] {
-    let low = f.tail as u32;
-    let b = |by: u32| (f.tail >> (8 * by) & 255) as u32;
-    let phase = f.pos as u32 & 3;
-    let beside = u32::from(f.gap);
-    let expected = f.expected.map_or(256, u32::from);
-    // The bytes of the word of 4 bytes at hand, and what tells instructions apart in the last two.
-    let word = low & !(u32::MAX << (8 * phase)) | 1 << (8 * phase);
-    let last = (f.tail >> (8 * phase)) as u32;
-    let before = (f.tail >> (8 * phase) >> 32) as u32;
-    [
-        hash(20, phase),
-        hash(21, b(0) | phase << 8),
-        hash(22, low & 0xffff | phase << 24),
-        hash(23, low & 0xff_ffff),
-        hash(hash(24, low), phase),
-        hash(25, b(3) | phase << 8 | b(7) << 16),
-        hash(26, b(3) | b(0) << 8 | phase << 16),
-        hash(27, beside | phase << 8),
-        hash(28, beside | b(0) << 8 | phase << 16),
-        hash(30, b(1) | b(3) << 8 | phase << 16),
-        hash(31, expected | b(0) << 9),
-        hash(33, b(2) | b(3) << 8),
-        hash(34, b(1) | b(2) << 8 | b(3) << 16),
-        hash(hash(35, word), last & 0xffff | (before & 255) << 16 | phase << 24),
-        hash(36, 0),
-        hash(37, b(7) | b(3) << 8 | b(0) << 16 | phase << 24),
-        hash(38, b(7) | b(0) << 8 | (f.pos as u32 & 7) << 16),
-        hash(39, b(1) | b(2) << 8),
-    ]
-}
-
-/// A match's length, coarsely, from 1; 0 without one.
-fn match_class(f: &LiteralFeatures) -> u32 {
-    match (f.expected, f.match_len) {
-        (None, _) => 0,
-        (_, len @ 0..16) => 1 + len / 2,
-        (_, len @ 16..32) => 7 + len / 8,
-        (_, 32..64) => 11,
-        _ => 12,
-    }
-}
-
 impl Model for Mixed<'_> {
     const IS_LARGE: bool = true;
     const STREAK: u32 = u32::MAX;
@@ -400,23 +353,11 @@ impl Model for Mixed<'_> {
     }
 
     fn byte<C: BitCoder>(&mut self, coder: &mut C, f: &ByteFeatures, value: u8) -> Result<u8> {
-        let at = f.at | (f.kind as u32) << 4;
-        let expected = u32::from(f.expected);
-        let (b1, b2, b4) = (f.tail as u32 & 255, f.tail as u32 >> 8 & 255, f.tail as u32 >> 24);
-        let heads = [
-            hash(60, at | expected << 10 | f.differing << 20),
-            hash(61, at | u32::from(f.raw) << 10 | expected << 18),
-            hash(hash(62, at), f.word) ^ f.so_far.wrapping_mul(0x0100_0193),
-            hash(63, at | b1 << 10 | expected << 18),
-            hash(hash(64, at | b1 << 10 | b2 << 18), expected),
-            hash(65, at | b4 << 10 | expected << 18),
-            hash(hash(66, at), f.so_far),
-        ];
+        let (heads, last) = heads::of_byte(f);
         let set = BYTE_SETS
             + 48 * f.kind as usize
             + 24 * usize::from(f.differing != 0)
             + 3 * f.at.min(7) as usize;
-        let last = hash(67, at | f.differing << 10 | u32::from(f.is_last) << 20);
         let mut byte = Byte::new(heads, 0);
         for bit_at in (0..8).rev() {
             byte.look_up(&mut self.nodes);
@@ -439,9 +380,9 @@ impl Model for Mixed<'_> {
     ) -> Result<u8> {
         self.literal_pace -= (self.literal_pace - LITERAL_PACE_END) >> LITERAL_PACE_SHIFT;
         let before = f.tail as u32 & 255;
-        let class = match_class(f);
+        let class = heads::match_class(f);
         let by_match = hash(29, class << 2 | (f.match_misses & 7) << 8);
-        let mut byte = Byte::new(literal_heads(f), BYTE_TRACES as u32);
+        let mut byte = Byte::new(heads::of_literal(f), BYTE_TRACES as u32);
         for bit_at in (0..8).rev() {
             byte.look_up(&mut self.nodes);
             let coming = byte.coming(f.expected, bit_at);

@@ -5,6 +5,7 @@
 
 mod averaged;
 pub(crate) mod decoder;
+mod heads;
 mod history;
 mod literals;
 mod memo;

@@ -57,3 +57,24 @@ impl<'w> Nodes<'w> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contexts_find_their_bucket_until_it_is_the_least_seen_of_three() {
+        let mut memory = [[0; BUCKET_LEN]; 8];
+        let mut nodes = Nodes::new(&mut memory);
+        let contexts = [0x0100_0004, 0x0200_0004, 0x0300_0004];
+        for (seen, context) in (1..).zip(contexts) {
+            let bucket = nodes.find(context);
+            nodes.set(bucket, 1, 4 - seen);
+        }
+        let places = contexts.map(|context| nodes.find(context));
+        assert_eq!(places, [4, 5, 6]);
+        assert_eq!(nodes.find(0x0400_0004), 6);
+        assert_eq!(nodes.trace(6, 1), 0);
+        assert_eq!(contexts[..2].iter().map(|at| nodes.find(*at)).sum::<u32>(), 9);
+    }
+}

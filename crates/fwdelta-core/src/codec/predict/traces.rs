@@ -94,3 +94,22 @@ pub(super) const fn suggested(trace: u8) -> u32 {
     let Trace { zeros, ones, .. } = TRACES[trace as usize];
     ((2 * ones as u32 + 1) << 22) / (2 * (zeros as u32 + ones as u32) + 2)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn traces_are_found_again_and_count_what_was_seen() {
+        for (at, trace) in TRACES.iter().enumerate().take_while(|(at, _)| *at < 255) {
+            for (bit, next) in [false, true].into_iter().zip(NEXT[at]) {
+                let Trace { zeros, ones, last } = TRACES[usize::from(next)];
+                let (seen, was) = if bit { (ones, trace.ones) } else { (zeros, trace.zeros) };
+                assert!(last == bit && seen > 0 && seen <= was + 1, "{at} {bit}");
+            }
+        }
+        let ones = (0..60).fold(0, |trace, _| NEXT[usize::from(trace)][1]);
+        assert!(suggested(ones) > (1 << 22) / 64 * 63);
+        assert_eq!(suggested(0), 1 << 21);
+    }
+}
