@@ -258,6 +258,7 @@ impl<'w> Mixed<'w> {
             u32::from_le_bytes(slot)
         });
         let slot = self.slot(context);
+        // INVARIANT: N is BYTE_OPINIONS or LITERAL_OPINIONS, two more than the pairs take.
         let (pairs, rest) = opinions.split_at_mut(2 * T);
         for ((pair, slot), trace) in pairs.as_chunks_mut::<2>().0.iter_mut().zip(worth).zip(traces)
         {

@@ -29,7 +29,7 @@ impl<'w, const LEN: usize> Mixer<'w, LEN> {
         sets: [usize; S],
     ) -> [i32; S] {
         sets.map(|set| {
-            let weights = self.0.get(set).map_or(&[][..], |set| set.as_chunks::<4>().0);
+            let Some(weights) = self.0.get(set).map(|set| set.as_chunks::<4>().0) else { return 0 };
             let product = |(weight, opinion): (&[u8; 4], &i32)| {
                 ((i32::from_le_bytes(*weight) >> 4) * *opinion) >> 8
             };
@@ -49,7 +49,8 @@ impl<'w, const LEN: usize> Mixer<'w, LEN> {
         for (set, odds) in sets {
             let error = (i32::from(bit) << 16) - squash(odds) as i32;
             let step = (error * pace) >> 8;
-            let weights = self.0.get_mut(set).map_or(&mut [][..], |set| set.as_chunks_mut::<4>().0);
+            let Some(set) = self.0.get_mut(set) else { continue };
+            let weights = set.as_chunks_mut::<4>().0;
             for (weight, opinion) in weights.iter_mut().zip(opinions) {
                 let moved = i32::from_le_bytes(*weight) + ((step * *opinion + (1 << 11)) >> 12);
                 *weight = moved.clamp(-WEIGHT_MAX, WEIGHT_MAX).to_le_bytes();

@@ -38,7 +38,8 @@ impl<'w> Nodes<'w> {
         }
         if let Some(bucket) = self.buckets.get_mut(least.1 as usize) {
             *bucket = [0; BUCKET_LEN];
-            bucket[0] = check;
+            let [first, ..] = bucket;
+            *first = check;
         }
         least.1
     }

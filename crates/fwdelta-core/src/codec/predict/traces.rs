@@ -22,6 +22,7 @@ pub(super) struct Trace {
 
 const fn is_counted(a: u8, b: u8) -> bool {
     let (low, high) = if a < b { (a, b) } else { (b, a) };
+    // INVARIANT: compared with the length just before; runs when compiling only.
     (low as usize) < COUNT_MAX.len() && high <= COUNT_MAX[low as usize]
 }
 
@@ -31,6 +32,7 @@ pub(super) const TRACES: [Trace; TRACE_COUNT] = traces();
 const fn traces() -> [Trace; TRACE_COUNT] {
     let mut all = [Trace { zeros: 0, ones: 0, last: false }; TRACE_COUNT];
     let (mut at, mut sum) = (1, 1);
+    // INVARIANT: there are six; runs when compiling only.
     while sum <= COUNT_MAX[0] + COUNT_MAX[1] {
         let mut ones = 0;
         while ones <= sum {
@@ -39,6 +41,7 @@ const fn traces() -> [Trace; TRACE_COUNT] {
             while last < 2 {
                 let seen = if last == 1 { ones } else { zeros };
                 if is_counted(zeros, ones) && seen > 0 {
+                    // INVARIANT: runs when compiling only, which would fail.
                     all[at] = Trace { zeros, ones, last: last == 1 };
                     at += 1;
                 }
@@ -48,7 +51,6 @@ const fn traces() -> [Trace; TRACE_COUNT] {
         }
         sum += 1;
     }
-    assert!(at <= TRACE_COUNT);
     all
 }
 
@@ -59,6 +61,7 @@ const fn nexts() -> [[u8; 2]; TRACE_COUNT] {
     let mut all = [[0; 2]; TRACE_COUNT];
     let mut at = 0;
     while at < TRACE_COUNT {
+        // INVARIANT: below the length; runs when compiling only.
         all[at] = [find(grown(TRACES[at], false)), find(grown(TRACES[at], true))];
         at += 1;
     }
@@ -67,6 +70,7 @@ const fn nexts() -> [[u8; 2]; TRACE_COUNT] {
 
 const fn grown(trace: Trace, bit: bool) -> Trace {
     let (mut seen, other) = if bit { (trace.ones, trace.zeros) } else { (trace.zeros, trace.ones) };
+    // INVARIANT: at most the last one; runs when compiling only.
     let other = KEPT[if other > 9 { 9 } else { other as usize }];
     seen += 1;
     while !is_counted(seen, other) {
@@ -79,20 +83,23 @@ const fn grown(trace: Trace, bit: bool) -> Trace {
 const fn find(trace: Trace) -> u8 {
     let mut at = 1;
     while at < TRACE_COUNT {
-        // INVARIANT: below the length; runs when compiling only, as does the rest.
+        // INVARIANT: below the length; runs when compiling only.
         let Trace { zeros, ones, last } = TRACES[at];
         if zeros == trace.zeros && ones == trace.ones && last == trace.last {
             return at as u8;
         }
         at += 1;
     }
+    // INVARIANT: runs when compiling only.
     panic!("every trace that grows is counted")
 }
 
 /// The probability of 1, of 2^22, that a trace suggests before anything is learnt.
-pub(super) const fn suggested(trace: u8) -> u32 {
-    let Trace { zeros, ones, .. } = TRACES[trace as usize];
-    ((2 * ones as u32 + 1) << 22) / (2 * (zeros as u32 + ones as u32) + 2)
+pub(super) fn suggested(trace: u8) -> u32 {
+    let counts = TRACES.get(usize::from(trace)).map(|trace| (trace.zeros, trace.ones));
+    let (zeros, ones) = counts.unwrap_or_default();
+    let all = 2 * (u32::from(zeros) + u32::from(ones)) + 2;
+    ((2 * u32::from(ones) + 1) << 22).checked_div(all).unwrap_or(1 << 21)
 }
 
 #[cfg(test)]
