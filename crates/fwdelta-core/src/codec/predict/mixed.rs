@@ -258,14 +258,12 @@ impl<'w> Mixed<'w> {
             u32::from_le_bytes(slot)
         });
         let slot = self.slot(context);
-        // INVARIANT: N is BYTE_OPINIONS or LITERAL_OPINIONS, two more than the pairs take.
-        let (pairs, rest) = opinions.split_at_mut(2 * T);
-        for ((pair, slot), trace) in pairs.as_chunks_mut::<2>().0.iter_mut().zip(worth).zip(traces)
-        {
+        let pairs = opinions.as_chunks_mut::<2>().0.iter_mut();
+        for ((pair, slot), trace) in pairs.zip(worth).zip(traces) {
             let p = slot >> 20;
             *pair = if trace == 0 { [0, 0] } else { [stretch(p), (p as i32 - 2048) >> 2] };
         }
-        if let [by_slot, constant] = rest {
+        if let [.., by_slot, constant] = opinions.as_mut_slice() {
             (*by_slot, *constant) = (stretch(slot >> 20), CONSTANT);
         }
         (Sight { traces, places, worth, context, slot }, opinions)
