@@ -122,6 +122,7 @@ impl Pair<'_> {
             &self.old_description,
             &self.new_description,
             self.new.len() as u64,
+            covers.len(),
         );
         let map = chain::select(covers, shape.covers as usize);
         let plan = self.plan(covers, &map);

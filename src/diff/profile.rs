@@ -70,6 +70,9 @@ const MAX: Shape = Shape {
     match_log: 19,
     ring_log: 19,
 };
+/// How far back literals may refer in profile `max`, the farthest first: logarithms of bytes of new
+/// that are remembered, and of how many times fewer strings are looked up.
+const REACHES: [[u8; 2]; 5] = [[22, 0], [22, 1], [21, 0], [20, 0], [19, 0]];
 
 /// Bytes of payload per chunk: what a device must hold before it may decode.
 #[must_use]
@@ -82,7 +85,8 @@ pub const fn default_chunk_len(profile: Profile) -> u32 {
 }
 
 /// The tables for a pair under `profile` in `memory_len` bytes, or what the profile affords:
-/// everything but the counts of segments and runs, and `covers` the most there may be.
+/// everything but the counts of segments and runs, and `covers` the most there may be. There are
+/// `cover_count` covers.
 #[must_use]
 pub(super) fn shape(
     profile: Profile,
@@ -90,6 +94,7 @@ pub(super) fn shape(
     old: &Description,
     new: &Description,
     new_len: u64,
+    cover_count: usize,
 ) -> Shape {
     let default = match profile {
         Profile::Tiny => TINY_LEN,
@@ -106,11 +111,17 @@ pub(super) fn shape(
     let chunk_len = u64::from(default_chunk_len(profile));
     let is_max = profile == Profile::Max;
     let fixed = |shape: &Shape| fixed_len(shape, is_max, chunk_len);
-    let base =
-        if is_max { fitted(described, new_len) } else { sized(described, memory_len, fixed) };
-    let room = memory_len.saturating_sub(fixed(&base));
-    let covers = room / (COVER_LEN + ORDER_LEN) as u64;
-    Shape { covers: covers.min(1 << 20) as u32, ..base }
+    let room = |shape: &Shape| {
+        let covers = memory_len.saturating_sub(fixed(shape)) / (COVER_LEN + ORDER_LEN) as u64;
+        covers.min(1 << 20) as u32
+    };
+    let base = if is_max {
+        let base = fitted(described, new_len, cover_count);
+        reaching(base, new_len, |shape| room(shape) as usize >= cover_count)
+    } else {
+        sized(described, memory_len, fixed)
+    };
+    Shape { covers: room(&base), ..base }
 }
 
 /// Window, block and buffers of profile `fast` in `memory_len` bytes, or what the profile affords.
@@ -154,19 +165,32 @@ fn sized(described: Shape, memory_len: u64, fixed: impl Fn(&Shape) -> u64) -> Sh
 }
 
 /// The tables of profile `max`, smaller for images that cannot fill them.
-fn fitted(described: Shape, new_len: u64) -> Shape {
+fn fitted(described: Shape, new_len: u64, cover_count: usize) -> Shape {
     let Shape { old_segments, new_segments, runs, .. } = described;
-    let spare = 17u32.saturating_sub(new_len.max(1).ilog2()) as u8;
+    let log = new_len.max(1).ilog2();
+    let spare = 17u32.saturating_sub(log).min(5) as u8;
+    // Without covers nothing leads anywhere.
+    let memo_log = if cover_count == 0 { 1 } else { MAX.memo_log - spare };
     Shape {
-        model_log: MAX.model_log - spare.min(5),
-        match_log: MAX.match_log - spare.min(5),
-        ring_log: MAX.ring_log - spare.min(5),
-        memo_log: MAX.memo_log - spare.min(5),
+        model_log: MAX.model_log - spare,
+        match_log: MAX.match_log - spare,
+        ring_log: MAX.ring_log - spare,
+        memo_log,
         old_segments,
         new_segments,
         runs,
         ..MAX
     }
+}
+
+/// `base`, remembering as much of new as it has and leaves room for all covers.
+fn reaching(base: Shape, new_len: u64, has_room: impl Fn(&Shape) -> bool) -> Shape {
+    let with = |[ring_log, less]: [u8; 2]| Shape {
+        ring_log: ring_log.min(new_len.max(1).ilog2() as u8 + 1).max(base.ring_log),
+        match_log: base.match_log - less,
+        ..base
+    };
+    REACHES.into_iter().map(with).find(has_room).unwrap_or(base)
 }
 
 /// Bytes of working memory without covers.
@@ -206,4 +230,24 @@ fn merge_runs(description: &mut Description, len: u64) {
         }
         is_kept
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn max_remembers_as_much_of_new_as_fits() {
+        let none = Description::default();
+        let chunk_len = u64::from(default_chunk_len(Profile::Max));
+        for (new_len, covers, ring_log) in
+            [(8 << 20, 0, 22), (8 << 20, 100_000, 19), (300_000, 0, 19), (5000, 20, 14)]
+        {
+            let shape = shape(Profile::Max, None, &none, &none, new_len, covers);
+            assert_eq!(shape.ring_log, ring_log, "{new_len} {covers}");
+            let covers_len = u64::from(shape.covers) * (COVER_LEN + ORDER_LEN) as u64;
+            assert!(fixed_len(&shape, true, chunk_len) + covers_len <= MAX_LEN);
+            assert!(shape.covers as usize >= covers);
+        }
+    }
 }

@@ -7,12 +7,20 @@ use crate::storage::Source;
 pub(super) const ENTRY_LEN: usize = 4;
 /// Bytes that are looked up.
 const KEY_LEN: u64 = 6;
+/// The same of long keys.
+const LONG_KEY_LEN: u64 = 14;
+/// Long keys are entered at positions that are multiples of this.
+const LONG_STEP: u64 = 4;
 /// Shortest match that is followed.
 const MATCH_LEN_MIN: u32 = 5;
 /// Bytes compared backwards.
 const BACK_LEN: usize = 32;
 /// Old bytes fetched from a match on.
 const AHEAD_LEN: usize = 32;
+/// Matches of this length are not given up for others.
+const SURE_LEN: u32 = 16;
+/// Of the last eight expected bytes so many may have been wrong.
+const MISSES_MAX: u32 = 4;
 /// Marks positions of new in the table.
 const IS_NEW: u32 = 1 << 31;
 
@@ -24,10 +32,14 @@ pub struct Matches<'w> {
     ring: &'w mut [u8],
     pos: u64,
     tail: u64,
+    /// The eight bytes before those of `tail`.
+    older: u64,
     /// Where the expected byte stands, if there is a match.
     at: Option<u32>,
     /// Where the last bytes stood before.
     before: u32,
+    /// The same of more of them.
+    before_long: u32,
     len: u32,
     misses: u32,
     ahead: [u8; AHEAD_LEN],
@@ -43,7 +55,7 @@ pub struct Past {
     pub expected: Option<u8>,
     /// Length of the match.
     pub len: u32,
-    /// Matches that failed in this run of literals.
+    /// Which of the bytes that it expected last were wrong, the last one in the lowest bit.
     pub misses: u32,
 }
 
@@ -57,8 +69,10 @@ impl<'w> Matches<'w> {
             ring,
             pos: 0,
             tail: 0,
+            older: 0,
             at: None,
             before: 0,
+            before_long: 0,
             len: 0,
             misses: 0,
             ahead: [0; AHEAD_LEN],
@@ -68,10 +82,27 @@ impl<'w> Matches<'w> {
         }
     }
 
-    fn slot(&mut self, tail: u64) -> Option<&mut [u8; ENTRY_LEN]> {
+    /// The entry of the last bytes.
+    fn entry(&mut self) -> Option<&mut [u8; ENTRY_LEN]> {
+        let key = self.tail << (64 - 8 * KEY_LEN);
+        self.entry_of(key.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
+    /// The entry of more of them.
+    fn long_entry(&mut self) -> Option<&mut [u8; ENTRY_LEN]> {
+        let older = self.older << (64 - 8 * (LONG_KEY_LEN - 8));
+        let key = older.wrapping_mul(0xc2b2_ae3d_27d4_eb4f) ^ self.tail;
+        self.entry_of((key ^ key >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
+    fn entry_of(&mut self, hash: u64) -> Option<&mut [u8; ENTRY_LEN]> {
         let log = self.table.len().max(2).ilog2();
-        let key = (tail << (64 - 8 * KEY_LEN)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.table.get_mut((key >> (64 - log)) as usize)
+        self.table.get_mut((hash >> (64 - log)) as usize)
+    }
+
+    fn shift(&mut self, byte: u8) {
+        self.older = self.older << 8 | self.tail >> 56;
+        self.tail = self.tail << 8 | u64::from(byte);
     }
 
     /// Enters bytes of old that end before `pos + bytes.len()`; to be called from the front to
@@ -79,20 +110,43 @@ impl<'w> Matches<'w> {
     pub fn index_old(&mut self, pos: u64, bytes: &[u8]) {
         let mut end = pos;
         for byte in bytes {
-            self.tail = self.tail << 8 | u64::from(*byte);
+            self.shift(*byte);
             end = end.wrapping_add(1);
-            let tail = self.tail;
-            if end >= KEY_LEN
-                && let Some(slot) = self.slot(tail)
-            {
-                *slot = ((end as u32) & !IS_NEW).to_le_bytes();
-            }
+            self.enter(end, (end as u32) & !IS_NEW);
         }
+    }
+
+    /// Enters `mark` for the bytes that end at `end`; gives what stood there, of the long key only
+    /// where it is entered.
+    fn enter(&mut self, end: u64, mark: u32) -> (u32, u32) {
+        let (mut before, mut before_long) = (0, 0);
+        if end >= KEY_LEN
+            && let Some(entry) = self.entry()
+        {
+            before = u32::from_le_bytes(*entry);
+            *entry = mark.to_le_bytes();
+        }
+        if end.is_multiple_of(LONG_STEP)
+            && end >= LONG_KEY_LEN
+            && let Some(entry) = self.long_entry()
+        {
+            before_long = u32::from_le_bytes(*entry);
+            *entry = mark.to_le_bytes();
+        }
+        (before, before_long)
+    }
+
+    /// Where the bytes of the long key stood before.
+    fn long_before(&mut self) -> u32 {
+        if self.pos.is_multiple_of(LONG_STEP) || self.pos < LONG_KEY_LEN {
+            return self.before_long;
+        }
+        self.long_entry().map_or(0, |entry| u32::from_le_bytes(*entry))
     }
 
     /// Old is indexed.
     pub fn start_new(&mut self) {
-        self.tail = 0;
+        (self.tail, self.older) = (0, 0);
     }
 
     /// Enters a byte of new.
@@ -101,17 +155,9 @@ impl<'w> Matches<'w> {
         if let Some(slot) = self.ring.get_mut(self.pos as usize & mask) {
             *slot = byte;
         }
-        self.tail = self.tail << 8 | u64::from(byte);
+        self.shift(byte);
         self.pos += 1;
-        let (tail, pos) = (self.tail, self.pos);
-        self.before = 0;
-        if pos >= KEY_LEN
-            && let Some(slot) = self.slot(tail)
-        {
-            let before = u32::from_le_bytes(*slot);
-            *slot = (pos as u32 | IS_NEW).to_le_bytes();
-            self.before = before;
-        }
+        (self.before, self.before_long) = self.enter(self.pos, self.pos as u32 | IS_NEW);
     }
 
     /// A run of literals begins.
@@ -124,8 +170,12 @@ impl<'w> Matches<'w> {
     /// # Errors
     /// `ReadFailed`.
     pub fn past<S: Source>(&mut self, old: &mut S) -> Result<Past> {
-        if self.at.is_none() && self.before != 0 {
-            self.follow(old, self.before)?;
+        if self.len < SURE_LEN {
+            for at in [self.long_before(), self.before] {
+                if at != 0 && self.at != Some(at) && self.len < SURE_LEN {
+                    self.follow(old, at)?;
+                }
+            }
         }
         let expected = match self.at {
             Some(at) if at & IS_NEW != 0 => self.new_byte(u64::from(at & !IS_NEW)),
@@ -158,7 +208,7 @@ impl<'w> Matches<'w> {
         Ok(self.ahead.get(pos.wrapping_sub(self.ahead_pos) as usize).copied())
     }
 
-    /// Follows the match that ends at `at`, if it is one.
+    /// Follows the match that ends at `at`, if it is longer than the one at hand.
     fn follow<S: Source>(&mut self, old: &mut S, at: u32) -> Result<()> {
         let end = u64::from(at & !IS_NEW);
         let mut len = 0;
@@ -182,24 +232,20 @@ impl<'w> Matches<'w> {
                 len += 1;
             }
         }
-        if len as u32 >= MATCH_LEN_MIN {
-            (self.at, self.len) = (Some(at), len as u32);
+        if len as u32 >= MATCH_LEN_MIN && len as u32 > self.len {
+            (self.at, self.len, self.misses) = (Some(at), len as u32, 0);
         }
         Ok(())
     }
 
     /// The literal byte at hand was `byte`, `expected` before.
     pub fn settle(&mut self, expected: Option<u8>, byte: u8) {
-        match (self.at, expected) {
-            (Some(at), Some(expected)) if expected == byte => {
-                self.at = Some(at.wrapping_add(1));
-                self.len = self.len.saturating_add(1);
-            }
-            (Some(_), _) => {
-                (self.at, self.len) = (None, 0);
-                self.misses = self.misses.saturating_add(1);
-            }
-            (None, _) => {}
+        if let (Some(at), Some(expected)) = (self.at, expected) {
+            let is_miss = expected != byte;
+            self.misses = self.misses << 1 | u32::from(is_miss);
+            self.len = if is_miss { 0 } else { self.len.saturating_add(1) };
+            let is_lost = (self.misses & 255).count_ones() > MISSES_MAX;
+            self.at = if is_lost { None } else { Some(at.wrapping_add(1)) };
         }
     }
 }

@@ -1,172 +1,317 @@
-//! The large model: for each decision up to ten contexts, each with a probability of its own, mixed
-//! by weights that learn.
+//! The large model: for each decision up to eighteen contexts, each with opinions of its own,
+//! mixed by weights that learn.
 //!
-//! Source: M. Mahoney, "Adaptive Weighing of Context Models for Lossless Data Compression", 2005.
+//! Flags and numbers have a probability, a slot, for each context. Bytes have more contexts, most
+//! of them met once or twice: each has a trace, and what traces are worth is learnt for all alike.
 
-use super::squash::{ODDS_MAX, squash, stretch};
+use super::heads::{self, BYTE_TRACES, LITERAL_TRACES};
+use super::mixer::Mixer;
+use super::nodes::{BUCKET_LEN, Nodes};
+use super::refined::{ROW_LEN, Refined};
+use super::squash::{squash, stretch};
+use super::traces::{NEXT, TRACE_COUNT, suggested};
 use super::{ByteFeatures, FlagFeatures, LiteralFeatures, Model, hash};
 use crate::codec::range::BitCoder;
 use crate::error::Result;
 use crate::exec::unit::KIND_COUNT;
 
-/// Contexts of one decision at most.
-const INPUT_COUNT: usize = 13;
 /// Bytes of a probability in memory: 22 bits, and 10 of how often it was met.
 pub(super) const SLOT_LEN: usize = 4;
-/// Bytes of a probability of literals in memory: 12 bits, and 4 of how often it was met.
-pub(super) const CELL_LEN: usize = 2;
-/// Bytes of the weights of one set.
-pub(super) const WEIGHTS_LEN: usize = 4 * INPUT_COUNT;
-const LITERAL_SETS: usize = 16;
-const FLAG_SETS: usize = LITERAL_SETS + 64;
-const BYTE_SETS: usize = FLAG_SETS + 6 * KIND_COUNT;
-/// Sets of weights.
-pub(super) const SET_COUNT: usize = SECOND_SETS + 4 * 256;
-/// Sets of the second mixing: numbers, literals, flags, bytes.
-const SECOND_SETS: usize = BYTE_SETS + 48 * KIND_COUNT;
+/// Opinions on a bit of a byte of a unit: two of each trace, one of a slot, and a constant.
+const BYTE_OPINIONS: usize = 2 * BYTE_TRACES + 2;
+/// The same of a literal.
+const LITERAL_OPINIONS: usize = 2 * LITERAL_TRACES + 2;
+/// Bytes of a set of weights for flags, numbers and bytes of units.
+pub(super) const NARROW_LEN: usize = 4 * BYTE_OPINIONS;
+/// Bytes of a set of weights for literals.
+pub(super) const WIDE_LEN: usize = 4 * LITERAL_OPINIONS;
+/// What traces are worth: a slot for each, of each context.
+pub(super) const WORTH_COUNT: usize = TRACE_COUNT * (BYTE_TRACES + LITERAL_TRACES);
 
-/// Weights have 20 bits behind the point; each starts at 0.3.
+const FLAG_SETS: usize = 16;
+const BYTE_SETS: usize = FLAG_SETS + 6 * KIND_COUNT;
+/// Sets of the second mixing: numbers, flags, bytes.
+const SECOND_SETS: usize = BYTE_SETS + 48 * KIND_COUNT;
+const SECOND_FLAG_SETS: usize = SECOND_SETS + 16;
+const SECOND_BYTE_SETS: usize = SECOND_FLAG_SETS + 256;
+/// Sets for flags, numbers and bytes of units.
+pub(super) const NARROW_COUNT: usize = SECOND_BYTE_SETS + 256;
+/// Sets for literals: by match, by the byte before, by the bits before.
+const BEFORE_SETS: usize = 32;
+const NODE_SETS: usize = BEFORE_SETS + 256;
+/// All of them.
+pub(super) const WIDE_COUNT: usize = NODE_SETS + 256;
+/// Rows of refinement: by the bits before and what the match expects, and by the byte before.
+const BEFORE_ROWS: u32 = 3 << 8;
+const BEFORE_ROWS_LOG: u32 = 11;
+/// Their entries.
+pub(super) const REFINED_COUNT: usize = (BEFORE_ROWS as usize + (1 << BEFORE_ROWS_LOG)) * ROW_LEN;
+
+/// Weights have 20 bits behind the point. Those of flags and numbers start at 0.25.
 const WEIGHT_START: i32 = 262_144;
-const WEIGHT_SHIFT: u32 = 20;
-/// How fast weights learn.
-const LEARNING: i64 = 1310;
+const BYTE_WEIGHT_START: i32 = 180_000;
+const LITERAL_WEIGHT_START: i32 = 120_000;
+/// How fast weights learn: flags and numbers, bytes of units.
+const PACE: i32 = 1310;
+const BYTE_PACE: i32 = 600;
+/// The same of literals, at the start and in the end, by 65,536; the difference shrinks by a 2^14th
+/// with each literal.
+const LITERAL_PACE_START: i32 = 800 << 16;
+const LITERAL_PACE_END: i32 = 220 << 16;
+const LITERAL_PACE_SHIFT: u32 = 14;
 /// Probabilities stop adapting more slowly at this count.
 const COUNT_MAX: u32 = 127;
-/// What a probability counts for, by how often it was met, of 16.
-const TRUST: [i32; 8] = [0, 10, 13, 14, 15, 16, 16, 16];
-const TRUST_FLAT: [i32; 8] = [0, 16, 16, 16, 16, 16, 16, 16];
-const TRUST_FULL: i32 = 17;
-/// Adaptation of cells by how often they were met, of 65,536.
-const CELL_RATES: [u16; 16] = [
-    40_960, 25_206, 18_204, 14_247, 11_703, 9_930, 8_623, 7_620, 6_826, 6_182, 5_650, 5_201, 4_819,
-    4_489, 4_201, 4_201,
-];
-/// Literals have so many times more probabilities than the rest, as a logarithm.
-pub(super) const LITERAL_LOG_MORE: u8 = 4;
+/// The same of what traces are worth.
+const WORTH_COUNT_MAX: u32 = 255;
+/// An opinion that is always the same.
+const CONSTANT: i32 = 256;
+/// Logarithm of how many times fewer slots there are than the model log says, and fewer buckets.
+pub(super) const SLOT_LOG_LESS: u8 = 4;
+/// See [`SLOT_LOG_LESS`].
+pub(super) const BUCKET_LOG_LESS: u8 = 3;
 /// Smallest probability of either value, of 65,536.
 const PROBABILITY_FLOOR: u32 = 4;
 
-/// Probabilities and weights.
+/// How much probabilities adapt, of 65,536, by how often they were met.
+#[derive(Debug)]
+pub(super) struct Rates([u16; WORTH_COUNT_MAX as usize + 1]);
+
+impl Rates {
+    fn new() -> Self {
+        let mut rates = [0; WORTH_COUNT_MAX as usize + 1];
+        for (count, rate) in (0u32..).zip(&mut rates) {
+            // 1 / (count + 1.6).
+            *rate = 655_360u32.checked_div(10 * count + 16).unwrap_or(0) as u16;
+        }
+        Self(rates)
+    }
+
+    /// A slot after `bit`: the more often it was met, up to `most`, the less it moves.
+    pub(super) fn adapted(&self, slot: u32, bit: bool, most: u32) -> u32 {
+        let (p, count) = (slot >> 10, slot & 1023);
+        let rate = u64::from(self.0.get(count as usize).copied().unwrap_or(0));
+        let p = if bit {
+            p + ((u64::from((1 << 22) - 1 - p) * rate) >> 16) as u32
+        } else {
+            p - ((u64::from(p) * rate) >> 16) as u32
+        };
+        p << 10 | (count + 1).min(most)
+    }
+}
+
+/// Probabilities, traces and weights.
 #[derive(Debug)]
 pub struct Mixed<'w> {
     slots: &'w mut [[u8; SLOT_LEN]],
-    cells: &'w mut [[u8; CELL_LEN]],
-    weights: &'w mut [[u8; WEIGHTS_LEN]],
     mask: u32,
-    cell_mask: u32,
-    rates: [u16; COUNT_MAX as usize + 1],
+    nodes: Nodes<'w>,
+    worth: &'w mut [[u8; SLOT_LEN]],
+    narrow: Mixer<'w, NARROW_LEN>,
+    wide: Mixer<'w, WIDE_LEN>,
+    refined: Refined<'w>,
+    literal_pace: i32,
+    rates: Rates,
+}
+
+/// The memory of a [`Mixed`]: each table has the length that the constants say, slots and buckets a
+/// power of two.
+pub(super) struct MixedTables<'w> {
+    pub(super) slots: &'w mut [[u8; SLOT_LEN]],
+    pub(super) buckets: &'w mut [[u8; BUCKET_LEN]],
+    pub(super) worth: &'w mut [[u8; SLOT_LEN]],
+    pub(super) narrow: &'w mut [[u8; NARROW_LEN]],
+    pub(super) wide: &'w mut [[u8; WIDE_LEN]],
+    pub(super) refined: &'w mut [[u8; SLOT_LEN]],
+}
+
+/// The contexts of a byte whose bits are coded.
+struct Byte<const T: usize> {
+    heads: [u32; T],
+    buckets: [u32; T],
+    /// Where in the buckets.
+    place: u32,
+    /// The bits so far, behind a 1.
+    node: u32,
+    /// Number of the first context's slots among what traces are worth.
+    first: u32,
+}
+
+/// What is known of a bit: traces, where it stands what they are worth, and that.
+struct Sight<const T: usize> {
+    traces: [u8; T],
+    places: [u32; T],
+    worth: [u32; T],
+    context: u32,
+    slot: u32,
+}
+
+impl<const T: usize> Byte<T> {
+    const fn new(heads: [u32; T], first: u32) -> Self {
+        Self { heads, buckets: [0; T], place: 1, node: 1, first }
+    }
+
+    /// Looks the buckets up, at the start of each half.
+    fn look_up(&mut self, nodes: &mut Nodes<'_>) {
+        if self.node == 1 || self.node >> 4 == 1 {
+            self.buckets = self.heads.map(|head| nodes.find(hash(head, self.node)));
+            self.place = 1;
+        }
+    }
+
+    fn push(&mut self, bit: bool) {
+        self.place = self.place << 1 | u32::from(bit);
+        self.node = self.node << 1 | u32::from(bit);
+    }
+
+    /// 1 plus the next bit of `byte`, or 0 if its bits so far were others.
+    fn coming(&self, byte: Option<u8>, bit_at: u32) -> u32 {
+        match byte.map(u32::from) {
+            Some(byte) if (byte | 256) >> (bit_at + 1) == self.node => 1 + (byte >> bit_at & 1),
+            _ => 0,
+        }
+    }
 }
 
 impl<'w> Mixed<'w> {
-    /// A model that has learnt nothing; `slots` holds `1 << log` probabilities, `weights`
-    /// `SET_COUNT` sets.
+    /// A model that has learnt nothing.
     #[must_use]
-    pub fn new(
-        slots: &'w mut [[u8; SLOT_LEN]],
-        cells: &'w mut [[u8; CELL_LEN]],
-        weights: &'w mut [[u8; WEIGHTS_LEN]],
-        log: u8,
-    ) -> Self {
-        cells.fill((1u16 << 15).to_le_bytes());
-        for slot in slots.iter_mut() {
-            *slot = (1u32 << 31).to_le_bytes();
+    pub(super) fn new(tables: MixedTables<'w>) -> Self {
+        let MixedTables { slots, buckets, worth, narrow, wide, refined } = tables;
+        slots.fill((1u32 << 31).to_le_bytes());
+        for (trace, slot) in worth.iter_mut().enumerate() {
+            *slot = (suggested(trace as u8) << 10).to_le_bytes();
         }
-        for weight in weights.as_flattened_mut().as_chunks_mut::<4>().0 {
-            *weight = WEIGHT_START.to_le_bytes();
+        let start = |set: usize| match set {
+            BYTE_SETS..SECOND_SETS | SECOND_BYTE_SETS.. => BYTE_WEIGHT_START,
+            _ => WEIGHT_START,
+        };
+        Self {
+            mask: (slots.len() as u32).wrapping_sub(1),
+            slots,
+            nodes: Nodes::new(buckets),
+            worth,
+            narrow: Mixer::new(narrow, start),
+            wide: Mixer::new(wide, |_| LITERAL_WEIGHT_START),
+            refined: Refined::new(refined),
+            literal_pace: LITERAL_PACE_START,
+            rates: Rates::new(),
         }
-        let mut rates = [0; COUNT_MAX as usize + 1];
-        for (count, rate) in rates.iter_mut().enumerate() {
-            // 1 / (count + 1.6), of 65,536.
-            *rate = (655_360u32.checked_div(10 * count as u32 + 16).unwrap_or(0)) as u16;
-        }
-        let slot_log = log.saturating_sub(LITERAL_LOG_MORE);
-        let mask = |log: u8| (1u32 << (log & 31)).wrapping_sub(1);
-        Self { slots, cells, weights, mask: mask(slot_log), cell_mask: mask(log), rates }
     }
 
-    /// Codes a decision: two sets of weights mix the contexts, and their results are averaged.
-    fn code<C: BitCoder, const N: usize, const IS_LITERAL: bool>(
+    fn slot(&self, context: u32) -> u32 {
+        let bytes = self.slots.get((context & self.mask) as usize).copied();
+        u32::from_le_bytes(bytes.unwrap_or_default())
+    }
+
+    fn learn_slot(&mut self, context: u32, slot: u32, bit: bool) {
+        if let Some(place) = self.slots.get_mut((context & self.mask) as usize) {
+            *place = self.rates.adapted(slot, bit, COUNT_MAX).to_le_bytes();
+        }
+    }
+
+    /// Mixes opinions under two narrow sets, codes, and lets the weights learn.
+    fn mix<C: BitCoder, const N: usize>(
+        &mut self,
+        coder: &mut C,
+        opinions: &[i32; N],
+        sets: [usize; 2],
+        pace: i32,
+        bit: bool,
+    ) -> Result<bool> {
+        let [a, b] = self.narrow.odds(opinions, sets);
+        let bit = coder.bit(floored(squash((a + b) >> 1)), bit)?;
+        let [first, second] = sets;
+        self.narrow.learn(opinions, [(first, a), (second, b)], pace, bit);
+        Ok(bit)
+    }
+
+    /// Codes a decision in contexts that have a slot each.
+    fn code<C: BitCoder, const N: usize>(
         &mut self,
         coder: &mut C,
         contexts: &[u32; N],
         sets: [usize; 2],
-        trust: &[i32; 8],
         bit: bool,
     ) -> Result<bool> {
-        let mut inputs = [0i32; N];
-        let mut slots = [0u32; N];
-        for ((context, input), slot) in contexts.iter().zip(&mut inputs).zip(&mut slots) {
-            let (p, count) = if IS_LITERAL {
-                let bytes = self.cells.get((context & self.cell_mask) as usize).copied();
-                *slot = u32::from(u16::from_le_bytes(bytes.unwrap_or_default()));
-                (*slot >> 4, *slot & 15)
-            } else {
-                let bytes = self.slots.get((context & self.mask) as usize).copied();
-                *slot = u32::from_le_bytes(bytes.unwrap_or_default());
-                (*slot >> 20, *slot & 1023)
-            };
-            let trust = trust.get(count as usize).copied().unwrap_or(TRUST_FULL);
-            *input = (stretch(p) * trust) >> 4;
-        }
-        let odds = sets.map(|set| self.odds(set, &inputs));
-        let [a, b] = odds;
-        let p = squash((a + b) >> 1).clamp(PROBABILITY_FLOOR, 65_536 - PROBABILITY_FLOOR);
-        let bit = coder.bit(p, bit)?;
-        for (set, odds) in sets.into_iter().zip(odds) {
-            let error = i64::from(u32::from(bit) << 16) - i64::from(squash(odds));
-            self.train(set, &inputs, error);
-        }
-        for (context, slot) in contexts.iter().zip(&slots) {
-            if IS_LITERAL {
-                if let Some(place) = self.cells.get_mut((context & self.cell_mask) as usize) {
-                    *place = adapted_cell(*slot as u16, bit, &self.rates).to_le_bytes();
-                }
-            } else if let Some(place) = self.slots.get_mut((context & self.mask) as usize) {
-                *place = adapted(*slot, bit, &self.rates).to_le_bytes();
-            }
+        let slots = contexts.map(|context| self.slot(context));
+        let opinions = slots.map(|slot| if slot & 1023 == 0 { 0 } else { stretch(slot >> 20) });
+        let bit = self.mix(coder, &opinions, sets, PACE, bit)?;
+        for (context, slot) in contexts.iter().zip(slots) {
+            self.learn_slot(*context, slot, bit);
         }
         Ok(bit)
     }
 
-    fn odds(&self, set: usize, inputs: &[i32]) -> i32 {
-        let Some(weights) = self.weights.get(set) else { return 0 };
-        let weights = weights.as_chunks::<4>().0;
-        let product = |(weight, input): (&[u8; 4], &i32)| {
-            i64::from(i32::from_le_bytes(*weight)) * i64::from(*input)
-        };
-        let sum: i64 = weights.iter().zip(inputs).map(product).sum();
-        (sum >> WEIGHT_SHIFT).clamp(-i64::from(ODDS_MAX), i64::from(ODDS_MAX)) as i32
-    }
-
-    fn train(&mut self, set: usize, inputs: &[i32], error: i64) {
-        let Some(weights) = self.weights.get_mut(set) else { return };
-        for (weight, input) in weights.as_chunks_mut::<4>().0.iter_mut().zip(inputs) {
-            let step = (error * i64::from(*input) * LEARNING + (1 << 19)) >> 20;
-            let learnt = i32::from_le_bytes(*weight).wrapping_add(step as i32);
-            *weight = learnt.to_le_bytes();
+    /// What is known of the next bit of a byte, with one slot besides, and what that gives.
+    fn see<const T: usize, const N: usize>(
+        &self,
+        byte: &Byte<T>,
+        context: u32,
+    ) -> (Sight<T>, [i32; N]) {
+        let traces = byte.buckets.map(|bucket| self.nodes.trace(bucket, byte.place));
+        let (mut places, mut opinions) = ([0; T], [0; N]);
+        for ((at, place), trace) in (byte.first..).zip(&mut places).zip(traces) {
+            *place = at << 8 | u32::from(trace);
         }
+        let worth = places.map(|place| {
+            let slot = self.worth.get(place as usize).copied().unwrap_or_default();
+            u32::from_le_bytes(slot)
+        });
+        let slot = self.slot(context);
+        let pairs = opinions.as_chunks_mut::<2>().0.iter_mut();
+        for ((pair, slot), trace) in pairs.zip(worth).zip(traces) {
+            let p = slot >> 20;
+            *pair = if trace == 0 { [0, 0] } else { [stretch(p), (p as i32 - 2048) >> 2] };
+        }
+        if let [.., by_slot, constant] = opinions.as_mut_slice() {
+            (*by_slot, *constant) = (stretch(slot >> 20), CONSTANT);
+        }
+        (Sight { traces, places, worth, context, slot }, opinions)
+    }
+
+    /// The bit was `bit`.
+    fn learn<const T: usize>(&mut self, byte: &mut Byte<T>, sight: &Sight<T>, bit: bool) {
+        for (bucket, trace) in byte.buckets.into_iter().zip(sight.traces) {
+            let [zero, one] = NEXT.get(usize::from(trace)).copied().unwrap_or_default();
+            self.nodes.set(bucket, byte.place, if bit { one } else { zero });
+        }
+        for (place, slot) in sight.places.into_iter().zip(sight.worth) {
+            if let Some(to) = self.worth.get_mut(place as usize) {
+                *to = self.rates.adapted(slot, bit, WORTH_COUNT_MAX).to_le_bytes();
+            }
+        }
+        self.learn_slot(sight.context, sight.slot, bit);
+        byte.push(bit);
+    }
+
+    /// Mixes opinions on a literal under three wide sets, refines, codes, and learns.
+    fn mix_literal<C: BitCoder>(
+        &mut self,
+        coder: &mut C,
+        opinions: &[i32; LITERAL_OPINIONS],
+        sets: [usize; 3],
+        rows: [u32; 2],
+        bit: bool,
+    ) -> Result<bool> {
+        let [a, b, c] = self.wide.odds(opinions, sets);
+        let odds = (a + b + c) / 3;
+        let refinements = rows.map(|row| self.refined.refine(row, odds));
+        let [by_match, by_before] = refinements;
+        let p = (2 * squash(odds) + by_match.p + by_before.p) >> 2;
+        let bit = coder.bit(floored(p), bit)?;
+        let [first, second, third] = sets;
+        let sets = [(first, a), (second, b), (third, c)];
+        self.wide.learn(opinions, sets, self.literal_pace >> 16, bit);
+        for refinement in refinements {
+            self.refined.learn(refinement, &self.rates, bit);
+        }
+        Ok(bit)
     }
 }
 
-/// A probability after `bit`: the more often it was met, the less it moves.
-fn adapted(slot: u32, bit: bool, rates: &[u16]) -> u32 {
-    let (p, count) = (slot >> 10, slot & 1023);
-    let rate = u64::from(rates.get(count as usize).copied().unwrap_or(256));
-    let p = if bit {
-        p + ((u64::from((1 << 22) - 1 - p) * rate) >> 16) as u32
-    } else {
-        p - ((u64::from(p) * rate) >> 16) as u32
-    };
-    p << 10 | (count + 1).min(COUNT_MAX)
-}
-
-/// The same of a cell.
-fn adapted_cell(cell: u16, bit: bool, rates: &[u16]) -> u16 {
-    let (p, count) = (u32::from(cell & !15), cell & 15);
-    let rate = u32::from(CELL_RATES.get(usize::from(count)).copied().unwrap_or(4096));
-    let _ = rates;
-    let p = if bit { p + (((65_535 - p) * rate) >> 16) + 8 } else { p - ((p * rate) >> 16) };
-    p.min(65_535) as u16 & !15 | (count + 1).min(15)
+/// Keeps a probability away from certainty.
+fn floored(p: u32) -> u32 {
+    p.clamp(PROBABILITY_FLOOR, 65_536 - PROBABILITY_FLOOR)
 }
 
 impl Model for Mixed<'_> {
@@ -181,7 +326,7 @@ impl Model for Mixed<'_> {
         bit: bool,
     ) -> Result<bool> {
         let contexts = contexts.map(|context| hash(context, 1));
-        self.code::<C, _, false>(coder, &contexts, [set, SECOND_SETS + set], &TRUST_FLAT, bit)
+        self.code(coder, &contexts, [set, SECOND_SETS + set], bit)
     }
 
     fn miss<C: BitCoder>(
@@ -202,43 +347,28 @@ impl Model for Mixed<'_> {
             hash(hash(46, base), f.misses & 0xff | f.count << 8 | f.trust << 12),
         ];
         let set = FLAG_SETS + 6 * f.kind as usize + f.place.min(5) as usize;
-        let second = SECOND_SETS + 512 + (f.misses & 255) as usize;
-        self.code::<C, _, false>(coder, &contexts, [set, second], &TRUST_FLAT, is_miss)
+        let second = SECOND_FLAG_SETS + (f.misses & 255) as usize;
+        self.code(coder, &contexts, [set, second], is_miss)
     }
 
     fn byte<C: BitCoder>(&mut self, coder: &mut C, f: &ByteFeatures, value: u8) -> Result<u8> {
-        let at = f.at | (f.kind as u32) << 4;
-        let expected = u32::from(f.expected);
-        let (b1, b2, b4) = (f.tail as u32 & 255, f.tail as u32 >> 8 & 255, f.tail as u32 >> 24);
-        let heads = [
-            hash(60, at | expected << 10 | f.differing << 20),
-            hash(61, at | u32::from(f.raw) << 10 | expected << 18),
-            hash(hash(62, at), f.word) ^ f.so_far.wrapping_mul(0x0100_0193),
-            hash(63, at | b1 << 10 | expected << 18),
-            hash(hash(64, at | b1 << 10 | b2 << 18), expected),
-            hash(65, at | b4 << 10 | expected << 18),
-            hash(hash(66, at), f.so_far),
-            hash(67, at | f.differing << 10 | u32::from(f.is_last) << 20),
-        ];
+        let (heads, last) = heads::of_byte(f);
         let set = BYTE_SETS
             + 48 * f.kind as usize
             + 24 * usize::from(f.differing != 0)
             + 3 * f.at.min(7) as usize;
-        let mut node = 1u32;
+        let mut byte = Byte::new(heads, 0);
         for bit_at in (0..8).rev() {
-            let mut contexts = heads.map(|head| hash(head, node));
-            let agrees = (expected | 256) >> (bit_at + 1) == node;
-            let coming = if agrees { 1 + (expected >> bit_at & 1) } else { 0 };
-            let [.., last] = &mut contexts;
-            let [.., head] = heads;
-            *last = hash(head, coming | if agrees { 0 } else { node << 2 });
-            let bit = value >> bit_at & 1 != 0;
-            let second = SECOND_SETS + 768 + node as usize;
-            let sets = [set + coming as usize, second];
-            let bit = self.code::<C, _, true>(coder, &contexts, sets, &TRUST_FLAT, bit)?;
-            node = node << 1 | u32::from(bit);
+            byte.look_up(&mut self.nodes);
+            let coming = byte.coming(Some(f.expected), bit_at);
+            let node = byte.node;
+            let slot = hash(last, if coming > 0 { coming } else { node << 2 });
+            let (sight, opinions) = self.see::<_, BYTE_OPINIONS>(&byte, slot);
+            let sets = [set + coming as usize, SECOND_BYTE_SETS + node as usize];
+            let bit = self.mix(coder, &opinions, sets, BYTE_PACE, value >> bit_at & 1 != 0)?;
+            self.learn(&mut byte, &sight, bit);
         }
-        Ok(node as u8)
+        Ok(byte.node as u8)
     }
 
     fn literal<C: BitCoder>(
@@ -247,45 +377,27 @@ impl Model for Mixed<'_> {
         f: &LiteralFeatures,
         value: u8,
     ) -> Result<u8> {
-        let low = f.tail as u32;
-        let b = |by: u32| (f.tail >> (8 * by) & 255) as u32;
-        let phase = f.pos as u32 & 3;
-        let heads = [
-            hash(20, phase),
-            hash(21, b(0) | phase << 8),
-            hash(22, low & 0xffff | phase << 24),
-            hash(23, low & 0xff_ffff),
-            hash(hash(24, low), phase),
-            hash(25, b(3) | phase << 8 | b(7) << 16),
-            hash(26, b(3) | b(0) << 8 | phase << 16),
-            hash(27, u32::from(f.gap) | phase << 8),
-            hash(hash(28, low), (f.tail >> 32) as u32 & 0xffff),
-            hash(30, b(1) | b(3) << 8 | phase << 16),
-            hash(hash(31, b(0) | b(2) << 8), b(4) | phase << 8),
-            hash(hash(32, u32::from(f.gap) | b(0) << 8), phase),
-        ];
-        let match_len = if f.expected.is_none() { 0 } else { f.match_len.min(15).div_ceil(2) + 1 };
-        let mut node = 1u32;
+        self.literal_pace -= (self.literal_pace - LITERAL_PACE_END) >> LITERAL_PACE_SHIFT;
+        let before = f.tail as u32 & 255;
+        let class = heads::match_class(f);
+        let by_match = hash(29, class << 2 | (f.match_misses & 7) << 8);
+        let mut byte = Byte::new(heads::of_literal(f), BYTE_TRACES as u32);
         for bit_at in (0..8).rev() {
-            let coming = match f.expected {
-                Some(byte) if (u32::from(byte) | 256) >> (bit_at + 1) == node => {
-                    1 + (u32::from(byte) >> bit_at & 1)
-                }
-                _ => 0,
-            };
-            let [h0, h1, h2, h3, h4, h5, h6, h7, h8, h9, ha, hb] =
-                heads.map(|head| hash(head, node));
-            let by_match = hash(
-                hash(29, coming | match_len << 2 | f.match_misses.min(3) << 8),
-                if coming > 0 { 0 } else { node },
-            );
-            let contexts = [h0, h1, h2, h3, h4, h5, h6, h7, h8, h9, ha, hb, by_match];
-            let set = LITERAL_SETS + 2 * match_len.min(15) as usize + usize::from(coming > 0);
-            let bit = value >> bit_at & 1 != 0;
-            let second = SECOND_SETS + 256 + b(0) as usize;
-            let bit = self.code::<C, 13, true>(coder, &contexts, [set, second], &TRUST, bit)?;
-            node = node << 1 | u32::from(bit);
+            byte.look_up(&mut self.nodes);
+            let coming = byte.coming(f.expected, bit_at);
+            let node = byte.node;
+            let slot = hash(by_match, if coming > 0 { coming } else { node << 2 });
+            let (sight, opinions) = self.see::<_, LITERAL_OPINIONS>(&byte, slot);
+            let sets = [
+                2 * class as usize + usize::from(coming > 0),
+                BEFORE_SETS + before as usize,
+                NODE_SETS + node as usize,
+            ];
+            let by_before = hash(before, node) & ((1 << BEFORE_ROWS_LOG) - 1);
+            let rows = [coming << 8 | node, BEFORE_ROWS + by_before];
+            let bit = self.mix_literal(coder, &opinions, sets, rows, value >> bit_at & 1 != 0)?;
+            self.learn(&mut byte, &sight, bit);
         }
-        Ok(node as u8)
+        Ok(byte.node as u8)
     }
 }

@@ -5,14 +5,19 @@
 
 mod averaged;
 pub(crate) mod decoder;
+mod heads;
 mod history;
 mod literals;
 mod memo;
 mod mixed;
+mod mixer;
+mod nodes;
 mod predicted;
 mod predictor;
 mod prologue;
+mod refined;
 pub mod squash;
+mod traces;
 mod workspace;
 
 pub use averaged::Averaged;
@@ -119,9 +124,9 @@ pub struct LiteralFeatures {
     pub gap: u8,
     /// The byte that followed where the last bytes occurred before.
     pub expected: Option<u8>,
-    /// How long that match is, and how many there were that failed.
+    /// How long that match is.
     pub match_len: u32,
-    /// Matches that failed in this run of literals.
+    /// Which of the bytes that it expected last were wrong, the last one in the lowest bit.
     pub match_misses: u32,
 }
 

@@ -2,7 +2,8 @@
 
 use super::literals::{self, Matches};
 use super::memo::{self, Memo};
-use super::mixed::{self, Mixed};
+use super::mixed::{self, Mixed, MixedTables};
+use super::nodes;
 use super::prologue::Counts;
 use super::{Averaged, Predicted, Predictor, Values, history};
 use crate::error::{Detail, Result};
@@ -25,19 +26,25 @@ impl From<&StreamShape> for Counts {
     }
 }
 
+/// Tables of either coder.
+const TABLE_COUNT: usize = 17;
+
 /// Lengths in bytes of the tables, in order.
-fn lens(shape: &Shape, is_max: bool) -> [u64; 14] {
+fn lens(shape: &Shape, is_max: bool) -> [u64; TABLE_COUNT] {
     let of = |count: u32, len: usize| u64::from(count) * len as u64;
     let log = |log: u8, len: usize| (len as u64) << (log & 31);
     let model = match is_max {
-        true => log(shape.model_log.saturating_sub(mixed::LITERAL_LOG_MORE), mixed::SLOT_LEN),
+        true => log(shape.model_log.saturating_sub(mixed::SLOT_LOG_LESS), mixed::SLOT_LEN),
         false => log(shape.model_log, 2),
     };
     let large = |len: u64| if is_max { len } else { 0 };
     [
         model,
-        large(log(shape.model_log, mixed::CELL_LEN)),
-        large((mixed::SET_COUNT * mixed::WEIGHTS_LEN) as u64),
+        large(log(shape.model_log.saturating_sub(mixed::BUCKET_LOG_LESS), nodes::BUCKET_LEN)),
+        large((mixed::WORTH_COUNT * mixed::SLOT_LEN) as u64),
+        large((mixed::NARROW_COUNT * mixed::NARROW_LEN) as u64),
+        large((mixed::WIDE_COUNT * mixed::WIDE_LEN) as u64),
+        large((mixed::REFINED_COUNT * mixed::SLOT_LEN) as u64),
         log(shape.memo_log, memo::ENTRY_LEN),
         log(shape.memo_log.saturating_sub(1), memo::ENTRY_LEN),
         log(shape.value_log, history::ENTRY_LEN),
@@ -80,8 +87,9 @@ impl<'w> Cutter<'w> {
     }
 }
 
-fn predictor<'w>(cut: &mut Cutter<'w>, lens: &[u64; 14]) -> Result<Predictor<'w>> {
-    let [_, _, _, exact, near, values, operations, old, new, runs, covers, order, ..] = *lens;
+fn predictor<'w>(cut: &mut Cutter<'w>, lens: &[u64; TABLE_COUNT]) -> Result<Predictor<'w>> {
+    let [_, _, _, _, _, _, exact, near, values, operations, old, new, runs, covers, order, ..] =
+        *lens;
     let memo = Memo::new(cut.table(exact)?, cut.table(near)?);
     let values = Values::new(cut.table(values)?, cut.table(operations)?);
     let (old, new) = (Segments::new(cut.table(old)?), Segments::new(cut.table(new)?));
@@ -111,9 +119,15 @@ pub fn large<'w>(
     old_len: u64,
 ) -> Result<Predicted<'w, Mixed<'w>>> {
     let (lens, mut cut) = (lens(shape, true), Cutter(work));
-    let [slots, cells, weights, .., table, ring] = lens;
-    let model =
-        Mixed::new(cut.table(slots)?, cut.table(cells)?, cut.table(weights)?, shape.model_log);
+    let [slots, buckets, worth, narrow, wide, refined, .., table, ring] = lens;
+    let model = Mixed::new(MixedTables {
+        slots: cut.table(slots)?,
+        buckets: cut.table(buckets)?,
+        worth: cut.table(worth)?,
+        narrow: cut.table(narrow)?,
+        wide: cut.table(wide)?,
+        refined: cut.table(refined)?,
+    });
     let predictor = predictor(&mut cut, &lens)?;
     let matches = Matches::new(cut.table(table)?, cut.bytes(ring)?, old_len);
     Ok(Predicted::new(predictor, model, Some(matches)))

@@ -1,0 +1,39 @@
+//! A full image, or one beside an unrelated old image, is never larger in profile `max` than what
+//! xz makes of it.
+
+mod delta;
+
+use fwdelta::diff::{Options, Profile, create};
+use fwdelta::progress::Silent;
+
+use delta::firmware;
+
+/// Bytes that `xz -9e` (5.4.1) makes of each new image of testdata/firmware.
+const XZ_LENS: [(&str, usize); 3] =
+    [("apollo", 9860), ("moondancer", 27_648), ("trusted-firmware", 39_420)];
+/// Bytes that a delta may have more.
+const MORE: usize = 64;
+
+fn max_len(old: &[u8], new: &[u8]) -> usize {
+    let options = Options { profile: Profile::Max, ..Options::default() };
+    create(old, new, &options, &Silent).unwrap().to_file().len()
+}
+
+#[test]
+fn full_images_are_not_larger_than_by_xz() {
+    for (name, _, new) in firmware() {
+        let (_, xz_len) = XZ_LENS.iter().find(|(of, _)| *of == name).unwrap();
+        let len = max_len(&[], &new);
+        assert!(len <= xz_len + MORE, "{name}: {len}, xz {xz_len}");
+    }
+}
+
+#[test]
+fn an_unrelated_old_image_does_no_harm() {
+    let all = firmware();
+    for ((_, old, _), (name, _, new)) in all.iter().cycle().skip(1).zip(&all) {
+        let (_, xz_len) = XZ_LENS.iter().find(|(of, _)| of == name).unwrap();
+        let len = max_len(old, new);
+        assert!(len <= xz_len + MORE, "{name}: {len}, xz {xz_len}");
+    }
+}
