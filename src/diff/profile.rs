@@ -117,7 +117,9 @@ pub(super) fn shape(
     };
     let base = if is_max {
         let base = fitted(described, new_len, cover_count);
-        reaching(base, new_len, |shape| room(shape) as usize >= cover_count)
+        let fits =
+            |shape: &Shape| fixed(shape) <= memory_len && room(shape) as usize >= cover_count;
+        reaching(base, new_len, fits)
     } else {
         sized(described, memory_len, fixed)
     };
@@ -241,12 +243,13 @@ mod tests {
         let none = Description::default();
         let chunk_len = u64::from(default_chunk_len(Profile::Max));
         for (new_len, covers, ring_log) in
-            [(8 << 20, 0, 22), (8 << 20, 100_000, 19), (300_000, 0, 19), (5000, 20, 14)]
+            [(8 << 20, 0, 22), (8 << 20, 100_000, 20), (300_000, 0, 19), (5000, 20, 14)]
         {
             let shape = shape(Profile::Max, None, &none, &none, new_len, covers);
             assert_eq!(shape.ring_log, ring_log, "{new_len} {covers}");
             let covers_len = u64::from(shape.covers) * (COVER_LEN + ORDER_LEN) as u64;
-            assert!(fixed_len(&shape, true, chunk_len) + covers_len <= MAX_LEN);
+            let len = fixed_len(&shape, true, chunk_len) + covers_len;
+            assert!(len <= MAX_LEN, "{new_len} {covers}: {len} {shape:?}");
             assert!(shape.covers as usize >= covers);
         }
     }
