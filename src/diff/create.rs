@@ -5,13 +5,16 @@ use std::cmp::Ordering;
 use fwdelta_core::apply::{Applier, memory_len};
 use fwdelta_core::format::cbor::Reader;
 use fwdelta_core::format::chain::{CHUNK_LEN_MAX, CHUNK_LEN_MIN, ChainStart, HASH_LEN};
-use fwdelta_core::format::delta::{Coder, DeltaHeader, ImageId, MAGIC, PREDICTED_LEN_MAX};
+use fwdelta_core::format::delta::{Coder, DeltaHeader, ImageId, InPlace, MAGIC, PREDICTED_LEN_MAX};
+use fwdelta_core::format::pages::check_of;
 use fwdelta_core::hash::sha256;
 use fwdelta_core::{Detail, Limits};
 
-use super::predicted;
+use super::in_place::{self, Place};
+use super::predicted::{self, Matched};
 use super::profile::Profile;
 use crate::cbor;
+use crate::codec::pages::Schedule;
 use crate::codec::{self, Script};
 use crate::error::{Error, Result};
 use crate::exec::describe::Hints;
@@ -36,6 +39,8 @@ pub struct Options {
     pub hints: Hints,
     /// Working memory of the device, in bytes; `None`: what the profile allows.
     pub device_memory_len: Option<u64>,
+    /// How the old image is rewritten in place; `None`: new has a slot of its own.
+    pub in_place: Option<Place>,
     /// Memory that matching may use, in bytes; `None`: as much as the images need.
     pub memory_max: Option<u64>,
 }
@@ -140,54 +145,121 @@ pub fn parse_file(file: &[u8]) -> Result<(DeltaHeader, &[u8])> {
 
 fn encode(old: &[u8], new: &[u8], options: &Options, progress: &dyn Progress) -> Result<Delta> {
     let is_long = old.len().max(new.len()) as u64 >= PREDICTED_LEN_MAX;
-    let (coder, payload) = match options.profile {
+    if options.in_place.is_some() && matches!(options.profile, Profile::Max | Profile::Bsdiff) {
+        return Err(Detail::NotBuiltIn.into());
+    }
+    let content = match options.profile {
         Profile::Plain => plain(old, new, options, progress)?,
         Profile::Tiny | Profile::Small if is_long => plain(old, new, options, progress)?,
         Profile::Fast | Profile::Max if is_long => streams(old, new, options, progress)?,
         Profile::Tiny | Profile::Small | Profile::Fast | Profile::Max => {
-            predicted::create(old, new, options, progress)?
+            match predicted::matched(old, new, options, progress)? {
+                Some(matched) => Content::Predicted(Box::new(matched)),
+                None => Content::Coded(Coder::Stored, new.to_vec()),
+            }
         }
         Profile::Bsdiff => packed(codec::bsdiff::raw(old, new)?, |window_log| Coder::Bsdiff {
             window_log,
             block_len: BLOCK_LEN,
         })?,
     };
-    checkpoint(progress, Stage::Encode, new.len() as u64, new.len() as u64)?;
-    let (coder, payload) = match payload.len() < new.len() {
-        true => (coder, payload),
-        false => (Coder::Stored, new.to_vec()),
+    let (old_id, new_id) = rayon::join(|| image_id(old), || image_id(new));
+    let mut header = DeltaHeader {
+        coder: Coder::Stored,
+        old: Some(old_id).filter(|old| old.len > 0),
+        new: new_id,
+        workspace_len: 0,
+        payload_len: 0,
+        chain: None,
+        in_place: None,
     };
-    let (old, new) = rayon::join(|| image_id(old), || image_id(new));
-    let old = Some(old).filter(|old| old.len > 0);
-    let payload_len = payload.len() as u64;
-    let mut header = DeltaHeader { coder, old, new, workspace_len: 0, payload_len, chain: None };
+    let images = (old, new);
+    let payload = match &options.in_place {
+        Some(place) => {
+            let each = |in_place: &InPlace| content.encode(images, Some(in_place));
+            let (mut in_place, coder, payload) = in_place::choose(place, each)?;
+            if in_place.block != 0 {
+                in_place.check = check_of(&sha256(&in_place::in_order(new, Some(&in_place))));
+            }
+            (header.in_place, header.coder) = (Some(in_place), coder);
+            payload
+        }
+        None => {
+            let (coder, payload) = content.encode(images, None)?;
+            header.coder = coder;
+            payload
+        }
+    };
+    checkpoint(progress, Stage::Encode, new.len() as u64, new.len() as u64)?;
+    header.payload_len = payload.len() as u64;
     header.workspace_len = memory_len(&header)?;
     Ok(Delta { header, payload })
+}
+
+/// What is known before it is decided how to encode.
+enum Content<'a> {
+    Plain(Vec<Cover>),
+    Predicted(Box<Matched<'a>>),
+    Coded(Coder, Vec<u8>),
+}
+
+impl Content<'_> {
+    /// Encodes; stored if nothing is smaller.
+    fn encode(
+        &self,
+        (old, new): (&[u8], &[u8]),
+        in_place: Option<&InPlace>,
+    ) -> Result<(Coder, Vec<u8>)> {
+        let (coder, payload) = match self {
+            Self::Plain(covers) => plain_payload(old, new, covers, in_place)?,
+            Self::Predicted(matched) => matched.encode(in_place)?,
+            Self::Coded(coder, payload) => (*coder, payload.clone()),
+        };
+        match payload.len() < new.len() {
+            true => Ok((coder, payload)),
+            false => Ok((Coder::Stored, in_place::in_order(new, in_place))),
+        }
+    }
+}
+
+fn plain_payload(
+    old: &[u8],
+    new: &[u8],
+    covers: &[Cover],
+    in_place: Option<&InPlace>,
+) -> Result<(Coder, Vec<u8>)> {
+    let model_log = PLAIN_MODEL_LOG;
+    let payload = match in_place {
+        Some(in_place) => {
+            let schedule = Schedule::new(in_place, old, new);
+            let covers = &schedule.readable(covers);
+            codec::bits::encode_in_place(&Script { old, new, covers }, model_log, &schedule)?
+        }
+        None => codec::bits::encode(&Script { old, new, covers }, model_log)?,
+    };
+    Ok((Coder::Bits { model_log }, payload))
 }
 
 fn image_id(image: &[u8]) -> ImageId {
     ImageId { len: image.len() as u64, digest: sha256(image) }
 }
 
-fn plain(
+fn plain<'a>(
     old: &[u8],
     new: &[u8],
     options: &Options,
     progress: &dyn Progress,
-) -> Result<(Coder, Vec<u8>)> {
-    let covers = plain_covers(old, new, &Costs::SMALL, options, progress)?;
-    let script = Script { old, new, covers: &covers };
-    let payload = codec::bits::encode(&script, PLAIN_MODEL_LOG)?;
-    Ok((Coder::Bits { model_log: PLAIN_MODEL_LOG }, payload))
+) -> Result<Content<'a>> {
+    plain_covers(old, new, &Costs::SMALL, options, progress).map(Content::Plain)
 }
 
 /// For images longer than prediction goes.
-fn streams(
+fn streams<'a>(
     old: &[u8],
     new: &[u8],
     options: &Options,
     progress: &dyn Progress,
-) -> Result<(Coder, Vec<u8>)> {
+) -> Result<Content<'a>> {
     let covers = plain_covers(old, new, &Costs::FAST, options, progress)?;
     let content = codec::streams::content(&Script { old, new, covers: &covers }, BLOCK_LEN);
     packed(content, |window_log| Coder::Streams { window_log, block_len: BLOCK_LEN })
@@ -206,10 +278,10 @@ fn plain_covers(
 }
 
 /// Compresses with a window that holds the content, as far as allowed.
-fn packed(content: Vec<u8>, coder: impl Fn(u8) -> Coder) -> Result<(Coder, Vec<u8>)> {
+fn packed<'a>(content: Vec<u8>, coder: impl Fn(u8) -> Coder) -> Result<Content<'a>> {
     let log = content.len().next_power_of_two().ilog2() as u8;
     let window_log = log.clamp(10, FAST_WINDOW_LOG_MAX);
-    Ok((coder(window_log), codec::zstd::compress(&content, window_log)?))
+    Ok(Content::Coded(coder(window_log), codec::zstd::compress(&content, window_log)?))
 }
 
 fn check(old: &[u8], new: &[u8], delta: &Delta, progress: &dyn Progress) -> Result<()> {
@@ -219,6 +291,9 @@ fn check(old: &[u8], new: &[u8], delta: &Delta, progress: &dyn Progress) -> Resu
         ..Limits::LINUX
     };
     checkpoint(progress, Stage::Check, 0, new.len() as u64)?;
+    if delta.header.in_place.is_some() {
+        return in_place::check(old, new, delta, &unlimited);
+    }
     let result = super::apply(old, &delta.header, &delta.payload, &unlimited, progress)?;
     checkpoint(progress, Stage::Check, new.len() as u64, new.len() as u64)?;
     if result == new { Ok(()) } else { Err(Detail::Bug.into()) }

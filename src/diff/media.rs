@@ -71,3 +71,78 @@ impl Target for VecTarget {
         Ok(())
     }
 }
+
+/// Memory as flash that is erased in sectors, to rewrite an image in.
+#[derive(Clone, Debug)]
+pub struct RamFlash {
+    bytes: Vec<u8>,
+    geometry: Geometry,
+    erases: Vec<u32>,
+}
+
+impl RamFlash {
+    /// Flash that holds `image` and is erased behind it; `geometry.len` is made to fit it.
+    #[must_use]
+    pub fn new(image: &[u8], mut geometry: Geometry) -> Self {
+        let sector_len = u64::from(geometry.sector_len.max(1));
+        geometry.len = geometry.len.max(image.len() as u64).next_multiple_of(sector_len);
+        let mut bytes = image.to_vec();
+        bytes.resize(geometry.len as usize, geometry.erased);
+        let erases = vec![0; (geometry.len / sector_len) as usize];
+        Self { bytes, geometry, erases }
+    }
+
+    /// What it holds.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// How often each sector was erased.
+    #[must_use]
+    pub fn erases(&self) -> &[u32] {
+        &self.erases
+    }
+
+    fn range(&self, pos: u64, len: usize) -> io::Result<std::ops::Range<usize>> {
+        let start = usize::try_from(pos).unwrap_or(usize::MAX);
+        let end = start.checked_add(len).filter(|end| *end <= self.bytes.len());
+        end.map(|end| start..end).ok_or(io::ErrorKind::UnexpectedEof.into())
+    }
+}
+
+impl Source for RamFlash {
+    type Error = io::Error;
+
+    fn read(&mut self, pos: u64, buf: &mut [u8]) -> Result<(), ReadError<io::Error>> {
+        let range = self.range(pos, buf.len()).map_err(ReadError::Io)?;
+        buf.copy_from_slice(&self.bytes[range]);
+        Ok(())
+    }
+}
+
+impl Target for RamFlash {
+    type Error = io::Error;
+
+    fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+
+    fn erase(&mut self, sector: u32) -> io::Result<()> {
+        let len = self.geometry.sector_len as usize;
+        let range = self.range(u64::from(sector) * len as u64, len)?;
+        self.bytes[range].fill(self.geometry.erased);
+        self.erases[sector as usize] += 1;
+        Ok(())
+    }
+
+    fn program(&mut self, pos: u64, data: &[u8]) -> io::Result<()> {
+        let range = self.range(pos, data.len())?;
+        self.bytes[range].copy_from_slice(data);
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -3,6 +3,7 @@
 mod apply;
 pub mod bsdiff40;
 mod create;
+mod in_place;
 mod media;
 mod noise;
 mod predicted;
@@ -10,6 +11,7 @@ mod profile;
 
 pub use apply::{apply, apply_to};
 pub use create::{Delta, Options, chain, create, parse_file};
-pub use media::{FileSource, FileTarget, VecTarget};
+pub use in_place::{Footprint, Place, footprint, rewrite};
+pub use media::{FileSource, FileTarget, RamFlash, VecTarget};
 pub use predicted::covers as predicted_covers;
 pub use profile::{Profile, default_chunk_len};

@@ -1,12 +1,13 @@
 //! Deltas of predicted content: describe, match in rounds, choose the map, encode.
 
 use fwdelta_core::exec::map::Listed;
-use fwdelta_core::format::delta::Coder;
+use fwdelta_core::format::delta::{Coder, InPlace};
 
 use super::create::Options;
 use super::noise;
 use super::profile::{self, Profile};
-use crate::codec::predict::{Plan, encode};
+use crate::codec::pages::Schedule;
+use crate::codec::predict::{Plan, encode, encode_in_place};
 use crate::error::Result;
 use crate::exec::describe::{Description, describe_pair};
 use crate::exec::views::{self, Masked};
@@ -27,16 +28,23 @@ struct Pair<'a> {
     progress: &'a dyn Progress,
 }
 
-/// Encodes for a profile that predicts.
+/// A pair with its covers, ready to be encoded in several ways.
+pub(super) struct Matched<'a> {
+    pair: Pair<'a>,
+    covers: Vec<Cover>,
+    options: Options,
+}
+
+/// Matches for a profile that predicts; `None` for noise.
 ///
 /// # Errors
 /// [`crate::Error::Cancelled`].
-pub(super) fn create(
-    old: &[u8],
-    new: &[u8],
+pub(super) fn matched<'a>(
+    old: &'a [u8],
+    new: &'a [u8],
     options: &Options,
-    progress: &dyn Progress,
-) -> Result<(Coder, Vec<u8>)> {
+    progress: &'a dyn Progress,
+) -> Result<Option<Matched<'a>>> {
     let (mut old_description, mut new_description) = describe_pair(old, new, &options.hints);
     if let Some(len) = device_memory_len(options) {
         profile::simplify(&mut old_description, len);
@@ -47,29 +55,47 @@ pub(super) fn create(
     let covers = pair.covers()?;
     let covered: u64 = covers.iter().map(|cover| cover.len).sum();
     if covered < new.len() as u64 / 64 && noise::is_noise(new) {
-        return Ok((Coder::Stored, new.to_vec()));
+        return Ok(None);
     }
-    let shape = profile::shape(
-        options.profile,
-        options.device_memory_len,
-        &pair.old_description,
-        &pair.new_description,
-        new.len() as u64,
-    );
-    let map = chain::select(&covers, shape.covers as usize);
-    let plan = Plan {
-        old,
-        new,
-        covers: &covers,
-        map: &map,
-        old_segments: &pair.old_description.segments,
-        new_segments: &pair.new_description.segments,
-        runs: &pair.old_description.runs,
-    };
-    let shape = plan.counted(shape);
-    let is_max = options.profile == Profile::Max;
-    let payload = encode(&plan, &shape, is_max)?;
-    Ok((if is_max { Coder::PredictedMax(shape) } else { Coder::Predicted(shape) }, payload))
+    Ok(Some(Matched { pair, covers, options: *options }))
+}
+
+impl Matched<'_> {
+    /// Encodes, in place if told to.
+    ///
+    /// # Errors
+    /// As the encoder.
+    pub(super) fn encode(&self, in_place: Option<&InPlace>) -> Result<(Coder, Vec<u8>)> {
+        let Self { pair, options, .. } = self;
+        let Pair { old, new, .. } = *pair;
+        let schedule = in_place.map(|in_place| Schedule::new(in_place, old, new));
+        let readable = schedule.as_ref().map(|schedule| schedule.readable(&self.covers));
+        let covers = readable.as_ref().unwrap_or(&self.covers);
+        let shape = profile::shape(
+            options.profile,
+            options.device_memory_len,
+            &pair.old_description,
+            &pair.new_description,
+            new.len() as u64,
+        );
+        let map = chain::select(covers, shape.covers as usize);
+        let plan = Plan {
+            old,
+            new,
+            covers,
+            map: &map,
+            old_segments: &pair.old_description.segments,
+            new_segments: &pair.new_description.segments,
+            runs: &pair.old_description.runs,
+        };
+        let shape = plan.counted(shape);
+        let is_max = options.profile == Profile::Max;
+        let payload = match &schedule {
+            Some(schedule) => encode_in_place(&plan, &shape, schedule)?,
+            None => encode(&plan, &shape, is_max)?,
+        };
+        Ok((if is_max { Coder::PredictedMax(shape) } else { Coder::Predicted(shape) }, payload))
+    }
 }
 
 /// What a small device has.

@@ -12,6 +12,7 @@ pub(crate) mod stored;
 pub mod streams;
 
 use crate::error::{Detail, Error, Result};
+use crate::state::Visit;
 use crate::storage::Source;
 use input::Input;
 
@@ -112,6 +113,20 @@ pub(crate) trait Symbols {
 
     /// Whether the coded stream ends here, after the last byte of new. `None`: needs more input.
     fn end<D: Decompressor>(&mut self, feed: &mut Feed<'_, '_, D>) -> Result<Option<()>>;
+}
+
+/// A decoder that makes new in another order than front to back, and whose state can be saved
+/// between two bytes.
+pub(crate) trait Resumable: Symbols {
+    /// Goes on at position `pos` of new; operations end at `end`.
+    fn seek(&mut self, pos: u64, end: u64);
+
+    /// Forgets old bytes that it holds: others may be readable from now on.
+    fn forget_old(&mut self);
+
+    /// Goes through everything that decides what is decoded next, the range decoder included, the
+    /// input excluded.
+    fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()>;
 }
 
 /// Where the cover starts `by` bytes after `from`; outside 64 bits is `BadCover`.

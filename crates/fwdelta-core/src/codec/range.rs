@@ -7,6 +7,7 @@
 
 use super::input::Input;
 use crate::error::{Detail, Result};
+use crate::state::Visit;
 
 /// The range is renormalised below this.
 pub const RANGE_MIN: u32 = 1 << 24;
@@ -41,6 +42,11 @@ impl RangeState {
             state.code = state.code << 8 | u32::from(input.byte().ok_or(Detail::BadStream)?);
         }
         Ok(state)
+    }
+
+    pub(crate) fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
+        visit.u32(&mut self.range)?;
+        visit.u32(&mut self.code)
     }
 
     /// Whether the encoder could have flushed here.

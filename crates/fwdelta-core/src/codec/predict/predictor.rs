@@ -2,11 +2,13 @@
 
 use super::history::{Deltas, Values};
 use super::memo::Memo;
+use crate::error::Result;
 use crate::exec::map::Trust;
 use crate::exec::space::{Bounds, Space, Stretch};
 use crate::exec::unit::{KIND_COUNT, Kind, Site, Unit, load};
 use crate::exec::walk::Walker;
 use crate::exec::{reference, thumb};
+use crate::state::Visit;
 
 /// Candidates of one unit at most.
 pub(super) const CANDIDATE_COUNT: usize = 7;
@@ -105,6 +107,23 @@ impl<'w> Predictor<'w> {
             scores: [[0; ORIGIN_COUNT]; KIND_COUNT],
             here: Stretch::default(),
         }
+    }
+
+    /// Goes through what it knows.
+    pub(super) fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
+        self.space.state(visit)?;
+        self.walker.state(visit)?;
+        self.memo.state(visit)?;
+        self.values.state(visit)?;
+        self.deltas.state(visit)?;
+        for score in self.scores.as_flattened_mut() {
+            let mut bytes = score.to_le_bytes();
+            visit.bytes(&mut bytes)?;
+            *score = i16::from_le_bytes(bytes);
+        }
+        // It is found again from the position.
+        self.here = Stretch::default();
+        Ok(())
     }
 
     /// A cover begins.
