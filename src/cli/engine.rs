@@ -4,7 +4,7 @@ use clap::ValueEnum;
 
 use super::args::ProfileName;
 use crate::core::exec::layout::Content;
-use crate::diff::{Options, Place};
+use crate::diff::{Options, Order, Place};
 use crate::exec::describe::Hints;
 
 /// How deltas are made.
@@ -50,13 +50,33 @@ struct FlashArgs {
     #[arg(long, value_name = "BYTE", value_parser = byte, default_value = "0xff",
           requires = "in_place")]
     erased: u8,
-    /// Order of pages: 0 ascending, 1 descending, more for blocks of so many [default: the best]
-    #[arg(long, value_name = "PAGES", requires = "in_place")]
-    order: Option<u32>,
+    /// Order in which pages are made [default: the best]
+    #[arg(long, value_enum, requires = "in_place")]
+    order: Option<OrderName>,
     /// Pages from one checkpoint to the next, at most --spare [default: the best]
     #[arg(long, value_name = "PAGES", requires = "in_place",
           value_parser = clap::value_parser!(u8).range(1..))]
     interval: Option<u8>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum OrderName {
+    /// From front to back
+    Ascending,
+    /// From back to front
+    Descending,
+    /// Those first whose old bytes are needed least
+    Needs,
+}
+
+impl OrderName {
+    const fn order(self) -> Order {
+        match self {
+            Self::Ascending => Order::Ascending,
+            Self::Descending => Order::Descending,
+            Self::Needs => Order::Needs,
+        }
+    }
 }
 
 /// What is known of raw images.
@@ -96,7 +116,7 @@ impl Engine {
             spare_count: spare,
             write_len: write,
             erased,
-            block: order,
+            order: order.map(OrderName::order),
             interval,
         })
     }

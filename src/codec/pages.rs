@@ -1,7 +1,9 @@
-//! What of old is left while new is made over it, page by page.
+//! Rewriting in place, planned: in which order pages are made, which old ones are kept in spare
+//! pages, and what of old is left while each page is made.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 
+use fwdelta_core::apply::in_place::{KEPT, SPAN_COUNT, SPAN_START, VICTIM};
 use fwdelta_core::format::pages::{InPlace, Pages, Span};
 
 use crate::matching::Cover;
@@ -9,64 +11,161 @@ use crate::matching::Cover;
 /// Shortest part of a cover that is worth its place.
 const PART_LEN_MIN: u64 = 8;
 
+/// An order to make pages in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// From front to back: nothing of it is coded.
+    Ascending,
+    /// From back to front.
+    Descending,
+    /// Next is always the page whose old bytes others need least.
+    Needs,
+}
+
+impl Order {
+    /// Every order.
+    pub const ALL: [Order; 3] = [Order::Ascending, Order::Descending, Order::Needs];
+}
+
+/// What each new page takes from old ones, in bytes: `of[new][old]`, and the same turned round.
+#[derive(Clone, Debug)]
+pub struct Needs {
+    of: Vec<BTreeMap<u64, u64>>,
+    by: Vec<BTreeMap<u64, u64>>,
+    is_kept: Vec<bool>,
+}
+
+impl Needs {
+    /// Of images and their covers.
+    #[must_use]
+    pub fn new(pages: &Pages, old: &[u8], new: &[u8], covers: &[Cover]) -> Self {
+        let count = pages.count() as usize;
+        let old_count = (old.len() as u64).div_ceil(pages.page_len()) as usize;
+        let mut needs = Self {
+            of: vec![BTreeMap::new(); count],
+            by: vec![BTreeMap::new(); old_count.max(count)],
+            is_kept: Vec::new(),
+        };
+        for cover in covers {
+            for part in by_page(pages, cover) {
+                let (from, to) = (pages.page_of(part.old_pos), pages.page_of(part.new_pos));
+                *needs.of[to as usize].entry(from).or_default() += part.len;
+                *needs.by[from as usize].entry(to).or_default() += part.len;
+            }
+        }
+        let is_kept = |page| {
+            let Span { pos, end } = pages.span(page, 1);
+            old.get(pos as usize..end as usize) == new.get(pos as usize..end as usize)
+        };
+        needs.is_kept = (0..pages.count()).map(is_kept).collect();
+        needs
+    }
+
+    /// Bytes of old page `page` that pages need which satisfy `is_later`.
+    fn value(&self, page: u64, is_later: impl Fn(u64) -> bool) -> u64 {
+        let by = self.by.get(page as usize).into_iter().flatten();
+        by.filter(|(user, _)| is_later(**user)).map(|(_, len)| len).sum()
+    }
+}
+
+/// `cover` cut at the ends of pages of old and of new.
+fn by_page(pages: &Pages, cover: &Cover) -> impl Iterator<Item = Cover> + use<> {
+    let (page_len, cover, mut at) = (pages.page_len(), *cover, 0);
+    std::iter::from_fn(move || {
+        let (old_pos, new_pos) = (cover.old_pos + at, cover.new_pos + at);
+        let to_end = |pos: u64| page_len - pos % page_len;
+        let len = to_end(old_pos).min(to_end(new_pos)).min(cover.len - at);
+        at += len;
+        (len > 0).then_some(Cover { old_pos, new_pos, len })
+    })
+}
+
+/// One page, in the order in which they are made.
+#[derive(Clone, Debug)]
+struct Turn {
+    page: u64,
+    is_kept: bool,
+    /// Old pages that cannot be read from here on.
+    lost: Vec<u64>,
+    /// Ages of the spare pages that this interval overwrites, if one begins here.
+    victims: Vec<u64>,
+}
+
 /// Which pages are rewritten, in what order, and until when old ones can be read.
 #[derive(Clone, Debug)]
 pub struct Schedule {
     pages: Pages,
-    /// For each old page the first place in the order that cannot read it any more.
-    lost_from: Vec<u64>,
-    /// Pages that are rewritten, and how many.
-    is_kept: Vec<bool>,
-    reach: usize,
+    is_ordered: bool,
+    turns: Vec<Turn>,
+    /// For each old page the first turn that cannot read it any more.
+    lost_from: Vec<usize>,
+    /// The turn of each new page.
+    turn_of: Vec<usize>,
 }
 
 impl Schedule {
-    /// For images rewritten in place.
+    /// For images of `new_len` bytes.
     #[must_use]
-    pub fn new(in_place: &InPlace, old: &[u8], new: &[u8]) -> Self {
-        let pages = in_place.pages(new.len() as u64);
-        let reach = in_place.reach() as usize;
-        let old_pages = pages.page_of((old.len() as u64).saturating_sub(1)) as usize + 1;
+    pub fn new(in_place: &InPlace, order: Order, pages: Pages, needs: &Needs) -> Self {
         let mut schedule = Self {
             pages,
-            lost_from: vec![u64::MAX; old_pages.max(pages.count() as usize)],
-            is_kept: Vec::new(),
-            reach,
+            is_ordered: order != Order::Ascending,
+            turns: Vec::new(),
+            lost_from: vec![usize::MAX; needs.by.len()],
+            turn_of: vec![0; pages.count() as usize],
         };
-        let is_kept = |page: u64| {
-            let start = (page * pages.page_len()) as usize;
-            let end = new.len().min(start + pages.page_len() as usize);
-            old.get(start..end) == Some(&new[start..end])
+        let order = match order {
+            Order::Ascending => (0..pages.count()).collect(),
+            Order::Descending => (0..pages.count()).rev().collect(),
+            Order::Needs => by_needs(in_place, needs),
         };
-        schedule.is_kept = (0..pages.count()).map(is_kept).collect();
-        let mut left = Left::default();
-        for place in 0..pages.count() {
-            if let Some(lost) = schedule.leave(&mut left, place) {
-                schedule.lost_from[lost as usize] = place + 1;
+        for (turn, page) in order.iter().enumerate() {
+            schedule.turn_of[*page as usize] = turn;
+        }
+        let mut spare = Spare::new(in_place);
+        for (turn, page) in order.into_iter().enumerate() {
+            let mut here =
+                Turn { page, is_kept: needs.is_kept[page as usize], lost: vec![], victims: vec![] };
+            if !here.is_kept {
+                let is_later = |user: u64| schedule.turn_of[user as usize] >= turn;
+                (here.victims, here.lost) = spare.save(page, |page| needs.value(page, is_later));
             }
+            for lost in &here.lost {
+                schedule.lost_from[*lost as usize] = turn;
+            }
+            schedule.turns.push(here);
         }
         schedule
     }
 
-    /// The page at `place` is done; gives the one that is lost by it.
-    fn leave(&self, left: &mut Left, place: u64) -> Option<u64> {
-        let page = self.pages.page_at(place);
-        if self.is_kept[page as usize] {
+    /// The spans of new, in the order in which they are made.
+    fn span_at(&self, turn: usize) -> Option<(u64, u64)> {
+        let page = self.turns[turn].page;
+        if turn > 0 && self.turns[turn - 1].page + 1 == page {
             return None;
         }
-        left.0.push_back(page);
-        if left.0.len() > self.reach { left.0.pop_front() } else { None }
-    }
-
-    /// The spans of new, in order.
-    pub fn spans(&self) -> impl Iterator<Item = Span> + '_ {
-        (0..self.pages.count()).filter_map(|place| self.pages.span_at(place))
+        let follows = |(at, turn): &(usize, &Turn)| turn.page == page + *at as u64;
+        let count = self.turns[turn..].iter().enumerate().take_while(follows).count();
+        Some((page, count as u64))
     }
 
     /// Pages that are rewritten.
     #[must_use]
     pub fn rewritten_count(&self) -> usize {
-        self.is_kept.iter().filter(|is_kept| !**is_kept).count()
+        self.turns.iter().filter(|turn| !turn.is_kept).count()
+    }
+
+    /// New in the order in which it is made.
+    #[must_use]
+    pub fn made(&self, new: &[u8]) -> Vec<u8> {
+        let spans = self.turns.iter().map(|turn| self.pages.span(turn.page, 1));
+        spans.flat_map(|span| &new[span.pos as usize..span.end as usize]).copied().collect()
+    }
+
+    /// Whether the stream says what the order is.
+    #[must_use]
+    pub const fn is_ordered(&self) -> bool {
+        self.is_ordered
     }
 
     /// The parts of `covers` whose old bytes can be read when they are needed.
@@ -74,68 +173,192 @@ impl Schedule {
     pub fn readable(&self, covers: &[Cover]) -> Vec<Cover> {
         let mut parts = Vec::with_capacity(covers.len());
         for cover in covers {
-            self.cut(cover, &mut parts);
+            let mut open: Option<Cover> = None;
+            for part in by_page(&self.pages, cover) {
+                let turn = self.turn_of[self.pages.page_of(part.new_pos) as usize];
+                if turn < self.lost_from[self.pages.page_of(part.old_pos) as usize] {
+                    open.get_or_insert(Cover { len: 0, ..part }).len += part.len;
+                } else {
+                    parts.extend(open.take());
+                }
+            }
+            parts.extend(open);
         }
         parts.retain(|part| part.len >= PART_LEN_MIN);
         parts
     }
 
-    fn cut(&self, cover: &Cover, parts: &mut Vec<Cover>) {
-        let (mut at, page_len) = (0, self.pages.page_len());
-        let mut open: Option<Cover> = None;
-        while at < cover.len {
-            let (old_pos, new_pos) = (cover.old_pos + at, cover.new_pos + at);
-            let to_end = |pos: u64| page_len - pos % page_len;
-            let len = to_end(old_pos).min(to_end(new_pos)).min(cover.len - at);
-            let place = self.pages.place_of(new_pos / page_len);
-            if place < self.lost_from[(old_pos / page_len) as usize] {
-                open.get_or_insert(Cover { old_pos, new_pos, len: 0 }).len += len;
-            } else {
-                parts.extend(open.take());
+    /// What the stream says of each page, in the order in which they are made.
+    #[must_use]
+    pub fn steps(&self) -> Vec<Step> {
+        let (mut steps, mut end) = (Vec::new(), 0);
+        for at in 0..self.turns.len() {
+            let Turn { page, is_kept, victims, .. } = &self.turns[at];
+            let (mut numbers, mut span) = (Vec::new(), None);
+            if let Some((page, count)) = self.span_at(at) {
+                if self.is_ordered {
+                    let by = page as i64 - end;
+                    let folded = (by.wrapping_shl(1) ^ (by >> 63)) as u64;
+                    numbers.extend([(SPAN_START, folded), (SPAN_COUNT, count - 1)]);
+                }
+                span = Some(self.pages.span(page, count));
             }
-            at += len;
+            end = *page as i64 + 1;
+            numbers.push((KEPT, u64::from(*is_kept)));
+            numbers.extend(victims.iter().map(|age| (VICTIM, *age)));
+            steps.push(Step { numbers, span, pos: self.pages.span(*page, 1).pos });
         }
-        parts.extend(open);
+        steps
     }
 
     /// The old image, to be seen as the first page sees it.
     #[must_use]
     pub fn shadow(&self, old: &[u8]) -> Shadow<'_> {
-        Shadow { schedule: self, old: old.to_vec(), place: 0, page: None, left: Left::default() }
+        Shadow { schedule: self, old: old.to_vec(), next: 0, page: None }
     }
 }
 
-/// Pages that were rewritten last.
-#[derive(Clone, Debug, Default)]
-struct Left(VecDeque<u64>);
+/// What the stream says where a page begins.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Numbers with their contexts.
+    pub numbers: Vec<(u32, u64)>,
+    /// The span that begins here.
+    pub span: Option<Span>,
+    /// Where the page starts in new.
+    pub pos: u64,
+}
+
+/// Gives out what the stream says of pages when their first byte is reached.
+#[derive(Clone, Debug)]
+pub struct Pacer {
+    steps: std::iter::Peekable<std::vec::IntoIter<Step>>,
+}
+
+impl Pacer {
+    /// Before the first page.
+    #[must_use]
+    pub fn new(schedule: &Schedule) -> Self {
+        Self { steps: schedule.steps().into_iter().peekable() }
+    }
+
+    /// The next span, with the numbers of its first page.
+    pub fn next_span(&mut self) -> Option<(Span, Vec<(u32, u64)>)> {
+        let step = self.steps.next()?;
+        Some((step.span?, step.numbers))
+    }
+
+    /// Numbers of further pages of the span that start at or before `pos`.
+    pub fn arrive(&mut self, pos: u64) -> Vec<(u32, u64)> {
+        let mut numbers = Vec::new();
+        while let Some(step) = self.steps.next_if(|step| step.span.is_none() && step.pos <= pos) {
+            numbers.extend(step.numbers);
+        }
+        numbers
+    }
+}
+
+/// Spare pages, as they are filled.
+struct Spare {
+    /// Page and number, plus 1, of what each holds.
+    held: Vec<(Option<u64>, u64)>,
+    interval: usize,
+    victims: Vec<usize>,
+    count: u64,
+}
+
+impl Spare {
+    fn new(in_place: &InPlace) -> Self {
+        let held = vec![(None, 0); in_place.spare_count.into()];
+        Self { held, interval: in_place.interval.into(), victims: Vec::new(), count: 0 }
+    }
+
+    /// Saves `page`; where an interval begins, names its victims, those whose pages are worth
+    /// least. Gives their ages, and the pages that are lost.
+    fn save(&mut self, page: u64, value: impl Fn(u64) -> u64) -> (Vec<u64>, Vec<u64>) {
+        let (mut ages, mut lost) = (Vec::new(), Vec::new());
+        if self.count.is_multiple_of(self.interval as u64) {
+            self.victims.clear();
+            let has_choice = self.held.len() > self.interval;
+            for _ in 0..self.interval {
+                let mut free: Vec<usize> =
+                    (0..self.held.len()).filter(|spare| !self.victims.contains(spare)).collect();
+                free.sort_by_key(|spare| (self.held[*spare].1, *spare));
+                let worth = |age: usize| self.held[free[age]].0.map_or(0, &value);
+                let last = if has_choice { free.len() } else { 1 };
+                let age = (0..last).min_by_key(|age| worth(*age)).unwrap_or(0);
+                self.victims.push(free[age]);
+                ages.extend(has_choice.then_some(age as u64));
+            }
+            for victim in &self.victims {
+                lost.extend(self.held[*victim].0.take());
+                self.held[*victim] = (None, 0);
+            }
+        }
+        let victim = self.victims[(self.count % self.interval as u64) as usize];
+        self.count += 1;
+        self.held[victim] = (Some(page), self.count);
+        (ages, lost)
+    }
+}
+
+/// Always the page next whose old bytes are needed least by those to come, compared with what it
+/// needs itself of what will be lost soon.
+fn by_needs(in_place: &InPlace, needs: &Needs) -> Vec<u64> {
+    let count = needs.of.len();
+    let (mut is_left, mut order) = (vec![true; count], Vec::with_capacity(count));
+    let mut spare = Spare::new(in_place);
+    for _ in 0..count {
+        let left = |page: u64| is_left[page as usize];
+        let held = |page: &u64| spare.held.iter().any(|(held, _)| *held == Some(*page));
+        let key = |page: u64| {
+            let demand = match needs.is_kept[page as usize] {
+                true => 0,
+                false => needs.value(page, |user| user != page && left(user)),
+            };
+            let of = needs.of[page as usize].iter();
+            let gain: u64 = of.filter(|(from, _)| held(from)).map(|(_, len)| len).sum();
+            let follows = order.last().is_some_and(|last| last + 1 == page);
+            (demand as i64 - gain as i64, !follows, std::cmp::Reverse(page))
+        };
+        let best = (0..count as u64).filter(|page| left(*page)).min_by_key(|page| key(*page));
+        let Some(page) = best else { break };
+        if !needs.is_kept[page as usize] {
+            spare.save(page, |held| needs.value(held, left));
+        }
+        is_left[page as usize] = false;
+        order.push(page);
+    }
+    order
+}
 
 /// The old image as the page at hand sees it: zeros where it is lost.
 #[derive(Clone, Debug)]
 pub struct Shadow<'a> {
     schedule: &'a Schedule,
     old: Vec<u8>,
-    place: u64,
+    next: usize,
     page: Option<u64>,
-    left: Left,
 }
 
 impl Shadow<'_> {
     /// What can be read for the page that holds position `pos` of new, not before the last one.
     pub fn at(&mut self, pos: u64) -> &[u8] {
-        let pages = self.schedule.pages;
+        let Schedule { pages, turns, turn_of, .. } = self.schedule;
         let page = pages.page_of(pos);
         if self.page != Some(page) {
             self.page = Some(page);
-            while self.place < pages.place_of(page) {
-                if let Some(lost) = self.schedule.leave(&mut self.left, self.place) {
+            let turn = turn_of[page as usize];
+            for turn in &turns[self.next..=turn] {
+                for lost in &turn.lost {
                     let start = (lost * pages.page_len()) as usize;
                     let end = self.old.len().min(start + pages.page_len() as usize);
                     if let Some(bytes) = self.old.get_mut(start..end) {
                         bytes.fill(0);
                     }
                 }
-                self.place += 1;
             }
+            self.next = turn + 1;
         }
         &self.old
     }
@@ -157,25 +380,41 @@ pub fn within(covers: &[Cover], span: Span) -> impl Iterator<Item = (usize, Cove
 mod tests {
     use super::*;
 
-    fn schedule(block: u32, spare_count: u8) -> Schedule {
-        let in_place = InPlace { page_len: 64, block, spare_count, interval: 1, check: 0 };
+    const COVER: Cover = Cover { old_pos: 0, new_pos: 128, len: 64 * 6 };
+
+    fn schedule(order: Order, spare_count: u8) -> Schedule {
+        let in_place = InPlace { page_len: 64, check: None, spare_count, interval: 1 };
         let old = vec![1; 64 * 8];
         let mut new = vec![2; 64 * 8];
         new[64 * 3..64 * 4].fill(1);
-        Schedule::new(&in_place, &old, &new)
+        let pages = in_place.pages(new.len() as u64);
+        let needs = Needs::new(&pages, &old, &new, &[COVER]);
+        Schedule::new(&in_place, order, pages, &needs)
     }
 
     #[test]
     fn pages_are_lost_when_too_many_were_rewritten_since() {
-        let cover = Cover { old_pos: 0, new_pos: 64 * 2, len: 64 * 6 };
-        let parts = |block, spare| schedule(block, spare).readable(&[cover]);
-        // Ascending, page p needs p - 2: page 3 is kept, so page 4 needs the last one but one.
+        let parts = |order, spare| schedule(order, spare).readable(&[COVER]);
         let part = |at, len| Cover { old_pos: at, new_pos: at + 128, len };
-        assert_eq!(parts(0, 1), [part(64 * 3, 64)]);
-        assert_eq!(parts(0, 2), [part(64, 64 * 3)]);
-        assert_eq!(parts(0, 3), [cover]);
-        // Descending, everything is still there.
-        assert_eq!(parts(1, 1), [cover]);
-        assert_eq!(schedule(0, 1).rewritten_count(), 7);
+        // Page p needs p - 2; page 3 is kept.
+        assert_eq!(parts(Order::Ascending, 1), [part(64 * 3, 64)]);
+        assert_eq!(parts(Order::Ascending, 3), [COVER]);
+        for order in [Order::Descending, Order::Needs] {
+            assert_eq!(parts(order, 1), [COVER]);
+        }
+        assert_eq!(schedule(Order::Descending, 1).rewritten_count(), 7);
+    }
+
+    #[test]
+    fn what_the_stream_says() {
+        let steps = schedule(Order::Descending, 2).steps();
+        assert_eq!(steps.len(), 8);
+        assert_eq!(steps[0].numbers[..3], [(SPAN_START, 14), (SPAN_COUNT, 0), (KEPT, 0)]);
+        assert_eq!(steps[4].numbers, [(SPAN_START, 3), (SPAN_COUNT, 0), (KEPT, 1)]);
+        let ascending = schedule(Order::Ascending, 1);
+        let mut pacer = Pacer::new(&ascending);
+        assert_eq!(pacer.next_span(), Some((Span { pos: 0, end: 512 }, vec![(KEPT, 0)])));
+        assert_eq!(pacer.arrive(63), []);
+        assert_eq!(pacer.arrive(192), [(KEPT, 0), (KEPT, 0), (KEPT, 1)]);
     }
 }

@@ -9,7 +9,7 @@ use fwdelta_core::exec::map::Listed;
 use fwdelta_core::format::pages::Span;
 use fwdelta_core::format::shape::Shape;
 
-use super::pages::{Schedule, Shadow, within};
+use super::pages::{Pacer, Schedule, Shadow, within};
 use super::range::RangeEncoder;
 use crate::matching::Cover;
 
@@ -56,11 +56,17 @@ pub fn encode_in_place(plan: &Plan<'_>, shape: &Shape, schedule: &Schedule) -> R
     let len = predict::tables_len(shape, false);
     let mut work = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
     let mut encoder = Encoder::new(plan, shape, predict::small(shape, &mut work)?);
-    encoder.shadow = Some(schedule.shadow(plan.old));
-    encoder.prologue()?;
-    for span in schedule.spans() {
+    encoder.pace = Some((Pacer::new(schedule), schedule.shadow(plan.old)));
+    let mut is_first = true;
+    while let Some((span, numbers)) = encoder.pace.as_mut().and_then(|(pacer, _)| pacer.next_span())
+    {
+        encoder.say(numbers)?;
+        if std::mem::take(&mut is_first) {
+            encoder.prologue()?;
+        }
         encoder.predicted.seek(span.pos);
         encoder.span(span)?;
+        encoder.arrive(span.end - 1)?;
     }
     Ok(encoder.coder.finish())
 }
@@ -86,14 +92,14 @@ struct Encoder<'a, 'w, M> {
     predicted: Predicted<'w, M>,
     coder: RangeEncoder,
     places: Places,
-    /// Old as it can be seen; `None`: all of it.
-    shadow: Option<Shadow<'a>>,
+    /// What is said of pages, and old as it can be seen; `None`: nothing, and all of it.
+    pace: Option<(Pacer, Shadow<'a>)>,
 }
 
 impl<'a, 'w, M: Model> Encoder<'a, 'w, M> {
     fn new(plan: &'a Plan<'a>, shape: &'a Shape, predicted: Predicted<'w, M>) -> Self {
         let (coder, places) = (RangeEncoder::default(), Places::default());
-        Self { plan, shape, predicted, coder, places, shadow: None }
+        Self { plan, shape, predicted, coder, places, pace: None }
     }
 
     fn run(mut self) -> Result<Vec<u8>> {
@@ -107,6 +113,29 @@ impl<'a, 'w, M: Model> Encoder<'a, 'w, M> {
         self.prologue()?;
         self.span(Span { pos: 0, end: self.plan.new.len() as u64 })?;
         Ok(self.coder.finish())
+    }
+
+    fn say(&mut self, numbers: Vec<(u32, u64)>) -> Result<()> {
+        for number in numbers {
+            if self.predicted.is_counting() {
+                self.coder.defer(number);
+            } else {
+                let (context, value) = number;
+                self.predicted.model.number(&mut self.coder, Number::Page, context, value)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Something at position `pos` is coded next.
+    fn arrive(&mut self, pos: u64) -> Result<()> {
+        match &mut self.pace {
+            Some((pacer, _)) => {
+                let numbers = pacer.arrive(pos);
+                self.say(numbers)
+            }
+            None => Ok(()),
+        }
     }
 
     /// Codes the part of new in `span`.
@@ -150,6 +179,7 @@ impl<'a, 'w, M: Model> Encoder<'a, 'w, M> {
         if gap == 0 {
             return Ok(());
         }
+        self.arrive(pos)?;
         if self.shape.has_inline {
             let (model, coder) = (&mut self.predicted.model, &mut self.coder);
             if !gap_end(model, coder, end == listed_pos)? {
@@ -162,7 +192,8 @@ impl<'a, 'w, M: Model> Encoder<'a, 'w, M> {
         };
         self.predicted.start_literals(gap_pos);
         let (mut old, old_len) = (self.plan.old, self.plan.old.len() as u64);
-        for byte in &self.plan.new[pos as usize..end as usize] {
+        for (pos, byte) in (pos..).zip(&self.plan.new[pos as usize..end as usize]) {
+            self.arrive(pos)?;
             self.predicted.literal(&mut self.coder, &mut old, old_len, *byte)?;
         }
         Ok(())
@@ -170,6 +201,7 @@ impl<'a, 'w, M: Model> Encoder<'a, 'w, M> {
 
     /// Where a cover stands that is not listed.
     fn place(&mut self, cover: &Cover) -> Result<()> {
+        self.arrive(cover.new_pos)?;
         let diagonal = cover.old_pos as i64 - cover.new_pos as i64;
         let (model, coder) = (&mut self.predicted.model, &mut self.coder);
         let which = self.places.which(model, coder, Number::Diagonal, cover.new_pos, diagonal)?;
@@ -188,7 +220,8 @@ impl<'a, 'w, M: Model> Encoder<'a, 'w, M> {
         while self.predicted.pos() < end {
             let (at, pos) = (self.predicted.left().0 as usize, self.predicted.pos());
             let new = &self.plan.new[pos as usize..end as usize];
-            let old = self.shadow.as_mut().map_or(self.plan.old, |shadow| shadow.at(pos));
+            self.arrive(pos)?;
+            let old = self.pace.as_mut().map_or(self.plan.old, |(_, shadow)| shadow.at(pos));
             self.predicted.unit(&mut self.coder, old, at, Due::Known(new))?;
         }
         self.predicted.end_cover(&mut self.coder)

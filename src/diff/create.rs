@@ -5,16 +5,14 @@ use std::cmp::Ordering;
 use fwdelta_core::apply::{Applier, memory_len};
 use fwdelta_core::format::cbor::Reader;
 use fwdelta_core::format::chain::{CHUNK_LEN_MAX, CHUNK_LEN_MIN, ChainStart, HASH_LEN};
-use fwdelta_core::format::delta::{Coder, DeltaHeader, ImageId, InPlace, MAGIC, PREDICTED_LEN_MAX};
-use fwdelta_core::format::pages::check_of;
+use fwdelta_core::format::delta::{Coder, DeltaHeader, ImageId, MAGIC, PREDICTED_LEN_MAX};
 use fwdelta_core::hash::sha256;
 use fwdelta_core::{Detail, Limits};
 
-use super::in_place::{self, Place};
+use super::in_place::{self, Place, Way};
 use super::predicted::{self, Matched};
 use super::profile::Profile;
 use crate::cbor;
-use crate::codec::pages::Schedule;
 use crate::codec::{self, Script};
 use crate::error::{Error, Result};
 use crate::exec::describe::Hints;
@@ -176,18 +174,16 @@ fn encode(old: &[u8], new: &[u8], options: &Options, progress: &dyn Progress) ->
     let images = (old, new);
     let payload = match &options.in_place {
         Some(place) => {
-            let each = |in_place: &InPlace| content.encode(images, Some(in_place));
-            let (mut in_place, coder, payload) = in_place::choose(place, each)?;
-            if in_place.block != 0 {
-                in_place.check = check_of(&sha256(&in_place::in_order(new, Some(&in_place))));
-            }
-            (header.in_place, header.coder) = (Some(in_place), coder);
-            payload
+            let each = |way: &Way| content.encode(images, Some(way)).map(|it| it.parts());
+            let page_count = new.len() as u64 / u64::from(place.page_len.max(1));
+            let chosen = in_place::choose(place, page_count, each)?;
+            (header.in_place, header.coder) = (Some(chosen.in_place), chosen.coder);
+            chosen.payload
         }
         None => {
-            let (coder, payload) = content.encode(images, None)?;
-            header.coder = coder;
-            payload
+            let encoded = content.encode(images, None)?;
+            header.coder = encoded.coder;
+            encoded.payload
         }
     };
     checkpoint(progress, Stage::Encode, new.len() as u64, new.len() as u64)?;
@@ -203,41 +199,49 @@ enum Content<'a> {
     Coded(Coder, Vec<u8>),
 }
 
+/// A payload.
+pub(super) struct Encoded {
+    pub(super) coder: Coder,
+    pub(super) payload: Vec<u8>,
+    /// New in the order in which it is made, if that is not its own.
+    pub(super) made: Option<Vec<u8>>,
+}
+
+impl Encoded {
+    fn parts(self) -> (Coder, Vec<u8>, Option<Vec<u8>>) {
+        (self.coder, self.payload, self.made)
+    }
+}
+
 impl Content<'_> {
     /// Encodes; stored if nothing is smaller.
-    fn encode(
-        &self,
-        (old, new): (&[u8], &[u8]),
-        in_place: Option<&InPlace>,
-    ) -> Result<(Coder, Vec<u8>)> {
-        let (coder, payload) = match self {
-            Self::Plain(covers) => plain_payload(old, new, covers, in_place)?,
-            Self::Predicted(matched) => matched.encode(in_place)?,
-            Self::Coded(coder, payload) => (*coder, payload.clone()),
+    fn encode(&self, (old, new): (&[u8], &[u8]), way: Option<&Way>) -> Result<Encoded> {
+        let encoded = match self {
+            Self::Plain(covers) => plain_payload(old, new, covers, way)?,
+            Self::Predicted(matched) => matched.encode(way)?,
+            Self::Coded(coder, payload) => {
+                Encoded { coder: *coder, payload: payload.clone(), made: None }
+            }
         };
-        match payload.len() < new.len() {
-            true => Ok((coder, payload)),
-            false => Ok((Coder::Stored, in_place::in_order(new, in_place))),
+        match encoded.payload.len() < new.len() {
+            true => Ok(encoded),
+            false => Ok(Encoded { coder: Coder::Stored, payload: new.to_vec(), made: None }),
         }
     }
 }
 
-fn plain_payload(
-    old: &[u8],
-    new: &[u8],
-    covers: &[Cover],
-    in_place: Option<&InPlace>,
-) -> Result<(Coder, Vec<u8>)> {
-    let model_log = PLAIN_MODEL_LOG;
-    let payload = match in_place {
-        Some(in_place) => {
-            let schedule = Schedule::new(in_place, old, new);
+fn plain_payload(old: &[u8], new: &[u8], covers: &[Cover], way: Option<&Way>) -> Result<Encoded> {
+    let (model_log, mut made) = (PLAIN_MODEL_LOG, None);
+    let payload = match way {
+        Some(way) => {
+            let schedule = way.schedule(old, new, covers);
             let covers = &schedule.readable(covers);
+            made = schedule.is_ordered().then(|| schedule.made(new));
             codec::bits::encode_in_place(&Script { old, new, covers }, model_log, &schedule)?
         }
         None => codec::bits::encode(&Script { old, new, covers }, model_log)?,
     };
-    Ok((Coder::Bits { model_log }, payload))
+    Ok(Encoded { coder: Coder::Bits { model_log }, payload, made })
 }
 
 fn image_id(image: &[u8]) -> ImageId {

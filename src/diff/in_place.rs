@@ -4,13 +4,16 @@
 use fwdelta_core::apply::in_place::{Areas, Binding, Flash, Found, Progress, Rehearsal, Rewriting};
 use fwdelta_core::apply::{Applier, Verified, verify_old};
 use fwdelta_core::format::delta::{Coder, DeltaHeader, InPlace};
+use fwdelta_core::format::pages::check_of;
+use fwdelta_core::hash::sha256;
 use fwdelta_core::storage::{Geometry, Source, Target};
 use fwdelta_core::{Detail, Limits};
 
 use super::create::Delta;
 use super::media::RamFlash;
-use crate::codec::pages::Schedule;
+use crate::codec::pages::{Needs, Order, Schedule};
 use crate::error::Result;
+use crate::matching::Cover;
 
 /// The flash of a device that updates in place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +26,8 @@ pub struct Place {
     pub write_len: u16,
     /// What an erased byte reads as: the same.
     pub erased: u8,
-    /// Order of pages as in [`InPlace::block`]; `None`: the best.
-    pub block: Option<u32>,
+    /// Order of pages; `None`: the best.
+    pub order: Option<Order>,
     /// Rewritten pages between checkpoints; `None`: the best.
     pub interval: Option<u8>,
 }
@@ -40,8 +43,6 @@ pub struct Footprint {
     pub checkpoint_pages: u64,
     /// Bytes of scratch flash: spare pages and checkpoints.
     pub scratch_len: u64,
-    /// Most erases of one spare page.
-    pub spare_erases: u64,
     /// Most erases of one page of an area for checkpoints.
     pub checkpoint_erases: u64,
 }
@@ -49,62 +50,77 @@ pub struct Footprint {
 /// Of two deltas of nearly the same length, the one with fewer checkpoints is better: less than
 /// one part in so many is nearly the same.
 const INTERVAL_WORTH: usize = 256;
+/// Longest interval that is tried.
+const INTERVAL_TRIED_MAX: u8 = 2;
+/// Most pages for which the order by needs is tried: its time grows with their square.
+const NEEDS_COUNT_MAX: u64 = 1024;
 
-/// Encodes in every way worth trying and keeps the smallest.
+/// One way to encode.
+pub(super) struct Way {
+    pub(super) in_place: InPlace,
+    pub(super) order: Order,
+}
+
+impl Way {
+    /// The plan for images and covers.
+    pub(super) fn schedule(&self, old: &[u8], new: &[u8], covers: &[Cover]) -> Schedule {
+        let pages = self.in_place.pages(new.len() as u64);
+        let needs = Needs::new(&pages, old, new, covers);
+        Schedule::new(&self.in_place, self.order, pages, &needs)
+    }
+}
+
+/// What was encoded, in the best way.
+pub(super) struct Chosen {
+    pub(super) in_place: InPlace,
+    pub(super) coder: Coder,
+    pub(super) payload: Vec<u8>,
+}
+
+/// Encodes in every way worth trying and keeps the smallest. `encode` gives the payload, and new
+/// in the order in which it is made if that is not its own.
 pub(super) fn choose(
     place: &Place,
-    encode: impl Fn(&InPlace) -> Result<(Coder, Vec<u8>)>,
-) -> Result<(InPlace, Coder, Vec<u8>)> {
-    let mut best: Option<(InPlace, Coder, Vec<u8>)> = None;
-    for in_place in candidates(place) {
-        in_place.check()?;
-        let (coder, payload) = encode(&in_place)?;
-        if !coder.is_resumable() {
-            return Err(Detail::BadArgument.into());
-        }
+    page_count: u64,
+    encode: impl Fn(&Way) -> Result<(Coder, Vec<u8>, Option<Vec<u8>>)>,
+) -> Result<Chosen> {
+    let mut best: Option<Chosen> = None;
+    for mut way in ways(place, page_count) {
+        way.in_place.check()?;
+        let (coder, payload, made) = encode(&way)?;
+        way.in_place.check = made.map(|made| check_of(&sha256(&made)));
         let worth = |len: usize| len + len / INTERVAL_WORTH;
-        let is_better = best.as_ref().is_none_or(|(last, _, shortest)| {
+        let is_better = best.as_ref().is_none_or(|best| {
             let len = payload.len();
-            match in_place.interval < last.interval {
-                true => worth(len) < shortest.len(),
-                false => len < shortest.len(),
+            match way.in_place.interval < best.in_place.interval {
+                true => worth(len) < best.payload.len(),
+                false => len < best.payload.len(),
             }
         });
         if is_better {
-            best = Some((in_place, coder, payload));
+            best = Some(Chosen { in_place: way.in_place, coder, payload });
         }
     }
     best.ok_or(Detail::BadArgument.into())
 }
 
 /// Orders and intervals worth trying, those with long intervals first.
-fn candidates(place: &Place) -> Vec<InPlace> {
+fn ways(place: &Place, page_count: u64) -> Vec<Way> {
     let Place { page_len, spare_count, .. } = *place;
-    let mut all = Vec::new();
     let intervals = match place.interval {
         Some(interval) => vec![interval],
-        None => (1..=spare_count.min(4)).rev().collect(),
+        None => (1..=spare_count.min(INTERVAL_TRIED_MAX)).rev().collect(),
     };
+    let mut all = Vec::new();
     for interval in intervals {
-        let reach = spare_count.saturating_sub(interval);
-        let mut blocks = vec![0, 1, u32::from(reach) + 1];
-        blocks.dedup();
-        for block in place.block.map_or(blocks, |block| vec![block]) {
-            all.push(InPlace { page_len, block, spare_count, interval, check: 0 });
+        let orders = Order::ALL.iter().filter(|order| place.order.is_none_or(|it| it == **order));
+        let is_quick = |order: &Order| *order != Order::Needs || page_count <= NEEDS_COUNT_MAX;
+        for order in orders.copied().filter(is_quick) {
+            let in_place = InPlace { page_len, spare_count, interval, check: None };
+            all.push(Way { in_place, order });
         }
     }
     all
-}
-
-/// New as coder 0 stores it: in the order in which pages are made.
-pub(super) fn in_order(new: &[u8], in_place: Option<&InPlace>) -> Vec<u8> {
-    let Some(in_place) = in_place else { return new.to_vec() };
-    let pages = in_place.pages(new.len() as u64);
-    let page = |place| {
-        let bytes = pages.bytes_at(place);
-        &new[bytes.pos as usize..bytes.end as usize]
-    };
-    (0..pages.count()).flat_map(page).copied().collect()
 }
 
 /// What a delta takes on a device whose flash is as `place` says.
@@ -115,14 +131,14 @@ pub fn footprint(header: &DeltaHeader, place: &Place, old: &[u8], new: &[u8]) ->
     let in_place = header.in_place.ok_or(Detail::BadArgument)?;
     let mut work = vec![0; Applier::workspace(header)? as usize];
     let areas = Areas::of(header, place.write_len, &mut work)?;
-    let count = Schedule::new(&in_place, old, new).rewritten_count() as u64;
+    let way = Way { in_place, order: Order::Ascending };
+    let count = way.schedule(old, new, &[]).rewritten_count() as u64;
     let checkpoints = count.div_ceil(in_place.interval.into()).max(1);
     Ok(Footprint {
         rewritten_count: count,
         state_len: areas.state_len(),
         checkpoint_pages: 2 * areas.area_len() / u64::from(in_place.page_len),
         scratch_len: areas.scratch_len(),
-        spare_erases: count.div_ceil(in_place.spare_count.into()),
         checkpoint_erases: checkpoints.div_ceil(2),
     })
 }

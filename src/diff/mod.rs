@@ -9,6 +9,7 @@ mod noise;
 mod predicted;
 mod profile;
 
+pub use crate::codec::pages::Order;
 pub use apply::{apply, apply_to};
 pub use create::{Delta, Options, chain, create, parse_file};
 pub use in_place::{Footprint, Place, footprint, rewrite};

@@ -1,12 +1,12 @@
 //! Deltas of predicted content: describe, match in rounds, choose the map, encode.
 
 use fwdelta_core::exec::map::Listed;
-use fwdelta_core::format::delta::{Coder, InPlace};
+use fwdelta_core::format::delta::Coder;
 
-use super::create::Options;
+use super::create::{Encoded, Options};
+use super::in_place::Way;
 use super::noise;
 use super::profile::{self, Profile};
-use crate::codec::pages::Schedule;
 use crate::codec::predict::{Plan, encode, encode_in_place};
 use crate::error::Result;
 use crate::exec::describe::{Description, describe_pair};
@@ -65,10 +65,10 @@ impl Matched<'_> {
     ///
     /// # Errors
     /// As the encoder.
-    pub(super) fn encode(&self, in_place: Option<&InPlace>) -> Result<(Coder, Vec<u8>)> {
+    pub(super) fn encode(&self, way: Option<&Way>) -> Result<Encoded> {
         let Self { pair, options, .. } = self;
         let Pair { old, new, .. } = *pair;
-        let schedule = in_place.map(|in_place| Schedule::new(in_place, old, new));
+        let schedule = way.map(|way| way.schedule(old, new, &self.covers));
         let readable = schedule.as_ref().map(|schedule| schedule.readable(&self.covers));
         let covers = readable.as_ref().unwrap_or(&self.covers);
         let shape = profile::shape(
@@ -94,7 +94,9 @@ impl Matched<'_> {
             Some(schedule) => encode_in_place(&plan, &shape, schedule)?,
             None => encode(&plan, &shape, is_max)?,
         };
-        Ok((if is_max { Coder::PredictedMax(shape) } else { Coder::Predicted(shape) }, payload))
+        let coder = if is_max { Coder::PredictedMax(shape) } else { Coder::Predicted(shape) };
+        let made = schedule.filter(|it| it.is_ordered()).map(|schedule| schedule.made(new));
+        Ok(Encoded { coder, payload, made })
     }
 }
 

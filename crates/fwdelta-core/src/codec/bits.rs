@@ -276,6 +276,17 @@ impl Resumable for Bits<'_> {
         }
     }
 
+    fn page_number(&mut self, input: &mut Input<'_>, context: u32) -> Result<Option<u64>> {
+        if !input.has_group(GROUP_LEN_MAX) {
+            return Ok(None);
+        }
+        if self.due == Due::Start {
+            self.range = RangeState::start(input)?;
+            self.due = Due::Prologue;
+        }
+        self.number(input, Number::Page, context).map(Some)
+    }
+
     fn forget_old(&mut self) {}
 
     fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {

@@ -121,6 +121,10 @@ pub(crate) trait Resumable: Symbols {
     /// Goes on at position `pos` of new; operations end at `end`.
     fn seek(&mut self, pos: u64, end: u64);
 
+    /// Decodes a number that says something of pages; `None`: needs more input. `context` is below
+    /// 4. Coders without numbers give 0.
+    fn page_number(&mut self, input: &mut Input<'_>, context: u32) -> Result<Option<u64>>;
+
     /// Forgets old bytes that it holds: others may be readable from now on.
     fn forget_old(&mut self);
 

@@ -52,6 +52,8 @@ pub enum Number {
     Backward = 5,
     /// Zero residuals after [`SINGLE_ZERO_COUNT`] of them.
     ZeroRun = 6,
+    /// Something of pages rewritten in place.
+    Page = 7,
 }
 
 /// One group of residual.

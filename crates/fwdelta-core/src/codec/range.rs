@@ -25,6 +25,12 @@ pub trait BitCoder {
     /// # Errors
     /// `BadStream` when a decoder's input ends.
     fn bit(&mut self, p: u32, bit: bool) -> Result<bool>;
+
+    /// For an encoder that codes the length of a run behind it: a number of pages, with its
+    /// context, that a decoder reads within the run.
+    fn deferred(&mut self) -> Option<(u32, u64)> {
+        None
+    }
 }
 
 /// State of the decoder between groups.

@@ -1,5 +1,6 @@
 //! Coder 0: the payload is the new image.
 
+use super::input::Input;
 use super::{Decompressor, Feed, Op, Resumable, Symbols, copy};
 use crate::error::{Detail, Result};
 use crate::state::Visit;
@@ -51,6 +52,10 @@ impl Symbols for Stored {
 
 impl Resumable for Stored {
     fn seek(&mut self, _: u64, _: u64) {}
+
+    fn page_number(&mut self, _: &mut Input<'_>, _: u32) -> Result<Option<u64>> {
+        Ok(Some(0))
+    }
 
     fn forget_old(&mut self) {}
 

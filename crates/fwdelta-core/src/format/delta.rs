@@ -4,6 +4,7 @@ use crate::error::{Detail, Error, Result};
 use crate::format::cbor::{MapReader, Reader, Sink, Writer};
 use crate::format::chain::{self, ChainStart};
 pub use crate::format::pages::InPlace;
+use crate::format::pages::PAGE_COUNT_MAX;
 pub use crate::format::shape::{PREDICTED_LEN_MAX, Shape};
 use crate::limits::{HEADER_LEN_MAX, Limits};
 
@@ -334,7 +335,8 @@ impl Fields {
             return Err(Detail::BadValue.into());
         }
         let (chain, in_place) = (self.chain, self.in_place);
-        if in_place.is_some() && !coder.is_resumable() {
+        let pages = in_place.map_or(0, |in_place: InPlace| in_place.pages(new.len).count());
+        if in_place.is_some() && (!coder.is_resumable() || pages > PAGE_COUNT_MAX) {
             return Err(Detail::BadValue.into());
         }
         Ok(DeltaHeader { coder, old, new, workspace_len, payload_len, chain, in_place })

@@ -23,7 +23,7 @@ pub(in crate::apply) fn book_len(in_place: &InPlace) -> u64 {
 
 /// The caller's memory, cut.
 pub(super) struct Memory<'w> {
-    pub(super) kept: &'w mut [u8],
+    pub(super) marks: &'w mut [u8],
     pub(super) spare: &'w mut [[u8; ENTRY_LEN]],
     pub(super) coder: &'w mut [u8],
     pub(super) input: &'w mut [u8],
@@ -34,10 +34,10 @@ impl<'w> Memory<'w> {
     /// Cuts `work`, which has `Applier::workspace` bytes.
     pub(super) fn cut(header: &DeltaHeader, work: &'w mut [u8]) -> Result<Self> {
         let parts = Parts::of(header);
-        let (kept, spare, rest) = parts.split_book(work)?;
+        let (marks, spare, rest) = parts.split_book(work)?;
         let (coder, input, output) = parts.split(rest)?;
         let (spare, _) = spare.as_chunks_mut::<ENTRY_LEN>();
-        Ok(Self { kept, spare, coder, input, output })
+        Ok(Self { marks, spare, coder, input, output })
     }
 }
 
@@ -54,7 +54,7 @@ pub struct Areas {
 
 impl Areas {
     /// For flash that is programmed in units of `write_len` bytes. The content of `work`, of
-    /// `Applier::workspace` bytes, is lost, but for the marks at its start.
+    /// `Applier::workspace` bytes, is lost.
     ///
     /// # Errors
     /// `BadArgument` for a delta that is not applied in place, `WorkspaceTooSmall`.

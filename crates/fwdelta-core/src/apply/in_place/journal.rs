@@ -6,6 +6,7 @@
 
 use super::Binding;
 use super::areas::Areas;
+use super::book::Few;
 use super::machine::Machine;
 use crate::crc::Crc32;
 use crate::error::{Detail, Error, Result};
@@ -39,8 +40,8 @@ pub enum Found {
 pub(super) struct Checkpoint {
     pub(super) area: u64,
     pub(super) generation: u32,
-    /// Rewritten pages that its records say were saved.
-    pub(super) saved: u32,
+    /// Pages that its records say were saved.
+    pub(super) saved: Few,
     is_confirmed: bool,
     pub(super) is_done: bool,
 }
@@ -112,7 +113,8 @@ fn check<X: Source>(
     if seal_crc(binding, crc, generation) != word(&seal, 3) {
         return Ok(None);
     }
-    let mut found = Checkpoint { area, generation, saved: 0, is_confirmed: false, is_done: false };
+    let mut found =
+        Checkpoint { area, generation, saved: Few::default(), is_confirmed: false, is_done: false };
     for record in 0..areas.record_count() {
         let mut bytes = [0; RECORD_LEN];
         let is_there = read(scratch, areas.record_pos(area, record), &mut bytes)?;
@@ -123,7 +125,7 @@ fn check<X: Source>(
         match number {
             CONFIRMED => found.is_confirmed = true,
             DONE => found.is_done = true,
-            number => found.saved = number.saturating_add(1),
+            page => found.saved.push(page),
         }
     }
     Ok(Some(found))
@@ -278,12 +280,16 @@ impl Journal {
         let seal_pos = self.areas.seal_pos(area);
         put(scratch, seal_pos, words([generation, a, b, crc]).as_flattened_mut())?;
         (self.area, self.generation, self.record) = (area, generation, 0);
+        // What earlier runs saved since is part of it.
+        for page in machine.book.ahead.as_slice() {
+            self.append(scratch, *page)?;
+        }
         self.append(scratch, CONFIRMED)
     }
 
-    /// Page number `number` is saved.
-    pub(super) fn saved<T: Target>(&mut self, scratch: &mut T, number: u32) -> Result<()> {
-        self.append(scratch, number)
+    /// Old page `page` is saved.
+    pub(super) fn saved<T: Target>(&mut self, scratch: &mut T, page: u32) -> Result<()> {
+        self.append(scratch, page)
     }
 
     pub(super) fn done<T: Target>(&mut self, scratch: &mut T) -> Result<()> {

@@ -13,8 +13,19 @@ use crate::codec::{Feed, NoDecompressor, Resumable};
 use crate::error::{Detail, Error, Result};
 use crate::format::chain::HASH_LEN;
 use crate::format::delta::{Coder, DeltaHeader};
+use crate::format::pages::Span;
 use crate::state::Visit;
 use crate::storage::Source;
+
+/// Contexts of numbers that say something of pages: where a span starts, how many pages it has,
+/// whether a page stays as it is, where an old page is saved to.
+pub const SPAN_START: u32 = 0;
+/// See [`SPAN_START`].
+pub const SPAN_COUNT: u32 = 1;
+/// See [`SPAN_START`].
+pub const KEPT: u32 = 2;
+/// See [`SPAN_START`].
+pub const VICTIM: u32 = 3;
 
 /// Bytes of payload read at a time.
 const PIECE_LEN: usize = 64;
@@ -56,10 +67,10 @@ pub(super) struct Machine<'w> {
 }
 
 impl<'w> Machine<'w> {
-    /// Before the first byte. The marks in `memory` stay as they are.
+    /// Before the first byte.
     pub(super) fn new(header: &DeltaHeader, memory: Memory<'w>, is_chained: bool) -> Result<Self> {
         let in_place = super::parameters(header)?;
-        let Memory { kept, spare, coder, input, output } = memory;
+        let Memory { marks, spare, coder, input, output } = memory;
         let decoder = match header.coder {
             Coder::Stored => Decoder::Stored(Stored),
             Coder::Bits { model_log } => Decoder::Bits(Bits::new(model_log, coder)),
@@ -81,7 +92,7 @@ impl<'w> Machine<'w> {
         };
         Ok(Self {
             header: *header,
-            book: Book::new(&in_place, pages, kept, spare),
+            book: Book::new(&in_place, pages, marks, spare),
             buffer: Buffer::new(output),
             input,
             is_chained,
@@ -104,20 +115,63 @@ impl<'w> Machine<'w> {
         each!(&mut self.decoder, symbols => symbols.state(visit))
     }
 
-    /// Begins the page at hand.
-    pub(super) fn enter(&mut self) {
-        let place = self.book.place;
-        if let Some(span) = self.book.pages.span_at(place) {
+    /// Begins the next page: decodes which one it is, whether it is rewritten, and before the first
+    /// of an interval the spare pages that may be overwritten.
+    pub(super) fn enter<P: Source>(&mut self, payload: &mut P) -> Result<()> {
+        if self.book.is_span_over() {
+            let span = self.span(payload)?;
             each!(&mut self.decoder, symbols => symbols.seek(span.pos, span.end));
             (self.phase, self.left) = (Phase::Op, span.end.saturating_sub(span.pos));
+        } else {
+            self.book.next_page();
+        }
+        if self.number(payload, KEPT)? == 0 {
+            self.book.mark();
+            self.name_victims(payload)?;
         }
         each!(&mut self.decoder, symbols => symbols.forget_old());
-        self.make_room(self.book.pages.bytes_at(place).pos, 1);
+        self.make_room(self.book.bytes().pos, 1);
+        Ok(())
+    }
+
+    fn span<P: Source>(&mut self, payload: &mut P) -> Result<Span> {
+        if super::parameters(&self.header)?.check.is_none() {
+            return self.book.start_span(0, self.book.pages.count());
+        }
+        let folded = self.number(payload, SPAN_START)?;
+        let by = (folded >> 1) as i64 ^ -((folded & 1) as i64);
+        let count = self.number(payload, SPAN_COUNT)?.saturating_add(1);
+        self.book.start_span(by, count)
+    }
+
+    fn name_victims<P: Source>(&mut self, payload: &mut P) -> Result<()> {
+        let due = self.book.victims_due();
+        for at in 0..due {
+            let has_choice = self.book.has_choice();
+            let age = if has_choice { self.number(payload, VICTIM)? } else { 0 };
+            self.book.name_victim(at, age)?;
+        }
+        if due > 0 {
+            self.book.settle_victims();
+        }
+        Ok(())
+    }
+
+    /// A number that says something of pages.
+    fn number<P: Source>(&mut self, payload: &mut P, context: u32) -> Result<u64> {
+        loop {
+            let input = &mut self.input;
+            let number = each!(&mut self.decoder, symbols => symbols.page_number(input, context))?;
+            match number {
+                Some(number) => return Ok(number),
+                None => self.take(payload)?,
+            }
+        }
     }
 
     /// Empties the buffer for bytes of the page at hand from `pos` on, in units of `write_len`.
     pub(super) fn make_room(&mut self, pos: u64, write_len: u16) {
-        let left = self.book.pages.bytes_at(self.book.place).end.saturating_sub(pos);
+        let left = self.book.bytes().end.saturating_sub(pos);
         let odd = self.buffer.memory_len().checked_rem(write_len.into()).unwrap_or(0);
         let whole = self.buffer.memory_len().saturating_sub(odd);
         self.buffer.restart(pos, usize::try_from(left).unwrap_or(usize::MAX).min(whole));

@@ -16,6 +16,7 @@ mod view;
 pub use areas::Areas;
 pub(super) use areas::{book_len, marks_len};
 pub use journal::Found;
+pub use machine::{KEPT, SPAN_COUNT, SPAN_START, VICTIM};
 pub use rehearsal::{Ready, Rehearsal};
 pub use rewriting::Rewriting;
 

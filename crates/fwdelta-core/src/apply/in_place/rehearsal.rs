@@ -4,9 +4,8 @@ use super::areas::Memory;
 use super::machine::Machine;
 use super::{Flash, Progress, check_pages, parameters};
 use crate::apply::Applier;
-use crate::crc::Crc32;
 use crate::error::{Detail, Error, Result};
-use crate::format::delta::DeltaHeader;
+use crate::format::delta::{DeltaHeader, ImageId};
 use crate::hash::Sha256;
 use crate::limits::Limits;
 use crate::storage::{Source, Target};
@@ -14,11 +13,10 @@ use crate::storage::{Source, Target};
 /// Bytes of old compared at a time.
 const PIECE_LEN: usize = 64;
 
-/// Proof that payload, old image and decoder together give the new image. Also says which pages
-/// stay as they are: the marks at the start of the caller's memory, which must not be touched.
+/// Proof that payload, old image and decoder together give the new image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ready {
-    pub(super) marks: u32,
+    pub(super) new: ImageId,
 }
 
 /// Decodes a delta against an old image that stays as it is, seeing of it what the rewriting will
@@ -27,9 +25,8 @@ pub struct Ready {
 pub struct Rehearsal<'w> {
     machine: Machine<'w>,
     hash: Sha256,
-    /// Whether the page at hand was begun, and whether it was like the old one so far.
+    /// Whether the page at hand was begun.
     is_inside: bool,
-    is_kept: bool,
     is_over: bool,
 }
 
@@ -44,10 +41,9 @@ impl<'w> Rehearsal<'w> {
         parameters(header)?;
         Applier::workspace(header)?;
         let memory = Memory::cut(header, work)?;
-        memory.kept.fill(0);
         let machine = Machine::new(header, memory, true)?;
         let (hash, is_over) = (Sha256::new(), false);
-        Ok(Self { machine, hash, is_inside: false, is_kept: true, is_over })
+        Ok(Self { machine, hash, is_inside: false, is_over })
     }
 
     /// Does a bounded piece of work.
@@ -72,8 +68,11 @@ impl<'w> Rehearsal<'w> {
             let old_len = machine.header.old.map_or(0, |old| old.len);
             let len = pages.count().saturating_mul(pages.page_len());
             check_pages(&flash.slot.geometry(), pages.page_len(), len.max(old_len))?;
-            machine.enter();
-            (self.is_inside, self.is_kept) = (true, true);
+            machine.enter(flash.payload)?;
+            if machine.book.is_marked() {
+                machine.book.enter_saved();
+            }
+            self.is_inside = true;
         }
         if machine.make(flash.slot, None::<&mut X>, flash.payload)? {
             self.settle(flash.slot)?;
@@ -85,25 +84,18 @@ impl<'w> Rehearsal<'w> {
     fn settle<T: Source>(&mut self, slot: &mut T) -> Result<()> {
         let machine = &mut self.machine;
         let (made, start) = (machine.buffer.made(), machine.buffer.start());
-        self.is_kept = self.is_kept && is_same(slot, &machine.header, start, made)?;
+        if !machine.book.is_marked() && !is_same(slot, &machine.header, start, made)? {
+            return Err(Error::at(Detail::BadStream, start));
+        }
+        self.hash.update(made);
         let pos = machine.buffer.pos();
-        self.hash_made();
-        let machine = &mut self.machine;
-        if pos < machine.book.pages.bytes_at(machine.book.place).end {
+        if pos < machine.book.bytes().end {
             machine.make_room(pos, 1);
             return Ok(());
-        }
-        machine.book.mark(self.is_kept);
-        if !self.is_kept {
-            machine.book.enter_saved();
         }
         machine.book.leave();
         self.is_inside = false;
         Ok(())
-    }
-
-    fn hash_made(&mut self) {
-        self.hash.update(self.machine.buffer.made());
     }
 
     /// Whether all of it was right.
@@ -119,9 +111,7 @@ impl<'w> Rehearsal<'w> {
         if !parameters(header)?.is_made(&self.hash.finish(), &header.new.digest) {
             return Err(Detail::NewDigest.into());
         }
-        let mut crc = Crc32::default();
-        crc.update(self.machine.book.marks());
-        Ok(Ready { marks: crc.finish() })
+        Ok(Ready { new: header.new })
     }
 }
 

@@ -6,7 +6,6 @@ use super::machine::Machine;
 use super::rehearsal::Ready;
 use super::{Binding, Flash, Progress, check_pages};
 use crate::apply::{Applier, Verified};
-use crate::crc::Crc32;
 use crate::error::{Detail, Error, Result};
 use crate::format::delta::DeltaHeader;
 use crate::hash::Sha256;
@@ -87,8 +86,7 @@ impl<'w> Rewriting<'w> {
     /// Begins. From the first [`Rewriting::step`] on there is no way back but through the end.
     ///
     /// # Errors
-    /// `WrongState` when it was begun before, or `work` is not as the rehearsal left it;
-    /// `BadArgument` and `NoSpace` for the storage; `ReadFailed`, `WriteFailed`.
+    /// `WrongState` when it was begun before, or another delta was rehearsed; `BadArgument` and `NoSpace` for the storage; `ReadFailed`, `WriteFailed`.
     pub fn begin<T: Source + Target, X: Source + Target, P: Source>(
         ready: Ready,
         header: &DeltaHeader,
@@ -98,15 +96,11 @@ impl<'w> Rewriting<'w> {
         flash: &mut Flash<'_, T, X, P>,
     ) -> Result<Self> {
         let areas = prepare(header, work, limits, flash)?;
-        if journal::find(&areas, flash.scratch, &binding)?.is_some() {
+        let is_begun = journal::find(&areas, flash.scratch, &binding)?.is_some();
+        if is_begun || ready.new != header.new {
             return Err(Detail::WrongState.into());
         }
         let machine = Machine::new(header, Memory::cut(header, work)?, false)?;
-        let mut crc = Crc32::default();
-        crc.update(machine.book.marks());
-        if crc.finish() != ready.marks {
-            return Err(Detail::WrongState.into());
-        }
         Self::start(machine, Journal::new(areas, binding, 1, 0), flash)
     }
 
@@ -125,9 +119,9 @@ impl<'w> Rewriting<'w> {
         let found = journal::find(&areas, flash.scratch, &binding)?.ok_or(Detail::WrongState)?;
         let mut machine = Machine::new(header, Memory::cut(header, work)?, false)?;
         machine.state(&mut Loader::new(flash.scratch, &areas, found.area))?;
-        machine.book.restore(found.saved);
+        machine.book.ahead = found.saved;
         let journal = Journal::new(areas, binding, found.area, found.generation);
-        let is_touched = machine.book.saved > 0;
+        let is_touched = machine.book.count > 0 || !found.saved.as_slice().is_empty();
         Self::start(machine, journal, flash)
             .map_err(|error| Error { old_intact: !is_touched, ..error })
     }
@@ -140,7 +134,9 @@ impl<'w> Rewriting<'w> {
     ) -> Result<Self> {
         let parameters = super::parameters(&machine.header)?;
         journal.save(flash.scratch, &mut machine)?;
-        let (checkpoint, before) = (machine.book.count, machine.book.saved);
+        let ahead = machine.book.ahead.as_slice().len() as u32;
+        let checkpoint = machine.book.count;
+        let before = checkpoint.saturating_add(ahead);
         let write_len = flash.slot.geometry().write_len;
         let (interval, stage) = (parameters.interval.into(), Stage::Enter);
         let has_failed = false;
@@ -161,8 +157,13 @@ impl<'w> Rewriting<'w> {
         }
         let result = self.work(flash);
         self.has_failed = result.is_err();
-        let is_touched = self.machine.book.saved > 0;
+        let is_touched = self.before > 0 || self.machine.book.count > 0 || self.is_saved();
         result.map_err(|error| Error { old_intact: !is_touched, ..error })
+    }
+
+    /// Whether the page at hand may be erased already.
+    const fn is_saved(&self) -> bool {
+        matches!(self.stage, Stage::Erase | Stage::Make { is_dry: false })
     }
 
     fn work<T: Source + Target, X: Source + Target, P: Source>(
@@ -197,23 +198,25 @@ impl<'w> Rewriting<'w> {
             self.stage = Stage::Check { pos: 0, hash: Sha256::new() };
             return Ok(());
         }
-        let book = &self.machine.book;
-        let is_kept = book.is_kept(book.page());
-        if !is_kept && book.count.saturating_sub(self.checkpoint) >= self.interval {
+        if self.machine.book.count.saturating_sub(self.checkpoint) >= self.interval {
             journal::sync(flash.slot)?;
             self.journal.save(flash.scratch, &mut self.machine)?;
             self.checkpoint = self.machine.book.count;
             return Ok(());
         }
+        self.machine.enter(flash.payload)?;
+        let book = &mut self.machine.book;
         let next = book.count.saturating_add(1);
-        self.stage = if is_kept || next < self.before {
+        self.stage = if !book.is_marked() || next < self.before {
             Stage::Make { is_dry: true }
         } else if next == self.before {
             Stage::Erase
         } else {
             Stage::Save
         };
-        self.machine.enter();
+        if book.is_marked() && next <= self.before {
+            book.enter_saved();
+        }
         let pos = self.machine.buffer.start();
         self.machine.make_room(pos, self.write_len);
         Ok(())
@@ -225,9 +228,9 @@ impl<'w> Rewriting<'w> {
         flash: &mut Flash<'_, T, X, P>,
     ) -> Result<()> {
         let book = &self.machine.book;
-        let (page, number, page_len) = (book.page(), book.count, book.pages.page_len());
+        let (page, page_len) = (book.page(), book.pages.page_len());
         let (mut pos, end) = (page.saturating_mul(page_len), self.machine.old_end(page));
-        let mut to = self.journal.areas.spare_pos(book.spare_of(number));
+        let mut to = self.journal.areas.spare_pos(book.victim());
         journal::erase(flash.scratch, to, page_len)?;
         let geometry = flash.scratch.geometry();
         while pos < end {
@@ -244,7 +247,7 @@ impl<'w> Rewriting<'w> {
         }
         // The page before is whole before this one counts as saved.
         journal::sync(flash.slot)?;
-        self.journal.saved(flash.scratch, number)?;
+        self.journal.saved(flash.scratch, page as u32)?;
         self.machine.book.enter_saved();
         self.machine.make_room(page.saturating_mul(page_len), self.write_len);
         self.stage = Stage::Erase;
@@ -267,7 +270,7 @@ impl<'w> Rewriting<'w> {
             let failed = Error::at(Detail::WriteFailed, start);
             flash.slot.program(start, bytes).map_err(|_| failed)?;
         }
-        if pos < machine.book.pages.bytes_at(machine.book.place).end {
+        if pos < machine.book.bytes().end {
             machine.make_room(pos, self.write_len);
         } else {
             machine.book.leave();
@@ -313,10 +316,10 @@ impl<'w> Rewriting<'w> {
         }
     }
 
-    /// Place of the page at hand in the order, and their number: for a progress display.
+    /// Pages done, of how many: for a progress display.
     #[must_use]
-    pub fn place(&self) -> (u64, u64) {
-        (self.machine.book.place, self.machine.book.pages.count())
+    pub const fn progress(&self) -> (u64, u64) {
+        self.machine.book.progress()
     }
 }
 

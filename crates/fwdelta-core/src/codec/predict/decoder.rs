@@ -3,7 +3,7 @@
 use super::predicted::{Due, Made, Predicted};
 use super::prologue::{Places, Prologue};
 use super::{Counts, Model, Number, Tables, gap_end};
-use crate::codec::input::GROUP_LEN_MAX;
+use crate::codec::input::{GROUP_LEN_MAX, Input};
 use crate::codec::range::{BitCoder, RangeDecoder, RangeState};
 use crate::codec::{Decompressor, Feed, Op, Resumable, Symbols};
 use crate::error::{Detail, Error, Result};
@@ -365,6 +365,18 @@ impl<M: Model> Resumable for Decoder<'_, M> {
         if self.next == Next::Cover {
             self.next = Next::Op;
         }
+    }
+
+    fn page_number(&mut self, input: &mut Input<'_>, context: u32) -> Result<Option<u64>> {
+        if !input.has_group(GROUP_LEN_MAX) {
+            return Ok(None);
+        }
+        if self.next == Next::Start {
+            self.range = RangeState::start(input)?;
+            self.next = Next::Index { pos: 0 };
+        }
+        let coder = &mut RangeDecoder { state: &mut self.range, input };
+        self.predicted.model.number(coder, Number::Page, context, 0).map(Some)
     }
 
     fn forget_old(&mut self) {

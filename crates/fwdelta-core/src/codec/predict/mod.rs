@@ -55,6 +55,8 @@ pub enum Number {
     ListedDiagonal,
     /// Distance in old between listed covers, folded.
     ListedDistance,
+    /// Something of pages rewritten in place.
+    Page,
 }
 
 /// What is known when "is it this candidate?" is coded.

@@ -332,7 +332,23 @@ impl<'w, M: Model> Predicted<'w, M> {
     /// None from an encoder.
     pub fn end_cover<C: BitCoder>(&mut self, coder: &mut C) -> Result<()> {
         if let Run::Counted(count) = self.cover.run {
-            self.model.number(coder, Number::Run, 0, count)?;
+            self.cover.run = Run::None;
+            self.code_run(coder, count)?;
+        }
+        Ok(())
+    }
+
+    /// Whether an encoder is within a run.
+    #[must_use]
+    pub const fn is_counting(&self) -> bool {
+        matches!(self.cover.run, Run::Counted(_))
+    }
+
+    /// Codes the length of a run, and what was deferred until it is known.
+    fn code_run<C: BitCoder>(&mut self, coder: &mut C, count: u64) -> Result<()> {
+        self.model.number(coder, Number::Run, 0, count)?;
+        while let Some((context, value)) = coder.deferred() {
+            self.model.number(coder, Number::Page, context, value)?;
         }
         Ok(())
     }
@@ -361,7 +377,7 @@ impl<'w, M: Model> Predicted<'w, M> {
                 self.predictor.learn_known(&unit, self.pos, first);
                 return Ok(first);
             }
-            self.model.number(coder, Number::Run, 0, count)?;
+            self.code_run(coder, count)?;
             (self.cover.run, self.cover.streak, place) = (Run::None, 0, 1);
         }
         if let Run::Left(left) = self.cover.run {
