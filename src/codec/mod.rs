@@ -2,6 +2,7 @@
 
 pub mod bits;
 pub mod bsdiff;
+mod order;
 pub mod pages;
 pub mod predict;
 pub mod range;

@@ -1,84 +1,15 @@
 //! Rewriting in place, planned: in which order pages are made, which old ones are kept in spare
 //! pages, and what of old is left while each page is made.
 
-use std::collections::BTreeMap;
-
 use fwdelta_core::apply::in_place::{KEPT, SPAN_COUNT, SPAN_START, VICTIM};
 use fwdelta_core::format::pages::{InPlace, Pages, Span};
 
+pub use super::order::{Needs, Order};
+use super::order::{Spare, by_page};
 use crate::matching::Cover;
 
 /// Shortest part of a cover that is worth its place.
 const PART_LEN_MIN: u64 = 8;
-
-/// An order to make pages in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// From front to back: nothing of it is coded.
-    Ascending,
-    /// From back to front.
-    Descending,
-    /// Next is always the page whose old bytes others need least.
-    Needs,
-}
-
-impl Order {
-    /// Every order.
-    pub const ALL: [Order; 3] = [Order::Ascending, Order::Descending, Order::Needs];
-}
-
-/// What each new page takes from old ones, in bytes: `of[new][old]`, and the same turned round.
-#[derive(Clone, Debug)]
-pub struct Needs {
-    of: Vec<BTreeMap<u64, u64>>,
-    by: Vec<BTreeMap<u64, u64>>,
-    is_kept: Vec<bool>,
-}
-
-impl Needs {
-    /// Of images and their covers.
-    #[must_use]
-    pub fn new(pages: &Pages, old: &[u8], new: &[u8], covers: &[Cover]) -> Self {
-        let count = pages.count() as usize;
-        let old_count = (old.len() as u64).div_ceil(pages.page_len()) as usize;
-        let mut needs = Self {
-            of: vec![BTreeMap::new(); count],
-            by: vec![BTreeMap::new(); old_count.max(count)],
-            is_kept: Vec::new(),
-        };
-        for cover in covers {
-            for part in by_page(pages, cover) {
-                let (from, to) = (pages.page_of(part.old_pos), pages.page_of(part.new_pos));
-                *needs.of[to as usize].entry(from).or_default() += part.len;
-                *needs.by[from as usize].entry(to).or_default() += part.len;
-            }
-        }
-        let is_kept = |page| {
-            let Span { pos, end } = pages.span(page, 1);
-            old.get(pos as usize..end as usize) == new.get(pos as usize..end as usize)
-        };
-        needs.is_kept = (0..pages.count()).map(is_kept).collect();
-        needs
-    }
-
-    /// Bytes of old page `page` that pages need which satisfy `is_later`.
-    fn value(&self, page: u64, is_later: impl Fn(u64) -> bool) -> u64 {
-        let by = self.by.get(page as usize).into_iter().flatten();
-        by.filter(|(user, _)| is_later(**user)).map(|(_, len)| len).sum()
-    }
-}
-
-/// `cover` cut at the ends of pages of old and of new.
-fn by_page(pages: &Pages, cover: &Cover) -> impl Iterator<Item = Cover> + use<> {
-    let (page_len, cover, mut at) = (pages.page_len(), *cover, 0);
-    std::iter::from_fn(move || {
-        let (old_pos, new_pos) = (cover.old_pos + at, cover.new_pos + at);
-        let to_end = |pos: u64| page_len - pos % page_len;
-        let len = to_end(old_pos).min(to_end(new_pos)).min(cover.len - at);
-        at += len;
-        (len > 0).then_some(Cover { old_pos, new_pos, len })
-    })
-}
 
 /// One page, in the order in which they are made.
 #[derive(Clone, Debug)]
@@ -114,11 +45,7 @@ impl Schedule {
             lost_from: vec![usize::MAX; needs.by.len()],
             turn_of: vec![0; pages.count() as usize],
         };
-        let order = match order {
-            Order::Ascending => (0..pages.count()).collect(),
-            Order::Descending => (0..pages.count()).rev().collect(),
-            Order::Needs => by_needs(in_place, needs),
-        };
+        let order = needs.order(in_place, order);
         for (turn, page) in order.iter().enumerate() {
             schedule.turn_of[*page as usize] = turn;
         }
@@ -256,80 +183,6 @@ impl Pacer {
         }
         numbers
     }
-}
-
-/// Spare pages, as they are filled.
-struct Spare {
-    /// Page and number, plus 1, of what each holds.
-    held: Vec<(Option<u64>, u64)>,
-    interval: usize,
-    victims: Vec<usize>,
-    count: u64,
-}
-
-impl Spare {
-    fn new(in_place: &InPlace) -> Self {
-        let held = vec![(None, 0); in_place.spare_count.into()];
-        Self { held, interval: in_place.interval.into(), victims: Vec::new(), count: 0 }
-    }
-
-    /// Saves `page`; where an interval begins, names its victims, those whose pages are worth
-    /// least. Gives their ages, and the pages that are lost.
-    fn save(&mut self, page: u64, value: impl Fn(u64) -> u64) -> (Vec<u64>, Vec<u64>) {
-        let (mut ages, mut lost) = (Vec::new(), Vec::new());
-        if self.count.is_multiple_of(self.interval as u64) {
-            self.victims.clear();
-            let has_choice = self.held.len() > self.interval;
-            for _ in 0..self.interval {
-                let mut free: Vec<usize> =
-                    (0..self.held.len()).filter(|spare| !self.victims.contains(spare)).collect();
-                free.sort_by_key(|spare| (self.held[*spare].1, *spare));
-                let worth = |age: usize| self.held[free[age]].0.map_or(0, &value);
-                let last = if has_choice { free.len() } else { 1 };
-                let age = (0..last).min_by_key(|age| worth(*age)).unwrap_or(0);
-                self.victims.push(free[age]);
-                ages.extend(has_choice.then_some(age as u64));
-            }
-            for victim in &self.victims {
-                lost.extend(self.held[*victim].0.take());
-                self.held[*victim] = (None, 0);
-            }
-        }
-        let victim = self.victims[(self.count % self.interval as u64) as usize];
-        self.count += 1;
-        self.held[victim] = (Some(page), self.count);
-        (ages, lost)
-    }
-}
-
-/// Always the page next whose old bytes are needed least by those to come, compared with what it
-/// needs itself of what will be lost soon.
-fn by_needs(in_place: &InPlace, needs: &Needs) -> Vec<u64> {
-    let count = needs.of.len();
-    let (mut is_left, mut order) = (vec![true; count], Vec::with_capacity(count));
-    let mut spare = Spare::new(in_place);
-    for _ in 0..count {
-        let left = |page: u64| is_left[page as usize];
-        let held = |page: &u64| spare.held.iter().any(|(held, _)| *held == Some(*page));
-        let key = |page: u64| {
-            let demand = match needs.is_kept[page as usize] {
-                true => 0,
-                false => needs.value(page, |user| user != page && left(user)),
-            };
-            let of = needs.of[page as usize].iter();
-            let gain: u64 = of.filter(|(from, _)| held(from)).map(|(_, len)| len).sum();
-            let follows = order.last().is_some_and(|last| last + 1 == page);
-            (demand as i64 - gain as i64, !follows, std::cmp::Reverse(page))
-        };
-        let best = (0..count as u64).filter(|page| left(*page)).min_by_key(|page| key(*page));
-        let Some(page) = best else { break };
-        if !needs.is_kept[page as usize] {
-            spare.save(page, |held| needs.value(held, left));
-        }
-        is_left[page as usize] = false;
-        order.push(page);
-    }
-    order
 }
 
 /// The old image as the page at hand sees it: zeros where it is lost.
