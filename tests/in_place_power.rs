@@ -177,8 +177,7 @@ fn board(case: &Case, built: &Built) -> Board {
     let slot_len = longest.next_multiple_of(page_len.into());
     let mut work = vec![0; Applier::workspace(&built.header).unwrap() as usize];
     let areas = Areas::of(&built.header, write_len, &mut work).unwrap();
-    let geometry =
-        Geometry { len: slot_len + areas.scratch_len(), sector_len, write_len, erased };
+    let geometry = Geometry { len: slot_len + areas.scratch_len(), sector_len, write_len, erased };
     let flash = Flash::with_image(geometry, &built.old);
     Board::new(if has_cache { flash.with_write_cache() } else { flash }, slot_len)
 }
@@ -195,16 +194,21 @@ fn try_case(case: &Case, plan: &Plan) -> Result<Tally, String> {
 fn a_power_cut_at_any_moment_is_survived() {
     let is_full = std::env::var_os("FWDELTA_EXHAUSTIVE").is_some();
     let plan = match is_full {
-        true => Plan { every: 1, nested_every: 17, seeds: 4 },
-        false => Plan { every: 3, nested_every: 97, seeds: 2 },
+        true => Plan { every: 1, nested_every: 41, seeds: 4 },
+        false => Plan { every: 7, nested_every: 211, seeds: 2 },
     };
     let mut all = Tally::default();
     for case in cases() {
         let start = Instant::now();
         let tally = try_case(&case, &plan).unwrap_or_else(|error| panic!("{error}\n{case:?}"));
-        println!("{:>8} cuts, at most {} erases of a page and {} operations in one recovery, \
-                  in {:.1} s: {case:?}", tally.cuts, tally.erases_max, tally.operations_max,
-                 start.elapsed().as_secs_f64());
+        println!(
+            "{:>8} cuts, at most {} erases of a page and {} operations in one recovery, \
+                  in {:.1} s: {case:?}",
+            tally.cuts,
+            tally.erases_max,
+            tally.operations_max,
+            start.elapsed().as_secs_f64()
+        );
         all.add(&tally);
     }
     println!("{:>8} cuts in all, none lost", all.cuts);

@@ -50,10 +50,11 @@ impl Board {
         self
     }
 
-    /// What was recorded.
+    /// What was recorded, apart.
     #[must_use]
-    pub fn moments(self) -> Vec<Moment> {
-        self.log.unwrap_or_default()
+    pub fn into_moments(mut self) -> (Self, Vec<Moment>) {
+        let moments = self.log.take().unwrap_or_default();
+        (self, moments)
     }
 
     /// The bytes of the slot.

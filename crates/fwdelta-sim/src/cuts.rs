@@ -7,7 +7,7 @@ use fwdelta_core::apply::in_place::{Binding, Flash as Io, Found, Progress, Rehea
 use fwdelta_core::format::delta::DeltaHeader;
 use fwdelta_core::{Error, Limits};
 
-use crate::board::{Board, Moment, Region, perform};
+use crate::board::{Action, Board, Moment, Region, perform};
 use crate::fault::{Fault, Kind, Random};
 
 /// A device that is to be updated in place, and what shall come of it.
@@ -86,19 +86,23 @@ impl Update<'_> {
 
     /// Boots a chip and records; `Err` says what is wrong.
     fn record(&self, board: Board) -> Result<(Board, Vec<Moment>), String> {
-        let board = RefCell::new(board.recording());
+        Ok(self.try_boot(board.recording())?.into_moments())
+    }
+
+    /// Boots a chip; `Err` says what is wrong.
+    fn try_boot(&self, board: Board) -> Result<Board, String> {
+        let board = RefCell::new(board);
         let result = self.boot(&board);
         let board = board.into_inner();
         let broken = board.flash.violations();
         if !broken.is_empty() {
             return Err(format!("a rule of the flash is broken: {:?}", broken[0]));
         }
-        result.map_err(|error| format!("a device is lost: {error}"))?;
+        result.map_err(|error| format!("a device is lost: {error} at byte {}", error.pos))?;
         if !board.slot().starts_with(self.new) {
             return Err("the device says that it is done, but has another image".to_owned());
         }
-        let after = board.clone();
-        Ok((after, board.moments()))
+        Ok(board)
     }
 
     /// Tries cuts of every kind at the moments of an update of `board`.
@@ -107,15 +111,20 @@ impl Update<'_> {
     /// What the first device that was lost says, and where it was cut.
     pub fn try_cuts(&self, board: Board, plan: &Plan) -> Result<Tally, String> {
         let slot_len = board.slot().len() as u64;
-        let (_, moments) = self.record(board)?;
+        let moments = self.record(board)?.1;
         let mut tally = Tally::default();
         for (at, moment) in moments.iter().enumerate().step_by(plan.every) {
             for (kind, seed) in kinds(at, plan.seeds) {
-                let here = format!("cut {kind:?} at operation {at} of {}, seed {seed}", moments.len());
+                let action = brief(&moment.action);
+                let here = format!(
+                    "cut {kind:?} at operation {at} of {}, {action}, seed {seed}",
+                    moments.len()
+                );
                 let board = cut(moment, kind, seed, slot_len);
+                let before = board.flash.counts().operations;
                 let (after, recovery) =
                     self.record(board).map_err(|error| format!("{error}: {here}"))?;
-                tally.add(&seen(&after, &recovery));
+                tally.add(&seen(&after, before));
                 if plan.nested_every > 0 {
                     let nested = self.try_nested(&recovery, plan, seed, slot_len);
                     tally.add(&nested.map_err(|error| format!("{error}: after {here}"))?);
@@ -137,13 +146,26 @@ impl Update<'_> {
         for (at, moment) in moments.iter().enumerate().skip(first).step_by(plan.nested_every) {
             for (kind, seed) in kinds(at ^ seed as usize, 1) {
                 let board = cut(moment, kind, seed, slot_len);
-                let (after, recovery) = self.record(board).map_err(|error| {
-                    format!("{error}: cut {kind:?} at operation {at} of {}", moments.len())
+                let before = board.flash.counts().operations;
+                let after = self.try_boot(board).map_err(|error| {
+                    format!(
+                        "{error}: cut {kind:?} at operation {at} of {}, {}",
+                        moments.len(),
+                        brief(&moment.action)
+                    )
                 })?;
-                tally.add(&seen(&after, &recovery));
+                tally.add(&seen(&after, before));
             }
         }
         Ok(tally)
+    }
+}
+
+/// An action without its bytes.
+fn brief(action: &Action) -> String {
+    match action {
+        Action::Program(pos, data) => format!("programming {} bytes at {pos}", data.len()),
+        other => format!("{other:?}"),
     }
 }
 
@@ -167,7 +189,9 @@ fn cut(moment: &Moment, kind: Kind, seed: u64, slot_len: u64) -> Board {
     Board::new(flash, slot_len)
 }
 
-fn seen(board: &Board, recovery: &[Moment]) -> Tally {
-    let erases = board.flash.counts().erases.iter().copied().max();
-    Tally { cuts: 1, operations_max: recovery.len() as u64, erases_max: erases.unwrap_or(0) }
+fn seen(board: &Board, before: u64) -> Tally {
+    let counts = board.flash.counts();
+    let (erases, operations_max) =
+        (counts.erases.iter().copied().max(), counts.operations - before);
+    Tally { cuts: 1, operations_max, erases_max: erases.unwrap_or(0) }
 }

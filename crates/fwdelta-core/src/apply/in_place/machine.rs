@@ -61,6 +61,8 @@ pub(super) struct Machine<'w> {
     /// Bytes of payload that were read, without hashes unless it is chained.
     read: u64,
     decoder: Decoder<'w>,
+    /// The next page is known but not begun.
+    pub(super) is_announced: bool,
     phase: Phase,
     /// Bytes of the span at hand still to come.
     left: u64,
@@ -98,6 +100,7 @@ impl<'w> Machine<'w> {
             is_chained,
             read: 0,
             decoder,
+            is_announced: false,
             phase: Phase::Op,
             left: 0,
         })
@@ -110,14 +113,14 @@ impl<'w> Machine<'w> {
         visit.u64(&mut at)?;
         self.input.resume_at(content_len(&self.header), at);
         self.read = at;
+        visit.flag(&mut self.is_announced)?;
         visit.u64(&mut self.left)?;
         self.phase.state(visit)?;
         each!(&mut self.decoder, symbols => symbols.state(visit))
     }
 
-    /// Begins the next page: decodes which one it is, whether it is rewritten, and before the first
-    /// of an interval the spare pages that may be overwritten.
-    pub(super) fn enter<P: Source>(&mut self, payload: &mut P) -> Result<()> {
+    /// Goes on to the next page: decodes which one it is, and whether it is rewritten.
+    pub(super) fn announce<P: Source>(&mut self, payload: &mut P) -> Result<()> {
         if self.book.is_span_over() {
             let span = self.span(payload)?;
             each!(&mut self.decoder, symbols => symbols.seek(span.pos, span.end));
@@ -127,8 +130,18 @@ impl<'w> Machine<'w> {
         }
         if self.number(payload, KEPT)? == 0 {
             self.book.mark();
+        }
+        self.is_announced = true;
+        Ok(())
+    }
+
+    /// Begins the page announced: decodes, before the first rewritten one of an interval, which
+    /// spare pages may be overwritten.
+    pub(super) fn enter<P: Source>(&mut self, payload: &mut P) -> Result<()> {
+        if self.book.is_marked() {
             self.name_victims(payload)?;
         }
+        self.is_announced = false;
         each!(&mut self.decoder, symbols => symbols.forget_old());
         self.make_room(self.book.bytes().pos, 1);
         Ok(())

@@ -68,6 +68,7 @@ impl<'w> Rehearsal<'w> {
             let old_len = machine.header.old.map_or(0, |old| old.len);
             let len = pages.count().saturating_mul(pages.page_len());
             check_pages(&flash.slot.geometry(), pages.page_len(), len.max(old_len))?;
+            machine.announce(flash.payload)?;
             machine.enter(flash.payload)?;
             if machine.book.is_marked() {
                 machine.book.enter_saved();

@@ -40,8 +40,9 @@ pub struct Rewriting<'w> {
     journal: Journal,
     stage: Stage,
     interval: u32,
-    /// Rewritten pages before the last checkpoint.
-    checkpoint: u32,
+    /// Rewritten pages before the last checkpoint that was saved just before such a page: pages
+    /// that stay as they are, made again after a cut, would miss old ones behind them.
+    checkpoint: Option<u32>,
     /// Rewritten pages that were saved in earlier runs; all but the last of them are written.
     before: u32,
     write_len: u16,
@@ -135,8 +136,8 @@ impl<'w> Rewriting<'w> {
         let parameters = super::parameters(&machine.header)?;
         journal.save(flash.scratch, &mut machine)?;
         let ahead = machine.book.ahead.as_slice().len() as u32;
-        let checkpoint = machine.book.count;
-        let before = checkpoint.saturating_add(ahead);
+        let checkpoint = Some(machine.book.count).filter(|_| machine.is_announced);
+        let before = machine.book.count.saturating_add(ahead);
         let write_len = flash.slot.geometry().write_len;
         let (interval, stage) = (parameters.interval.into(), Stage::Enter);
         let has_failed = false;
@@ -198,10 +199,13 @@ impl<'w> Rewriting<'w> {
             self.stage = Stage::Check { pos: 0, hash: Sha256::new() };
             return Ok(());
         }
-        if self.machine.book.count.saturating_sub(self.checkpoint) >= self.interval {
+        if !self.machine.is_announced {
+            self.machine.announce(flash.payload)?;
+        }
+        if self.machine.book.is_marked() && self.is_checkpoint_due() {
             journal::sync(flash.slot)?;
             self.journal.save(flash.scratch, &mut self.machine)?;
-            self.checkpoint = self.machine.book.count;
+            self.checkpoint = Some(self.machine.book.count);
             return Ok(());
         }
         self.machine.enter(flash.payload)?;
@@ -220,6 +224,11 @@ impl<'w> Rewriting<'w> {
         let pos = self.machine.buffer.start();
         self.machine.make_room(pos, self.write_len);
         Ok(())
+    }
+
+    fn is_checkpoint_due(&self) -> bool {
+        let count = self.machine.book.count;
+        self.checkpoint.is_none_or(|last| count.saturating_sub(last) >= self.interval)
     }
 
     /// Copies the page at hand to a spare page, then records that it is there.

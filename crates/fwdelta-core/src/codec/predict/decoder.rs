@@ -40,13 +40,15 @@ impl Next {
             Self::Start => 0,
             Self::Op => 1,
             Self::Cover => 2,
+            Self::Index { pos: 0 } => 3,
             _ => return Err(Detail::Bug.into()),
         };
         visit.u8(&mut number)?;
         *self = match number {
             0 => Self::Start,
             1 => Self::Op,
-            _ => Self::Cover,
+            2 => Self::Cover,
+            _ => Self::Index { pos: 0 },
         };
         Ok(())
     }
