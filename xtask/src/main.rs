@@ -5,6 +5,7 @@ mod deny;
 mod device;
 mod fuzz;
 mod lint;
+mod mutants;
 mod peers;
 mod python;
 mod runner;
@@ -30,6 +31,8 @@ Project tasks. Usage: cargo xtask TASK
   fuzz [SECONDS]  every fuzz target for SECONDS each (default 60)
   corpus DIR    for each pair DIR/*/{old,new}: build, approve for two operators, verify, apply
                 and compare, in both profiles; prints sizes beside bsdiff's
+  mutants       mistakes made on purpose in the protocol of updates in place: the power-cut
+                simulator has to find every one
   peers [--corpus DIR] [--only PAIR,...] [--tools NAME,...] [--json FILE] [--timeout SECONDS]
         [--resume]
                 other people's delta tools, installed below target/peers, and ours on the pairs
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
             fuzz::all(&mut runner, Duration::from_secs(seconds), fuzz::Build::Plain);
         }
         ["vectors"] => suite::vectors(&mut runner),
+        ["mutants"] => mutants::all(&mut runner),
         ["corpus", dir] => corpus::all(&mut runner, &PathBuf::from(dir)),
         ["peers", options @ ..] => peers::all(&mut runner, options),
         ["--help" | "-h" | "help"] => {
@@ -83,6 +87,7 @@ fn ci(runner: &mut Runner) {
 
 fn nightly(runner: &mut Runner) {
     suite::exhaustive(runner);
+    mutants::all(runner);
     fuzz::all(runner, Duration::from_secs(600), fuzz::Build::Sanitized);
     match std::env::var_os("FWDELTA_CORPUS") {
         Some(dir) => corpus::all(runner, &PathBuf::from(dir)),
