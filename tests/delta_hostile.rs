@@ -5,7 +5,7 @@ mod delta;
 
 use fwdelta::codec::zstd::compress;
 use fwdelta::core::apply::memory_len;
-use fwdelta::core::format::delta::{Coder, DeltaHeader, ImageId};
+use fwdelta::core::format::delta::{Coder, DeltaHeader, ImageId, StreamShape};
 use fwdelta::core::hash::sha256;
 use fwdelta::core::{Category, Detail};
 use fwdelta::diff::{Delta, Profile, chain};
@@ -122,6 +122,7 @@ fn header(coder: Coder, old: &[u8], new: &[u8], payload_len: usize) -> DeltaHead
         workspace_len: 0,
         payload_len: payload_len as u64,
         chain: None,
+        in_place: None,
     };
     header.workspace_len = memory_len(&header).unwrap();
     header
@@ -192,6 +193,57 @@ fn streams_are_checked() {
     assert_eq!(case([&[0x80; 20], &[], &[], &[]]), Err(Detail::BadStream));
     assert_eq!(case([&[], &[], &[], &[]]), Err(Detail::BadStream));
     assert_eq!(case([&[0; 250], &[0; 250], &[], &[]]), Err(Detail::BadStream));
+}
+
+/// The same for coder 6, with no segments, no runs and `covers` covers.
+fn projected(old: &[u8], new: &[u8], covers: u32, streams: [&[u8]; 8]) -> Result<(), Detail> {
+    let mut content: Vec<u8> =
+        streams.iter().flat_map(|stream| (stream.len() as u32).to_le_bytes()).collect();
+    content.extend(streams.concat());
+    let payload = compress(&content, 20).unwrap();
+    let (window_log, block_len, buffer_log) = (20, 256, 7);
+    let shape = StreamShape { window_log, block_len, buffer_log, covers, ..StreamShape::default() };
+    let header = header(Coder::Projected(shape), old, new, payload.len());
+    apply(old, &Delta { header, payload }, GEOMETRY, || 999).verdict
+}
+
+#[test]
+fn projections_are_checked() {
+    use Detail::{BadCover, BadStream};
+    let old = b"0123456789";
+    let case = |covers, all| projected(old, b"0x23456new", covers, all);
+    // Cover 7 bytes at 0 on diagonal 0 with one residual at 1, then 3 literals.
+    let x = &[b'x' - b'1'][..];
+    let none = &[][..];
+    let good = [none, &[0], &[6], &[0], none, &[1, 5], x, b"new"];
+    assert_eq!(case(1, good), Ok(()));
+    let with = |stream: usize, bytes: &'static [u8]| {
+        let mut streams = good;
+        streams[stream] = bytes;
+        case(1, streams)
+    };
+    // It is not in the map, which changes nothing here; or on a new diagonal, which is the same.
+    assert_eq!(with(3, &[8]), Ok(()));
+    assert_eq!(case(1, [none, &[0], &[6], &[4], &[0], &[1, 5], x, b"new"]), Ok(()));
+    assert_eq!(with(3, &[5]), Err(BadStream));
+    assert_eq!(with(3, &[13]), Err(BadStream));
+    assert_eq!(with(3, &[0x80, 0]), Err(BadStream));
+    assert_eq!(with(1, &[1]), Err(Detail::NewDigest));
+    assert_eq!(with(2, &[9]), Err(BadStream));
+    assert_eq!(with(2, &[10]), Err(BadCover));
+    assert_eq!(with(5, &[1, 6]), Err(BadStream));
+    assert_eq!(with(5, &[1, 4]), Err(BadStream));
+    assert_eq!(with(5, &[1, 5, 0]), Err(BadStream));
+    assert_eq!(with(6, &[0]), Err(BadStream));
+    assert_eq!(with(7, b"ne"), Err(BadStream));
+    assert_eq!(with(7, b"newx"), Err(BadStream));
+    assert_eq!(with(0, &[0]), Err(BadStream));
+    assert_eq!(case(0, good), Err(BadStream));
+    assert_eq!(case(2, good), Err(BadStream));
+    assert_eq!(case(1 << 16, good), Err(BadStream));
+    // On a diagonal that leads before old, or behind it.
+    assert_eq!(case(1, [none, &[0], &[6], &[4], &[1], &[1, 5], x, b"new"]), Err(BadCover));
+    assert_eq!(case(1, [none, &[0], &[6], &[4], &[20], &[1, 5], x, b"new"]), Err(BadCover));
 }
 
 #[test]

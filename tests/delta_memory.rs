@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fwdelta::core::apply::memory_len;
 use fwdelta::core::format::chain::ChainStart;
-use fwdelta::core::format::delta::{Coder, DeltaHeader, ImageId, Shape};
+use fwdelta::core::format::delta::{Coder, DeltaHeader, ImageId, Shape, StreamShape};
 use fwdelta::core::format::shape::ENTRY_COUNT_MAX;
 use fwdelta::core::{Detail, Limits};
 use fwdelta::diff;
@@ -48,12 +48,15 @@ fn a_header_that_declares_much_is_refused_before_allocation() {
         workspace_len: 1 << 20,
         payload_len: 4,
         chain: None,
+        in_place: None,
     };
     let large = Coder::Streams { window_log: 23, block_len: 1 << 24 };
     let shape = Shape { model_log: 8, memo_log: 1, buffer_log: 7, ..Shape::default() };
     let predicted = Coder::Predicted(Shape { covers: ENTRY_COUNT_MAX, ..shape });
     let predicted_max = Coder::PredictedMax(Shape { match_log: 24, ring_log: 24, ..shape });
     let all = ENTRY_COUNT_MAX;
+    let streams = StreamShape { window_log: 10, block_len: 256, ..StreamShape::default() };
+    let projected = Coder::Projected(StreamShape { covers: all, buffer_log: 7, ..streams });
     let described = Shape { old_segments: all, new_segments: all, runs: all, ..shape };
     let chain = Some(ChainStart { chunk_len: 1 << 24, first_hash: [0; 32] });
     let most = 1 << 62;
@@ -66,6 +69,7 @@ fn a_header_that_declares_much_is_refused_before_allocation() {
         (DeltaHeader { coder: large, ..small }, Detail::WorkspaceTooSmall),
         (DeltaHeader { coder: predicted, ..small }, Detail::WorkspaceTooSmall),
         (DeltaHeader { coder: predicted_max, ..small }, Detail::WorkspaceTooSmall),
+        (DeltaHeader { coder: projected, ..small }, Detail::WorkspaceTooSmall),
         (DeltaHeader { coder: Coder::Predicted(described), ..small }, Detail::WorkspaceTooSmall),
         // A length within the limits takes no memory before its bytes are made.
         (DeltaHeader { new: id(1 << 40), ..small }, Detail::BadStream),

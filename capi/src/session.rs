@@ -168,7 +168,9 @@ impl<'a> Session<'a> {
         }
         Applier::open(header, self.work, &self.limits)?;
         match header.coder {
-            Coder::Streams { .. } | Coder::Bsdiff { .. } => self.unpacker.is_there(),
+            Coder::Streams { .. } | Coder::Bsdiff { .. } | Coder::Projected(_) => {
+                self.unpacker.is_there()
+            }
             Coder::Stored | Coder::Bits { .. } | Coder::Predicted(_) | Coder::PredictedMax(_) => {
                 Ok(())
             }

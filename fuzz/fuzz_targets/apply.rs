@@ -4,7 +4,7 @@
 
 use fwdelta_core::apply::{Applier, Io, Step, memory_len};
 use fwdelta_core::codec::{Decompressor, Flow};
-use fwdelta_core::format::delta::{Coder, DeltaHeader, ImageId, Shape};
+use fwdelta_core::format::delta::{Coder, DeltaHeader, ImageId, Shape, StreamShape};
 use fwdelta_core::storage::Geometry;
 use fwdelta_core::{Detail, Limits, Result};
 use fwdelta_sim::Flash;
@@ -100,8 +100,21 @@ fn shape(parameter: u8, counts: &[u8; 4], is_max: bool) -> Shape {
     }
 }
 
+fn stream_shape(parameter: u8, counts: &[u8; 4]) -> StreamShape {
+    let Shape { old_segments, new_segments, runs, covers, .. } = shape(parameter, counts, false);
+    StreamShape {
+        window_log: 10 + parameter % 8,
+        block_len: 256 + u32::from(parameter),
+        buffer_log: 7 + parameter % 3,
+        old_segments,
+        new_segments,
+        runs,
+        covers,
+    }
+}
+
 // Coder, its parameter, length of the new image (2 bytes), seed of the cuts, counts of the tables
-// of coders 4 and 5 (4 bytes); then the payload.
+// of coders 4 to 6 (4 bytes); then the payload.
 fuzz_target!(|data: &[u8]| {
     let Some((&[coder, parameter, len_0, len_1, seed, ref counts @ ..], payload)) =
         data.split_first_chunk::<9>()
@@ -109,13 +122,14 @@ fuzz_target!(|data: &[u8]| {
         return;
     };
     let (window_log, block_len) = (10 + parameter % 8, 64 + u32::from(parameter));
-    let coder = match coder % 6 {
+    let coder = match coder % 7 {
         0 => Coder::Stored,
         1 => Coder::Bits { model_log: 8 + parameter % 5 },
         2 => Coder::Streams { window_log, block_len },
         3 => Coder::Bsdiff { window_log, block_len },
         4 => Coder::Predicted(shape(parameter, counts, false)),
-        _ => Coder::PredictedMax(shape(parameter, counts, true)),
+        5 => Coder::PredictedMax(shape(parameter, counts, true)),
+        _ => Coder::Projected(stream_shape(parameter, counts)),
     };
     let old: Vec<u8> = (0..4096u32).map(|i| ((i * i) >> 3) as u8).collect();
     let new_len = u64::from(u16::from_le_bytes([len_0, len_1]) % 8192);

@@ -4,11 +4,12 @@
 #![no_main]
 
 use fwdelta::codec::predict::{Plan, encode};
+use fwdelta::codec::{projected, zstd};
 use fwdelta::matching::Cover;
 use fwdelta_core::apply::memory_len;
 use fwdelta_core::exec::layout::{Class, Content, Run, Segment};
 use fwdelta_core::exec::map::Listed;
-use fwdelta_core::format::delta::{Coder, DeltaHeader, ImageId, Shape};
+use fwdelta_core::format::delta::{Coder, DeltaHeader, ImageId, Shape, StreamShape};
 use fwdelta_core::hash::sha256;
 use fwdelta_fuzz::{Numbers, apply, apply_flipped};
 use libfuzzer_sys::fuzz_target;
@@ -91,10 +92,26 @@ fn id(image: &[u8]) -> ImageId {
     ImageId { len: image.len() as u64, digest: sha256(image) }
 }
 
+/// The payload in coder 4, 5 or 6.
+fn coded(plan: &Plan<'_>, shape: &Shape, which: u8) -> fwdelta_core::Result<(Coder, Vec<u8>)> {
+    if which == 2 {
+        let (window_log, block_len) = (12, 256 << (shape.model_log & 3));
+        let shape = StreamShape { window_log, block_len, ..StreamShape::default() };
+        let shape =
+            StreamShape { buffer_log: 7 + shape.window_log % 3, ..plan.stream_counted(shape) };
+        let content = projected::content(plan, &shape)?;
+        return Ok((Coder::Projected(shape), zstd::compress(&content, window_log)?));
+    }
+    let shape = plan.counted(*shape);
+    let payload = encode(plan, &shape, which == 1)?;
+    Ok((if which == 1 { Coder::PredictedMax(shape) } else { Coder::Predicted(shape) }, payload))
+}
+
 // Coder, tables, segments of both images, runs, old; then how new is made of it.
 fuzz_target!(|data: &[u8]| {
     let mut numbers = Numbers(data);
-    let is_max = numbers.byte() & 1 != 0;
+    let which = numbers.byte() % 3;
+    let is_max = which == 1;
     let shape = shape(&mut numbers, is_max);
     let [old_segments, new_segments] = [(); 2].map(|()| segments(&mut numbers));
     let runs = runs(&mut numbers);
@@ -111,11 +128,10 @@ fuzz_target!(|data: &[u8]| {
         new_segments: &new_segments,
         runs: &runs,
     };
-    let shape = plan.counted(shape);
     // Refused are descriptions that the format does not hold.
-    let Ok(payload) = encode(&plan, &shape, is_max) else { return };
+    let Ok((coder, payload)) = coded(&plan, &shape, which) else { return };
     let mut header = DeltaHeader {
-        coder: if is_max { Coder::PredictedMax(shape) } else { Coder::Predicted(shape) },
+        coder,
         old: Some(id(old)).filter(|old| old.len > 0),
         new: id(&new),
         workspace_len: 0,

@@ -1,10 +1,12 @@
 //! Encoders of the payload; the decoders, and the model they share, live in core.
 
 pub mod bits;
+mod blocks;
 pub mod bsdiff;
 mod order;
 pub mod pages;
 pub mod predict;
+pub mod projected;
 pub mod range;
 pub mod streams;
 pub mod zstd;

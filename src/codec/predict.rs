@@ -2,7 +2,7 @@
 
 use fwdelta_core::Result;
 use fwdelta_core::codec::predict::{
-    self, Counts, Due, Model, Number, Places, Predicted, Prologue, Tables, gap_end,
+    self, Coded, Counts, Due, Model, Number, Numbers, Places, Predicted, Prologue, Tables, gap_end,
 };
 use fwdelta_core::exec::layout::{Run, Segment};
 use fwdelta_core::exec::map::Listed;
@@ -161,11 +161,14 @@ impl<'a, 'w, M: Model> Encoder<'a, 'w, M> {
 
     fn prologue(&mut self) -> Result<()> {
         let Plan { map, old_segments, new_segments, runs, .. } = *self.plan;
-        let tables = Tables { old: old_segments, new: new_segments, runs, covers: map };
+        let (covers, hidden) = (map, &[][..]);
+        let tables = Tables { old: old_segments, new: new_segments, runs, covers, hidden };
         let counts = Counts::from(self.shape);
         let mut prologue = Prologue::default();
         let Predicted { model, predictor, .. } = &mut self.predicted;
-        while prologue.step(model, &mut self.coder, &counts, &mut predictor.space, &tables)? {}
+        let (numbers, space) =
+            (&mut Coded { model, coder: &mut self.coder }, &mut predictor.projection.space);
+        while prologue.step(numbers, &counts, space, &tables)? {}
         Ok(())
     }
 
@@ -204,11 +207,12 @@ impl<'a, 'w, M: Model> Encoder<'a, 'w, M> {
         self.arrive(cover.new_pos)?;
         let diagonal = cover.old_pos as i64 - cover.new_pos as i64;
         let (model, coder) = (&mut self.predicted.model, &mut self.coder);
-        let which = self.places.which(model, coder, Number::Diagonal, cover.new_pos, diagonal)?;
+        let mut numbers = Coded { model, coder };
+        let which = self.places.which(&mut numbers, Number::Diagonal, cover.new_pos, diagonal)?;
         if self.places.recent(which).is_none() {
-            self.places.distance(model, coder, Number::Distance, cover.new_pos, diagonal)?;
+            self.places.distance(&mut numbers, Number::Distance, cover.new_pos, diagonal)?;
         }
-        model.number(coder, Number::CoverLen, 0, cover.len - 1)?;
+        numbers.number(Number::CoverLen, 0, cover.len - 1)?;
         Ok(())
     }
 

@@ -1,13 +1,14 @@
 //! The zstd crate behind core's decompressor trait, and the compressor that goes with it.
 
 use fwdelta_core::codec::{Decompressor, Flow};
+use fwdelta_core::format::delta::WINDOW_LOG_MIN;
 use fwdelta_core::{Detail, Result};
 use zstd::stream::raw::{CParameter, DParameter, Decoder, Encoder, InBuffer, Operation, OutBuffer};
 
 /// Compression level: the strongest; generation time is matching's.
 const LEVEL: i32 = 22;
 
-/// A zstd decompressor; the host's part of coders 2 and 3.
+/// A zstd decompressor; the host's part of coders 2, 3 and 6.
 #[derive(Default)]
 pub struct Zstd {
     decoder: Option<Decoder<'static>>,
@@ -35,6 +36,12 @@ impl Decompressor for Zstd {
         let hint = decoder.run(&mut from, &mut to).map_err(|_| Detail::BadStream)?;
         Ok(Flow { consumed: from.pos(), produced: to.pos(), done: hint == 0 })
     }
+}
+
+/// Base-two logarithm of the smallest window that holds `len` bytes.
+#[must_use]
+pub fn window_log(len: usize) -> u8 {
+    (len.next_power_of_two().ilog2() as u8).max(WINDOW_LOG_MIN)
 }
 
 /// Compresses `content` into one frame with a window of `1 << window_log` bytes.

@@ -11,7 +11,7 @@ use fwdelta_core::{Detail, Limits};
 
 use super::in_place::{self, Place, Way};
 use super::predicted::{self, Matched};
-use super::profile::Profile;
+use super::profile::{FAST_WINDOW_LOG_MAX, Profile};
 use crate::cbor;
 use crate::codec::{self, Script};
 use crate::error::{Error, Result};
@@ -23,8 +23,6 @@ use crate::progress::{Progress, Stage, checkpoint};
 const PLAIN_MODEL_LOG: u8 = 11;
 /// Block of profiles `fast` and `bsdiff`, in bytes.
 const BLOCK_LEN: u32 = 1 << 18;
-/// Largest window of profiles `fast` and `bsdiff`: 8 MiB.
-const FAST_WINDOW_LOG_MAX: u8 = 23;
 
 /// How to make a delta.
 #[derive(Clone, Copy, Debug, Default)]
@@ -283,8 +281,7 @@ fn plain_covers(
 
 /// Compresses with a window that holds the content, as far as allowed.
 fn packed<'a>(content: Vec<u8>, coder: impl Fn(u8) -> Coder) -> Result<Content<'a>> {
-    let log = content.len().next_power_of_two().ilog2() as u8;
-    let window_log = log.clamp(10, FAST_WINDOW_LOG_MAX);
+    let window_log = codec::zstd::window_log(content.len()).min(FAST_WINDOW_LOG_MAX);
     Ok(Content::Coded(coder(window_log), codec::zstd::compress(&content, window_log)?))
 }
 

@@ -1,13 +1,15 @@
 //! Deltas of predicted content: describe, match in rounds, choose the map, encode.
 
 use fwdelta_core::exec::map::Listed;
-use fwdelta_core::format::delta::Coder;
+use fwdelta_core::format::delta::{Coder, StreamShape};
 
 use super::create::{Encoded, Options};
 use super::in_place::Way;
 use super::noise;
 use super::profile::{self, Profile};
-use crate::codec::predict::{Plan, encode, encode_in_place};
+use crate::codec::pages::Schedule;
+use crate::codec::predict::{self, Plan};
+use crate::codec::{projected, zstd};
 use crate::error::Result;
 use crate::exec::describe::{Description, describe_pair};
 use crate::exec::views::{self, Masked};
@@ -66,36 +68,19 @@ impl Matched<'_> {
     /// # Errors
     /// As the encoder.
     pub(super) fn encode(&self, way: Option<&Way>) -> Result<Encoded> {
-        let Self { pair, options, .. } = self;
-        let Pair { old, new, .. } = *pair;
-        let schedule = way.map(|way| way.schedule(old, new, &self.covers));
-        let readable = schedule.as_ref().map(|schedule| schedule.readable(&self.covers));
-        let covers = readable.as_ref().unwrap_or(&self.covers);
-        let shape = profile::shape(
-            options.profile,
-            options.device_memory_len,
-            &pair.old_description,
-            &pair.new_description,
-            new.len() as u64,
-        );
-        let map = chain::select(covers, shape.covers as usize);
-        let plan = Plan {
-            old,
-            new,
-            covers,
-            map: &map,
-            old_segments: &pair.old_description.segments,
-            new_segments: &pair.new_description.segments,
-            runs: &pair.old_description.runs,
+        let Self { pair, covers, options } = self;
+        let has_room = options.device_memory_len.is_none_or(|len| len >= profile::STREAM_LEN_MIN);
+        let Some(way) = way else {
+            let (coder, payload) = match options.profile {
+                Profile::Fast if has_room => pair.projected(covers.clone(), options)?,
+                _ => pair.predicted(covers, options, None)?,
+            };
+            return Ok(Encoded { coder, payload, made: None });
         };
-        let shape = plan.counted(shape);
-        let is_max = options.profile == Profile::Max;
-        let payload = match &schedule {
-            Some(schedule) => encode_in_place(&plan, &shape, schedule)?,
-            None => encode(&plan, &shape, is_max)?,
-        };
-        let coder = if is_max { Coder::PredictedMax(shape) } else { Coder::Predicted(shape) };
-        let made = schedule.filter(|it| it.is_ordered()).map(|schedule| schedule.made(new));
+        let schedule = way.schedule(pair.old, pair.new, covers);
+        let readable = schedule.readable(covers);
+        let (coder, payload) = pair.predicted(&readable, options, Some(&schedule))?;
+        let made = schedule.is_ordered().then(|| schedule.made(pair.new));
         Ok(Encoded { coder, payload, made })
     }
 }
@@ -107,6 +92,16 @@ fn device_memory_len(options: &Options) -> Option<u64> {
         Profile::Small => Some(options.device_memory_len.unwrap_or(profile::SMALL_LEN)),
         _ => options.device_memory_len,
     }
+}
+
+/// Leaves out the shortest covers when there are more than `count_max`.
+fn keep_longest(covers: &mut Vec<Cover>, count_max: usize) {
+    if covers.len() <= count_max {
+        return;
+    }
+    covers.sort_by_key(|cover| (std::cmp::Reverse(cover.len), cover.new_pos));
+    covers.truncate(count_max);
+    covers.sort_by_key(|cover| cover.new_pos);
 }
 
 /// The covers that a delta would use, for accounts of where bytes go.
@@ -125,6 +120,59 @@ pub fn covers(
 }
 
 impl Pair<'_> {
+    fn plan<'a>(&'a self, covers: &'a [Cover], map: &'a [Listed]) -> Plan<'a> {
+        Plan {
+            old: self.old,
+            new: self.new,
+            covers,
+            map,
+            old_segments: &self.old_description.segments,
+            new_segments: &self.new_description.segments,
+            runs: &self.old_description.runs,
+        }
+    }
+
+    /// For coders 4 and 5; for coder 4 in place by a schedule.
+    fn predicted(
+        &self,
+        covers: &[Cover],
+        options: &Options,
+        schedule: Option<&Schedule>,
+    ) -> Result<(Coder, Vec<u8>)> {
+        let shape = profile::shape(
+            options.profile,
+            options.device_memory_len,
+            &self.old_description,
+            &self.new_description,
+            self.new.len() as u64,
+        );
+        let map = chain::select(covers, shape.covers as usize);
+        let plan = self.plan(covers, &map);
+        let shape = plan.counted(shape);
+        let is_max = options.profile == Profile::Max;
+        let payload = match schedule {
+            Some(schedule) => predict::encode_in_place(&plan, &shape, schedule)?,
+            None => predict::encode(&plan, &shape, is_max)?,
+        };
+        Ok((if is_max { Coder::PredictedMax(shape) } else { Coder::Predicted(shape) }, payload))
+    }
+
+    /// For coder 6.
+    fn projected(&self, mut covers: Vec<Cover>, options: &Options) -> Result<(Coder, Vec<u8>)> {
+        let shape = profile::stream_shape(options.device_memory_len);
+        let count_max = profile::cover_count_max(
+            &self.plan(&[], &[]).stream_counted(shape),
+            options.device_memory_len,
+        );
+        keep_longest(&mut covers, count_max);
+        let map = chain::select(&covers, covers.len());
+        let shape = self.plan(&covers, &map).stream_counted(shape);
+        let content = projected::content(&self.plan(&covers, &map), &shape)?;
+        let window_log = zstd::window_log(content.len()).min(shape.window_log);
+        let payload = zstd::compress(&content, window_log)?;
+        Ok((Coder::Projected(StreamShape { window_log, ..shape }), payload))
+    }
+
     fn covers(&self) -> Result<Vec<Cover>> {
         let (old, new) = rayon::join(
             || views::masked(self.old, &self.old_description),

@@ -1,10 +1,14 @@
 //! What deltas are made for, and the tables that each purpose affords.
 
+use fwdelta_core::apply;
 use fwdelta_core::codec::predict;
 use fwdelta_core::exec::map::{COVER_LEN, ORDER_LEN};
 use fwdelta_core::exec::space::{RUN_LEN, SEGMENT_LEN};
-use fwdelta_core::format::chain::HASH_LEN;
-use fwdelta_core::format::shape::Shape;
+use fwdelta_core::format::chain::{ChainStart, HASH_LEN};
+use fwdelta_core::format::delta::{
+    Coder, DIGEST_LEN, DeltaHeader, ImageId, StreamShape, WINDOW_LOG_MIN,
+};
+use fwdelta_core::format::shape::{BUFFER_LOG_MIN, Shape};
 
 use crate::exec::describe::Description;
 
@@ -16,7 +20,7 @@ pub enum Profile {
     /// Microcontrollers: at most 10 KiB of working memory.
     #[default]
     Small,
-    /// Linux-class devices, speed first: a few MiB of working memory.
+    /// Linux-class devices, speed first: at most 24 MiB of working memory, mostly far less.
     Fast,
     /// Linux-class devices, size first: at most 24 MiB of working memory.
     Max,
@@ -32,9 +36,12 @@ pub(super) const TINY_LEN: u64 = 3 << 10;
 pub(super) const SMALL_LEN: u64 = 10 << 10;
 /// Largest working memory of profile `max`.
 pub(super) const MAX_LEN: u64 = 24 << 20;
-/// The same of profile `fast`.
-pub(super) const FAST_LEN: u64 = 4 << 20;
-
+/// The same of profile `fast`, of which most images need little.
+pub(super) const FAST_LEN: u64 = 24 << 20;
+/// With less than this, profile `fast` has no room for a decompressor and makes coder 4.
+pub(super) const STREAM_LEN_MIN: u64 = 1 << 20;
+/// Largest window of the decompressor of profiles `fast` and `bsdiff`: 8 MiB.
+pub(super) const FAST_WINDOW_LOG_MAX: u8 = 23;
 /// Tables that are chosen from by the memory there is, smallest first: logarithms of
 /// probabilities, remembered targets, remembered changes, and of bytes of each buffer.
 const SIZES: [[u8; 4]; 8] = [
@@ -87,7 +94,6 @@ pub(super) fn shape(
     let default = match profile {
         Profile::Tiny => TINY_LEN,
         Profile::Max => MAX_LEN,
-        Profile::Fast => FAST_LEN,
         _ => SMALL_LEN,
     };
     let memory_len = memory_len.unwrap_or(default);
@@ -105,6 +111,33 @@ pub(super) fn shape(
     let room = memory_len.saturating_sub(fixed(&base));
     let covers = room / (COVER_LEN + ORDER_LEN) as u64;
     Shape { covers: covers.min(1 << 20) as u32, ..base }
+}
+
+/// Window, block and buffers of profile `fast` in `memory_len` bytes, or what the profile affords.
+#[must_use]
+pub(super) fn stream_shape(memory_len: Option<u64>) -> StreamShape {
+    let memory_len = memory_len.unwrap_or(FAST_LEN);
+    let log = |share: u64, min: u32, max: u32| (memory_len / share).max(1).ilog2().clamp(min, max);
+    StreamShape {
+        window_log: log(3, WINDOW_LOG_MIN.into(), FAST_WINDOW_LOG_MAX.into()) as u8,
+        block_len: 1 << log(16, 10, 18),
+        buffer_log: log(64, BUFFER_LOG_MIN.into(), 15) as u8,
+        ..StreamShape::default()
+    }
+}
+
+/// How many covers profile `fast` has room for, beside everything else that `shape` says.
+pub(super) fn cover_count_max(shape: &StreamShape, memory_len: Option<u64>) -> usize {
+    let coder = Coder::Projected(*shape);
+    let new = ImageId { len: 0, digest: [0; DIGEST_LEN] };
+    let chunk_len = default_chunk_len(Profile::Fast);
+    let chain = Some(ChainStart { chunk_len, first_hash: [0; HASH_LEN] });
+    let (workspace_len, payload_len, in_place) = (0, 0, None);
+    let header = DeltaHeader { coder, old: None, new, workspace_len, payload_len, chain, in_place };
+    let fixed = apply::memory_len(&header).unwrap_or(u64::MAX);
+    let room = memory_len.unwrap_or(FAST_LEN).saturating_sub(fixed);
+    // The index has at most twice as many entries as there are covers.
+    (room / (COVER_LEN + 3 * ORDER_LEN) as u64).min(1 << 20) as usize
 }
 
 /// The largest tables that leave room for covers.

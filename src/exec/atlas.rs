@@ -35,7 +35,7 @@ impl Atlas {
     pub fn space(&mut self, old: &Description, new: &[Segment], map: &[Listed]) -> Space<'_> {
         let mut covers = CoverMap::new(&mut self.covers, &mut self.order);
         for cover in map {
-            covers.push(*cover);
+            covers.push(*cover, false);
         }
         covers.seal();
         let (segments, targets) = (Segments::new(&mut self.old), Segments::new(&mut self.new));

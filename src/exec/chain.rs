@@ -33,11 +33,14 @@ pub fn select(covers: &[Cover], count_max: usize) -> Vec<Listed> {
         }
     }
     selected.sort_unstable();
-    selected.into_iter().map(|at| listed(&covers[at])).collect()
+    selected.into_iter().map(|at| Listed::from(&covers[at])).collect()
 }
 
-fn listed(cover: &Cover) -> Listed {
-    Listed { old_pos: cover.old_pos as u32, new_pos: cover.new_pos as u32, len: cover.len as u32 }
+impl From<&Cover> for Listed {
+    fn from(cover: &Cover) -> Self {
+        let [old_pos, new_pos, len] = [cover.old_pos, cover.new_pos, cover.len].map(|n| n as u32);
+        Self { old_pos, new_pos, len }
+    }
 }
 
 /// Whether each cover is in the chain that ascends in old and holds the most bytes.

@@ -15,6 +15,7 @@ use crate::codec::bits::Bits;
 use crate::codec::bsdiff::Bsdiff;
 use crate::codec::input::Input;
 use crate::codec::predict::{self, Averaged, Counts, Mixed};
+use crate::codec::projected::Projected;
 use crate::codec::stored::Stored;
 use crate::codec::streams::Streams;
 use crate::codec::{Decompressor, Feed, Symbols};
@@ -34,7 +35,7 @@ pub struct Io<'a, S, T, D> {
     pub old: &'a mut S,
     /// The slot for the new image.
     pub new: &'a mut T,
-    /// For coders 2 and 3; [`crate::codec::NoDecompressor`] where there is none.
+    /// For coders 2, 3 and 6; [`crate::codec::NoDecompressor`] where there is none.
     pub decompressor: &'a mut D,
 }
 
@@ -72,6 +73,7 @@ enum Decoder<'w> {
     Bsdiff(Bsdiff<'w>),
     Predicted(predict::decoder::Decoder<'w, Averaged<'w>>),
     PredictedMax(predict::decoder::Decoder<'w, Mixed<'w>>),
+    Projected(Projected<'w>),
 }
 
 /// Applies one delta.
@@ -142,6 +144,9 @@ impl<'w> Applier<'w> {
                 Decoder::PredictedMax(predict::decoder::Decoder::new(
                     predicted, counts, inline, window, lens,
                 ))
+            }
+            Coder::Projected(shape) => {
+                Decoder::Projected(Projected::open(&shape, coder_buf, (old_len, header.new.len))?)
             }
         };
         Ok(Self {
@@ -230,6 +235,7 @@ impl<'w> Applier<'w> {
             Decoder::Predicted(symbols) => pause(&mut run, symbols, &mut feed, io.old),
             Decoder::PredictedMax(symbols) => pause(&mut run, symbols, &mut feed, io.old),
             Decoder::Bsdiff(symbols) => pause(&mut run, symbols, &mut feed, io.old),
+            Decoder::Projected(symbols) => pause(&mut run, symbols, &mut feed, io.old),
         }
     }
 

@@ -9,7 +9,7 @@ use crate::format::delta::{Coder, DeltaHeader};
 
 /// Bytes of new collected before they are programmed: coders 0 and 1.
 pub const OUTPUT_LEN_SMALL: u64 = 256;
-/// The same for coders 2 and 3.
+/// The same for coders 2, 3 and 6.
 pub const OUTPUT_LEN_LARGE: u64 = 64 << 10;
 
 /// Lengths of the parts, in order.
@@ -36,6 +36,12 @@ impl Parts {
                 let is_max = matches!(header.coder, Coder::PredictedMax(_));
                 let window_len = predict::window_len(&shape);
                 (predict::tables_len(&shape, is_max) + window_len, window_len, 0)
+            }
+            Coder::Projected(shape) => {
+                let buffers_len = 2 << (shape.buffer_log & 31);
+                let coder_len =
+                    predict::projection_len(&shape) + buffers_len + u64::from(shape.block_len);
+                (coder_len, OUTPUT_LEN_LARGE, 1 << shape.window_log.min(63))
             }
         };
         let in_place = header.in_place.as_ref();

@@ -2,14 +2,17 @@
 //! storage, ask for input only through `input::Input` and yield operations and bytes.
 
 pub mod bits;
+pub mod blocks;
 pub mod bsdiff;
 pub(crate) mod content;
 pub mod input;
 pub mod model;
 pub mod predict;
+pub mod projected;
 pub mod range;
 pub(crate) mod stored;
 pub mod streams;
+pub(crate) mod window;
 
 use crate::error::{Detail, Error, Result};
 use crate::state::Visit;

@@ -2,7 +2,7 @@
 //! MOVW with its MOVT.
 
 use super::data;
-use super::unit::{Kind, Site, Unit, signed};
+use super::unit::{Home, Kind, Site, Unit, signed};
 use super::walk::Registers;
 
 /// Instructions behind a MOVW among which its MOVT is looked for.
@@ -66,6 +66,26 @@ pub(super) fn unit(site: &Site<'_>, registers: &mut Registers) -> Unit {
     unit
 }
 
+/// Bytes from the site on, at most `most`, that are instructions without a reference, or lead to
+/// `home`; may be fewer than there are.
+pub(super) fn plain_len(site: &Site<'_>, most: usize, home: Home) -> usize {
+    if site.pos & 3 != 0 {
+        return 0;
+    }
+    let mut len = 0u64;
+    for bytes in site.ahead(most).as_chunks::<4>().0 {
+        let word = site.word(*bytes);
+        let is_mov = word & 0x0fb0_0000 == 0x0300_0000;
+        let leads = kind_of(word)
+            .is_some_and(|kind| !home.contains(target(kind, word, site.addr.wrapping_add(len))));
+        if leads || is_mov || site.bounds.is_near32(word) {
+            break;
+        }
+        len += 4;
+    }
+    len as usize
+}
+
 fn find_high(site: &Site<'_>, to: u8) -> Option<u64> {
     for at in 1..PAIR_COUNT {
         let word = site.u32(4 * at)?;
@@ -107,7 +127,9 @@ pub const fn write(kind: Kind, word: u32, addr: u64, target: u64, aux: u64) -> u
         Kind::A32Literal => {
             let back = by >> 31 != 0;
             let len = if back { by.wrapping_neg() } else { by };
-            word & !0x0080_0fff | len & 0xfff | if back { 0 } else { 1 << 23 }
+            // There are two ways to write a distance of 0.
+            let up = if by == 0 { word & 1 << 23 } else { (!back as u32) << 23 };
+            word & !0x0080_0fff | len & 0xfff | up
         }
         _ => {
             let half = if aux == 1 { target >> 16 } else { target } as u32 & 0xffff;
@@ -156,6 +178,7 @@ mod tests {
             (Kind::A32Branch, 0xeb00_0000, 0x1000),
             (Kind::A32Branch, 0xfa00_0000, 0x1002),
             (Kind::A32Literal, 0xe59f_0000, 0x100),
+            (Kind::A32Literal, 0xe59f_0000, 0),
         ];
         for (kind, word, by) in cases {
             for to in [0x2_0008 + by, 0x2_0008 - by] {
@@ -163,6 +186,8 @@ mod tests {
                 assert_eq!(target(kind, written, 0x2_0000), to, "{kind:?} {word:x}");
             }
         }
+        let minus_0 = 0xe51f_0000;
+        assert_eq!(write(Kind::A32Literal, minus_0, 0x1000, 0x1008, 0), minus_0);
         for (aux, half) in [(0, 0x5678), (1, 0x1234)] {
             let written = write(Kind::A32MovHalf, 0xe300_3000, 0, 0x1234_5678, aux);
             assert_eq!(imm16(written), half);

@@ -2,7 +2,7 @@
 //! instruction that uses it, LDR literal.
 
 use super::data;
-use super::unit::{Kind, Site, Unit, signed};
+use super::unit::{Home, Kind, Site, Unit, signed};
 use super::walk::Registers;
 
 /// Instructions behind an ADRP among which its user is looked for.
@@ -102,30 +102,42 @@ const fn hints() -> [u8; 256] {
     table
 }
 
-/// Bytes from the site on that are instructions without a reference; may be fewer than there are.
-pub(super) fn plain_len(site: &Site<'_>, registers: &Registers) -> usize {
+/// Bytes from the site on, at most `most`, that are instructions without a reference, or lead to
+/// `home`; may be fewer than there are.
+pub(super) fn plain_len(site: &Site<'_>, most: usize, home: Home, registers: &Registers) -> usize {
     if site.pos & 3 != 0 {
         return 0;
     }
     let has_pointers = site.bounds.low >> 32 != 0;
     let tops = [site.bounds.low, site.bounds.high].map(|addr| (addr >> 56) as u8);
-    let left = usize::try_from(site.left).unwrap_or(usize::MAX);
-    let rest = site.view.get(site.at..).unwrap_or(&[]);
-    let rest = rest.get(..left).unwrap_or(rest);
     let mask = if registers.may_reach(site.pos, PAGE_REACH) { 3 } else { 1 };
-    let mut len = 0usize;
-    for [.., top] in rest.as_chunks::<4>().0 {
-        if has_pointers && tops.contains(top) {
+    let mut len = 0u64;
+    for bytes in site.ahead(most).as_chunks::<4>().0 {
+        let word = site.word(*bytes);
+        let top = (word >> 24) as u8;
+        if has_pointers && tops.contains(&top) {
             // The upper half of a pointer: its lower one is no instruction either.
-            return len.saturating_sub(4);
+            return len.saturating_sub(4) as usize;
         }
-        if HINTS.get(usize::from(*top)).is_none_or(|hint| hint & mask != 0) {
-            return len;
+        let hint = HINTS.get(usize::from(top)).copied().unwrap_or(mask) & mask;
+        if hint != 0 && !is_plain(site, len, word, home, registers) {
+            return len as usize;
         }
         len += 4;
     }
     // The next word may be the upper half of a pointer.
-    if has_pointers { len.saturating_sub(4) } else { len }
+    if has_pointers { len.saturating_sub(4) as usize } else { len as usize }
+}
+
+#[inline]
+fn is_plain(site: &Site<'_>, by: u64, word: u32, home: Home, registers: &Registers) -> bool {
+    match kind_of(word) {
+        Some(Kind::A64Adrp) => false,
+        Some(kind) => home.contains(target(kind, word, site.addr.wrapping_add(by))),
+        None => low_part(word).is_none_or(|(base, _)| {
+            !registers.is_live(base, site.pos.wrapping_add(by), PAGE_REACH)
+        }),
+    }
 }
 
 fn low(site: &Site<'_>, registers: &mut Registers, word: u32, unit: &mut Unit) {

@@ -31,6 +31,50 @@ pub(super) fn unit(site: &Site<'_>) -> Unit {
     found.unwrap_or_else(|| site.plain(Kind::Data, 4))
 }
 
+/// Bytes from the site on, at most `most`, that are no references; may be fewer than there are.
+pub(super) fn plain_len(site: &Site<'_>, most: usize) -> usize {
+    if !site.is_mapped {
+        return site.ahead(most).len();
+    }
+    if site.pos & 3 != 0 || site.class.content != Content::Data {
+        return 0;
+    }
+    match site.class.wide {
+        true if site.pos & 7 == 0 => plain_len_wide(site, most),
+        true => 0,
+        false => {
+            let is_plain = |bytes: &&[u8; 4]| {
+                let word = site.word(**bytes);
+                word >> 24 != 0x7f && !site.bounds.is_near32(word)
+            };
+            4 * site.ahead(most).as_chunks::<4>().0.iter().take_while(is_plain).count()
+        }
+    }
+}
+
+fn plain_len_wide(site: &Site<'_>, most: usize) -> usize {
+    let bounds = site.bounds;
+    let (text, text_len) = (bounds.text_low, bounds.text_high.wrapping_sub(bounds.text_low));
+    let offset_max = bounds.high.wrapping_sub(bounds.table_base);
+    let mut addr = site.addr;
+    let mut len = 0usize;
+    for [a, b, c, d, e, f, g, h] in site.ahead(most).as_chunks::<8>().0 {
+        let (first, second) = (site.word([*a, *b, *c, *d]), site.word([*e, *f, *g, *h]));
+        let (high, low) = if site.class.big_endian { (first, second) } else { (second, first) };
+        let is_plain = |word: u32, addr: u64| {
+            let to = addr.wrapping_add(signed(word.into(), 32));
+            to.wrapping_sub(text) >= text_len && (word <= 0x100 || u64::from(word) >= offset_max)
+        };
+        let word = u64::from(high) << 32 | u64::from(low);
+        let is_pair_plain = is_plain(first, addr) && is_plain(second, addr.wrapping_add(4));
+        if word != 0 && (bounds.is_pointer64(word) || !is_pair_plain) {
+            return len;
+        }
+        (len, addr) = (len + 8, addr.wrapping_add(8));
+    }
+    len
+}
+
 fn refers(word: u32, kind: Kind, target: u64, aux: u64) -> Unit {
     Unit { word: word.into(), target, aux, kind, len: 4 }
 }

@@ -12,6 +12,7 @@ pub mod data;
 pub mod layout;
 pub mod map;
 pub mod mips;
+pub mod project;
 pub mod reference;
 pub mod riscv;
 pub mod space;

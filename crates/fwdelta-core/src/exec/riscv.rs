@@ -2,7 +2,7 @@
 //! AUIPC and LUI with the instruction that adds the low part of the address.
 
 use super::data;
-use super::unit::{Kind, Site, Unit, signed};
+use super::unit::{Home, Kind, Site, Unit, signed};
 use super::walk::Registers;
 
 /// Bytes behind an AUIPC or LUI among which the low part is looked for.
@@ -118,6 +118,41 @@ const fn destination(word: u32) -> u8 {
         _ => 0,
     };
     register as u8
+}
+
+/// Bytes from the site on, at most `most`, that are instructions without a reference, or lead to
+/// `home`; may be fewer than there are.
+pub(super) fn plain_len(
+    site: &Site<'_>,
+    most: usize,
+    home: Home,
+    registers: &mut Registers,
+) -> usize {
+    if site.pos & 1 != 0 || site.bounds.low >> 32 != 0 || site.class.big_endian {
+        return 0;
+    }
+    let (bytes, is_wide) = (site.ahead(most), site.class.wide);
+    let mut len = 0usize;
+    while let Some(word) = bytes.get(len..).and_then(|bytes| bytes.first_chunk::<4>()) {
+        let word = u32::from_le_bytes(*word);
+        let (pos, addr) = (site.pos.wrapping_add(len as u64), site.addr.wrapping_add(len as u64));
+        let is_short = is_short(word);
+        let word = if is_short { word & 0xffff } else { word };
+        let stops = match kind_of(word, is_wide) {
+            Some(kind) => !home.contains(narrowed(target(kind, word, addr), is_wide)),
+            None if is_short => false,
+            None if is_auipc(word) || is_lui(word) => true,
+            None => {
+                low_part(word).is_some_and(|(_, base)| registers.is_live(base, pos, PAIR_REACH))
+            }
+        };
+        if stops {
+            break;
+        }
+        registers.forget(destination(word));
+        len += if is_short { 2 } else { 4 };
+    }
+    len
 }
 
 /// The next unit.

@@ -1,7 +1,8 @@
 //! Addresses of both images: from positions, and from old to new.
 
 use super::layout::{Class, Content, Run, Segment};
-use super::map::{CoverMap, Trust};
+use super::map::{CoverMap, Listed, Trust};
+use super::unit::Home;
 use crate::error::Result;
 use crate::state::Visit;
 
@@ -25,6 +26,8 @@ pub struct Bounds {
     pub text_high: u64,
     /// What tables of offsets count from: the start of code, in a raw image that of the image.
     pub table_base: u64,
+    /// Lowest and highest word that may be a 32-bit address of the module.
+    near: (u32, u32),
     memory: [(u64, u64); MEMORY_COUNT_MAX],
 }
 
@@ -34,6 +37,23 @@ impl Bounds {
     pub fn is_pointer32(&self, word: u64) -> bool {
         let near = self.low.wrapping_add(0x200)..self.high.wrapping_add(0x1_0000);
         near.contains(&word) || self.memory.iter().any(|(low, high)| (*low..*high).contains(&word))
+    }
+
+    /// Whether `word` may be an address of the module, of 32 bits, at a glance: `false` is sure.
+    #[must_use]
+    #[inline]
+    pub const fn is_near32(&self, word: u32) -> bool {
+        let (low, high) = self.near;
+        low <= word && word <= high
+    }
+
+    /// Narrows what [`Bounds::is_near32`] lets through to what may be an address at all.
+    fn settle(&mut self) {
+        let all = self.memory.iter().copied().filter(|(low, high)| low < high);
+        let code = (self.low.saturating_add(0x200), self.high.saturating_add(0x1_0000));
+        let (low, high) = all.fold(code, |(low, high), (from, to)| (low.min(from), high.max(to)));
+        let narrow = |addr: u64| u32::try_from(addr).unwrap_or(u32::MAX);
+        self.near = (narrow(low), narrow(high));
     }
 
     /// Whether `word` may be an address of the module, of 64 bits.
@@ -149,6 +169,10 @@ pub struct Space<'w> {
     module_at: (usize, usize),
     new_here: Stretch,
     target_here: Stretch,
+    /// Whether segments of the module in view overlap in their addresses.
+    is_ambiguous: bool,
+    /// The segment of old that the last target was in, of the module in view.
+    target_segment: Segment,
 }
 
 impl<'w> Space<'w> {
@@ -172,6 +196,8 @@ impl<'w> Space<'w> {
             module_at: (0, 0),
             new_here: none,
             target_here: none,
+            is_ambiguous: false,
+            target_segment: Segment::default(),
         }
     }
 
@@ -189,9 +215,16 @@ impl<'w> Space<'w> {
         visit.flag(&mut is_some)?;
         visit.u32(&mut module)?;
         (self.new_here, self.target_here) = (Stretch::default(), Stretch::default());
+        let mut last = self.target_segment;
+        for number in [&mut last.pos, &mut last.len, &mut last.addr, &mut last.span] {
+            visit.u64(number)?;
+        }
+        visit.u32(&mut last.module)?;
         if is_some {
             self.view(module);
         }
+        // Where segments overlap, the last one is looked into first.
+        self.target_segment = last;
         Ok(())
     }
 
@@ -267,6 +300,7 @@ impl<'w> Space<'w> {
         };
         self.module_at = (first_of(module.into()), first_of(u64::from(module) + 1));
         self.bounds_of = Some(module);
+        self.target_segment = Segment::default();
         let mut bounds = Bounds { low: u64::MAX, text_low: u64::MAX, ..Bounds::default() };
         let (mut memory_count, mut byte_count) = (0, 0);
         for segment in (self.module_at.0..self.module_at.1).filter_map(|at| self.old.get(at)) {
@@ -284,7 +318,22 @@ impl<'w> Space<'w> {
             self.text_of(&segment, &mut bounds);
         }
         bounds.table_base = if byte_count > 1 { bounds.text_low } else { bounds.low };
+        bounds.settle();
+        self.is_ambiguous = self.overlap();
         self.bounds = bounds;
+    }
+
+    /// Whether segments of the module in view may overlap in their addresses.
+    fn overlap(&self) -> bool {
+        let (first, end) = self.module_at;
+        let mut segments = (first..end).filter_map(|at| self.old.get(at)).filter(|s| s.len > 0);
+        let mut last_end = 0;
+        // Those of most modules ascend.
+        segments.any(|segment| {
+            let overlaps = segment.addr < last_end;
+            last_end = segment.addr.saturating_add(segment.len);
+            overlaps
+        })
     }
 
     /// Widens the bounds of code by that in `segment`.
@@ -311,11 +360,33 @@ impl<'w> Space<'w> {
         pos.wrapping_add(self.new_here.shift)
     }
 
+    /// The old addresses that move by as much as `cover` does, among those of `here`, a part of the
+    /// cover's stretch of old.
+    pub(super) fn home(&mut self, cover: &Listed, here: &Stretch) -> Home {
+        let (old_pos, shift) = (u64::from(cover.old_pos), cover.shift());
+        if shift & 3 != 0 || !here.is_mapped || self.is_ambiguous {
+            return Home::default();
+        }
+        let Some(end) = self.map.own_end(cover) else { return Home::default() };
+        let (start, end) = (old_pos.max(here.start), end.min(here.end));
+        let there = stretch(&self.new, start.wrapping_add_signed(shift));
+        let there_end = there.end.min(1 << 62).saturating_add_signed(shift.wrapping_neg());
+        let end = end.min(there_end);
+        if !there.is_mapped || start >= end {
+            return Home::default();
+        }
+        Home { start: start.wrapping_add(here.shift), len: end - start }
+    }
+
     /// Where an old address of the module in view is in new, by the listed covers.
     pub fn to_new(&mut self, addr: u64) -> Option<(u64, Trust)> {
         let (first, end) = self.module_at;
         let in_bytes = |segment: &Segment| addr.wrapping_sub(segment.addr) < segment.len;
-        let segment = (first..end).filter_map(|at| self.old.get(at)).find(in_bytes)?;
+        let segment = match Some(self.target_segment).filter(in_bytes) {
+            Some(segment) => segment,
+            None => (first..end).filter_map(|at| self.old.get(at)).find(in_bytes)?,
+        };
+        self.target_segment = segment;
         let old_pos = segment.pos.wrapping_add(addr.wrapping_sub(segment.addr));
         let (new_pos, trust) = self.map.to_new(old_pos);
         let new_pos = new_pos.max(0) as u64;

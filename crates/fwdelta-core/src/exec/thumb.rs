@@ -2,7 +2,7 @@
 //! literal, the constants it loads, among them those relative to the PC, MOVW with its MOVT.
 
 use super::data;
-use super::unit::{Kind, Site, Unit, signed};
+use super::unit::{Home, Kind, Site, Unit, signed};
 use super::walk::{Pools, Registers};
 
 /// Halfwords behind a MOVW among which its MOVT is looked for.
@@ -96,6 +96,42 @@ pub(super) fn unit(site: &Site<'_>, registers: &mut Registers, pools: &mut Pools
         add_pc(site, (half & 7 | half >> 4 & 8) as u8, registers, pools);
     }
     unit
+}
+
+/// Bytes from the site on, at most `most`, that are instructions without a reference, or branch to
+/// `home`; may be fewer than there are.
+pub(super) fn plain_len(site: &Site<'_>, most: usize, home: Home, pools: &mut Pools) -> usize {
+    if site.pos & 1 != 0 || site.class.big_endian {
+        return 0;
+    }
+    let most = most.min(usize::try_from(pools.next(site.pos)).unwrap_or(usize::MAX));
+    let bytes = site.ahead(most);
+    let mut len = 0usize;
+    while let Some(&[a, b, c, d]) = bytes.get(len..).and_then(|bytes| bytes.first_chunk::<4>()) {
+        let word = u32::from_le_bytes([a, b, c, d]);
+        let half = word & 0xffff;
+        let is_aligned = site.pos.wrapping_add(len as u64) & 3 == 0;
+        if is_aligned && site.bounds.is_near32(word) {
+            return len;
+        }
+        let addr = site.addr.wrapping_add(len as u64);
+        let leads_on = |kind, word| match kind {
+            Some(Kind::ThumbLiteral | Kind::ThumbLiteralWide) => true,
+            Some(kind) => !home.contains(target(kind, word, addr)),
+            None => false,
+        };
+        if is_wide(half) {
+            if leads_on(kind_of(word), word) || is_movw(word) || is_movt(word) {
+                return len;
+            }
+            len += 4;
+        } else if leads_on(short_kind_of(half), half) || half & 0xff78 == 0x4478 {
+            return len;
+        } else {
+            len += 2;
+        }
+    }
+    len
 }
 
 /// A constant that a load was seen of, or that looks like an address.

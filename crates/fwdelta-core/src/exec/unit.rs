@@ -198,6 +198,16 @@ pub struct Unit {
 }
 
 impl Unit {
+    /// Whether the unit says what later ones count from.
+    #[must_use]
+    pub const fn sets_global(&self) -> bool {
+        match self.kind {
+            Kind::MipsLow => mips::sets_global(self.aux),
+            Kind::X86Rel32 => x86::sets_global(self.aux),
+            _ => false,
+        }
+    }
+
     /// Whether the unit holds a part of an address that a later one completes, or says what later
     /// ones count from.
     #[must_use]
@@ -212,6 +222,25 @@ impl Unit {
             Kind::X86Rel32 => x86::sets_global(self.aux),
             _ => false,
         }
+    }
+}
+
+/// Old addresses that move by as much as the bytes at hand do: what is there and leads there by its
+/// distance stays as it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Home {
+    /// The first of them.
+    pub start: u64,
+    /// How many there are.
+    pub len: u64,
+}
+
+impl Home {
+    /// Whether `addr` is one of them.
+    #[must_use]
+    #[inline]
+    pub const fn contains(&self, addr: u64) -> bool {
+        addr.wrapping_sub(self.start) < self.len
     }
 }
 
@@ -240,6 +269,23 @@ pub struct Site<'a> {
 }
 
 impl Site<'_> {
+    /// Goes `len` bytes on.
+    #[inline]
+    pub fn pass(&mut self, len: usize) {
+        self.at = self.at.wrapping_add(len);
+        self.pos = self.pos.wrapping_add(len as u64);
+        self.addr = self.addr.wrapping_add(len as u64);
+        self.left = self.left.saturating_sub(len as u64);
+    }
+
+    /// Bytes from the start on, at most `most`, as far as view, cover and run go.
+    #[must_use]
+    pub fn ahead(&self, most: usize) -> &[u8] {
+        let most = most.min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let bytes = self.view.get(self.at..).unwrap_or(&[]);
+        bytes.get(..most).unwrap_or(bytes)
+    }
+
     /// The little-endian 16 bits `by` bytes behind the start.
     #[must_use]
     pub fn u16(&self, by: usize) -> Option<u32> {
@@ -247,12 +293,18 @@ impl Site<'_> {
         Some(u32::from(u16::from_le_bytes(*bytes)))
     }
 
+    /// Four bytes as a number, in the byte order of the class.
+    #[must_use]
+    #[inline]
+    pub const fn word(&self, bytes: [u8; 4]) -> u32 {
+        if self.class.big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) }
+    }
+
     /// The 32 bits `by` bytes behind the start, in the byte order of the class.
     #[must_use]
     pub fn u32(&self, by: usize) -> Option<u32> {
         let bytes = self.view.get(self.at.wrapping_add(by)..)?.first_chunk::<4>()?;
-        let is_big = self.class.big_endian;
-        Some(if is_big { u32::from_be_bytes(*bytes) } else { u32::from_le_bytes(*bytes) })
+        Some(self.word(*bytes))
     }
 
     /// The 32 bits `by` bytes before the start.

@@ -1,7 +1,7 @@
 //! Walks the old bytes of a cover, unit by unit.
 
 use super::layout::Content;
-use super::unit::{Kind, Site, Unit};
+use super::unit::{Home, Kind, Site, Unit};
 use super::{a32, a64, data, mips, riscv, thumb, x86, xtensa};
 use crate::error::Result;
 use crate::state::Visit;
@@ -44,6 +44,12 @@ impl Registers {
         (since != u64::MAX && by > 0 && by < reach).then_some((value, by))
     }
 
+    /// Whether something was put there at most `reach` bytes before `pos`.
+    #[inline]
+    pub(super) fn is_live(&self, register: u8, pos: u64, reach: u64) -> bool {
+        self.get_since(register, pos, reach).is_some()
+    }
+
     pub(super) fn forget(&mut self, register: u8) {
         if let Some(entry) = self.entries.get_mut(usize::from(register)) {
             *entry = Self::NONE;
@@ -56,6 +62,8 @@ impl Registers {
 pub(super) struct Pools {
     entries: [(u32, u32); POOL_COUNT],
     next: u8,
+    /// No constant stands before this position, but for those already passed.
+    lowest: u64,
 }
 
 impl Pools {
@@ -66,6 +74,16 @@ impl Pools {
         self.entries.iter_mut().find(|entry| u64::from(entry.0) == pos)
     }
 
+    /// Bytes from `pos` to the nearest constant behind it.
+    pub(super) fn next(&mut self, pos: u64) -> u64 {
+        if self.lowest < pos {
+            let entries = self.entries.iter().map(|entry| u64::from(entry.0));
+            let behind = entries.filter(|at| (pos..u32::MAX.into()).contains(at));
+            self.lowest = behind.min().unwrap_or(u64::MAX);
+        }
+        self.lowest.wrapping_sub(pos)
+    }
+
     pub(super) fn put(&mut self, pos: u64) {
         if self.find(pos).is_some() {
             return;
@@ -73,6 +91,7 @@ impl Pools {
         let Ok(pos) = u32::try_from(pos) else { return };
         if let Some(entry) = self.entries.get_mut(usize::from(self.next)) {
             *entry = (pos, 0);
+            self.lowest = self.lowest.min(pos.into());
         }
         self.next = self.next.wrapping_add(1) & (POOL_COUNT as u8 - 1);
     }
@@ -118,7 +137,7 @@ impl Default for Walker {
     fn default() -> Self {
         Self {
             registers: Registers { entries: [Registers::NONE; REGISTER_COUNT], latest: u64::MAX },
-            pools: Pools { entries: [Pools::NONE; POOL_COUNT], next: 0 },
+            pools: Pools { entries: [Pools::NONE; POOL_COUNT], next: 0, lowest: u64::MAX },
             pending: None,
             globals: [0; 2],
             new_registers: [0; REGISTER_COUNT],
@@ -162,9 +181,30 @@ impl Walker {
     /// Bytes from `site` on that are surely instructions of four bytes without a reference, as
     /// [`Walker::unit`] would find one by one: a quick look for long stretches.
     #[must_use]
-    pub fn plain_len(&self, site: &Site<'_>) -> usize {
+    pub fn plain_len(&mut self, site: &Site<'_>) -> usize {
         match site.class.content {
-            Content::A64 if site.is_mapped => a64::plain_len(site, &self.registers),
+            Content::A64 | Content::A32 if site.is_mapped => {
+                self.skip_len(site, usize::MAX, Home::default()) & !3
+            }
+            _ => 0,
+        }
+    }
+
+    /// Bytes from `site` on, at most `most`, that hold no reference but such as lead by a distance
+    /// to `home`; may be fewer than there are. [`Walker::unit`] goes on behind them as if it had
+    /// found them itself, but for units without a reference that are cut otherwise.
+    #[must_use]
+    pub fn skip_len(&mut self, site: &Site<'_>, most: usize, home: Home) -> usize {
+        if !site.is_mapped {
+            return data::plain_len(site, most);
+        }
+        match site.class.content {
+            Content::A64 => a64::plain_len(site, most, home, &self.registers),
+            Content::A32 => a32::plain_len(site, most, home),
+            Content::Thumb => thumb::plain_len(site, most, home, &mut self.pools),
+            Content::RiscV => riscv::plain_len(site, most, home, &mut self.registers),
+            Content::X86_64 => x86::plain_len(site, most, home, self.pending.as_ref()),
+            Content::Data => data::plain_len(site, most),
             _ => 0,
         }
     }

@@ -8,7 +8,7 @@
 //! front of a field are one unit, the field is the next.
 
 use super::layout::Content;
-use super::unit::{Kind, Site, Unit, signed};
+use super::unit::{Home, Kind, Site, Unit, signed};
 use super::walk::Field;
 
 /// Bytes of a unit that holds no field.
@@ -45,6 +45,74 @@ pub(super) fn unit(site: &Site<'_>, pending: &mut Option<Field>, globals: &mut [
         }
     }
     site.plain(Kind::Op, PLAIN_LEN as u64)
+}
+
+/// A byte that may be an operation with a field.
+const IS_OPERATION: u8 = 1;
+/// A byte that says "relative to RIP" behind an operation.
+const IS_RELATIVE: u8 = 2;
+
+/// What bytes may be in 64-bit code.
+const HINTS: [u8; 256] = hints();
+
+const fn hints() -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let is_operation = matches!(byte as u8, 0xe8 | 0xe9 | 0x0f | 0xb8..=0xbf);
+        let is_relative = byte & 0xc7 == 0x05;
+        // INVARIANT: evaluated when compiled; the loop ends with the table.
+        table[byte] = is_operation as u8 | (is_relative as u8) << 1;
+        byte += 1;
+    }
+    table
+}
+
+/// Bytes from the site on, at most `most`, among which no reference starts, but such as lead to
+/// `home`; may be fewer than there are.
+pub(super) fn plain_len(
+    site: &Site<'_>,
+    most: usize,
+    home: Home,
+    pending: Option<&Field>,
+) -> usize {
+    let is_here = site.class.content == Content::X86_64 && !site.class.big_endian;
+    if !is_here || pending.is_some() {
+        return 0;
+    }
+    let bytes = site.ahead(most);
+    let mut len = 0usize;
+    loop {
+        len += first_hint(bytes.get(len..).unwrap_or(&[]));
+        let Some(&window) = bytes.get(len..).and_then(|rest| rest.first_chunk::<6>()) else {
+            return len;
+        };
+        let leads_home = |by: u64, field: [u8; 4]| {
+            let addr = site.addr.wrapping_add(len as u64 + by);
+            home.contains(target(u32::from_le_bytes(field), addr, 0))
+        };
+        len += match window {
+            [0xe8 | 0xe9, a, b, c, d, _] if leads_home(1, [a, b, c, d]) => 5,
+            [0xe8 | 0xe9, ..] => return len,
+            [0x0f, 0x80..=0x8f, a, b, c, d] if leads_home(2, [a, b, c, d]) => 6,
+            [0x0f, 0x80..=0x8f, ..] => return len,
+            [0x0f, _, a, ..] if a & 0xc7 == 0x05 => return len,
+            // A value, which no reference starts in.
+            [0xb8..=0xbf, _, _, 0, 0, _] => 5,
+            [0xff, 0x15 | 0x25 | 0x35, ..] => return len,
+            [op, a, ..] if op != 0x0f && a & 0xc7 == 0x05 && has_modrm(op) => return len,
+            _ => 1,
+        };
+    }
+}
+
+/// Bytes before the first where a field may start, or before the last five.
+fn first_hint(bytes: &[u8]) -> usize {
+    let hint = |byte: &u8| HINTS.get(usize::from(*byte)).copied().unwrap_or(0);
+    let most = bytes.len().saturating_sub(5);
+    let next = bytes.get(1..).unwrap_or(&[]).iter();
+    let pairs = bytes.iter().zip(next).take(most);
+    pairs.take_while(|(a, b)| hint(a) & IS_OPERATION | hint(b) & IS_RELATIVE == 0).count()
 }
 
 /// Whether an instruction with a field may start `skip` bytes on, at a glance: by its operation,

@@ -5,7 +5,7 @@ use crate::format::cbor::{MapReader, Reader, Sink, Writer};
 use crate::format::chain::{self, ChainStart};
 pub use crate::format::pages::InPlace;
 use crate::format::pages::PAGE_COUNT_MAX;
-pub use crate::format::shape::{PREDICTED_LEN_MAX, Shape};
+pub use crate::format::shape::{PREDICTED_LEN_MAX, Shape, StreamShape};
 use crate::limits::{HEADER_LEN_MAX, Limits};
 
 /// Version of the header and payload this implementation writes and reads.
@@ -83,10 +83,12 @@ pub enum Coder {
         /// Bytes decompressed at a time.
         block_len: u32,
     },
-    /// 4: predicted content under the small model (profiles `tiny`, `small`, `fast`).
+    /// 4: predicted content under the small model (profiles `tiny`, `small`).
     Predicted(Shape),
     /// 5: predicted content under the large model (profile `max`).
     PredictedMax(Shape),
+    /// 6: projected content, corrected by streams under a general decompressor (profile `fast`).
+    Projected(StreamShape),
 }
 
 impl Coder {
@@ -100,6 +102,7 @@ impl Coder {
             Coder::Bsdiff { .. } => 3,
             Coder::Predicted(_) => 4,
             Coder::PredictedMax(_) => 5,
+            Coder::Projected(_) => 6,
         }
     }
 
@@ -119,6 +122,7 @@ impl Coder {
             Coder::Bsdiff { .. } => "bsdiff",
             Coder::Predicted(_) => "predicted",
             Coder::PredictedMax(_) => "predicted-max",
+            Coder::Projected(_) => "projected",
         }
     }
 
@@ -139,6 +143,10 @@ impl Coder {
             Coder::Predicted(shape) | Coder::PredictedMax(shape) => {
                 to.uint(key::CODER_PARAMETERS as u64)?;
                 shape.emit(to, matches!(self, Coder::PredictedMax(_)))
+            }
+            Coder::Projected(shape) => {
+                to.uint(key::CODER_PARAMETERS as u64)?;
+                shape.emit(to)
             }
         }
     }
@@ -297,7 +305,7 @@ impl Fields {
                 let error = from.error(Detail::UnknownCoder);
                 let id = from.uint()?;
                 self.coder = Some(id);
-                return if id <= 5 { Ok(()) } else { Err(error) };
+                return if id <= 6 { Ok(()) } else { Err(error) };
             }
             key::OLD_LEN => self.old_len = Some(image_len(from)?),
             key::OLD_DIGEST => self.old_digest = Some(*from.array_of()?),
@@ -330,7 +338,8 @@ impl Fields {
         if let Some(chain) = &self.chain {
             chain.check(payload_len)?;
         }
-        let is_predicted = matches!(coder, Coder::Predicted(_) | Coder::PredictedMax(_));
+        let is_predicted =
+            matches!(coder, Coder::Predicted(_) | Coder::PredictedMax(_) | Coder::Projected(_));
         if is_predicted && new.len.max(old.map_or(0, |old| old.len)) >= PREDICTED_LEN_MAX {
             return Err(Detail::BadValue.into());
         }
@@ -397,6 +406,10 @@ fn coder(id: u64, parameters: Option<Parameters>) -> Result<Coder> {
                 2 => Coder::Streams { window_log, block_len },
                 _ => Coder::Bsdiff { window_log, block_len },
             })
+        }
+        (6, &[window, len, ref numbers @ ..]) => {
+            let window_log = log(window, WINDOW_LOG_MIN, WINDOW_LOG_MAX)?;
+            Ok(Coder::Projected(StreamShape::parse(window_log, block(len)?, numbers)?))
         }
         _ => Err(bad),
     }
@@ -481,7 +494,7 @@ mod tests {
             detail(&copy[..len])
         };
         assert_eq!(patched(2, 2), Detail::UnknownVersion);
-        assert_eq!(patched(4, 6), Detail::UnknownCoder);
+        assert_eq!(patched(4, 7), Detail::UnknownCoder);
         assert_eq!(patched(len - 1, 7), Detail::BadValue);
         assert_eq!(patched(len - 3, 10), Detail::NotBuiltIn);
         assert_eq!(patched(len - 3, 15), Detail::NotBuiltIn);

@@ -1,4 +1,4 @@
-//! Sizes of the tables of coders 4 and 5 (docs/format-delta.md, section 9): parameters that a
+//! Sizes of the tables of coders 4 to 6 (docs/format-delta.md, section 9): parameters that a
 //! decoder must know before the payload, so that its memory is known as well.
 
 use crate::error::{Detail, Error, Result};
@@ -20,7 +20,7 @@ pub const MATCH_LOG_MIN: u8 = 8;
 pub const MATCH_LOG_MAX: u8 = 24;
 /// Most segments, runs or covers.
 pub const ENTRY_COUNT_MAX: u32 = 1 << 24;
-/// Images of coders 4 and 5 are shorter than this.
+/// Images of coders 4 to 6 are shorter than this.
 pub const PREDICTED_LEN_MAX: u64 = 1 << 31;
 
 /// How many entries each table has.
@@ -106,6 +106,65 @@ impl Shape {
         if is_max {
             to.uint(self.match_log.into())?;
             to.uint(self.ring_log.into())?;
+        }
+        Ok(())
+    }
+}
+
+/// What coder 6 needs memory for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StreamShape {
+    /// Base-two logarithm of the decompressor's window.
+    pub window_log: u8,
+    /// Largest block, in bytes.
+    pub block_len: u32,
+    /// Base-two logarithm of the bytes of each buffer: old bytes, and projected ones.
+    pub buffer_log: u8,
+    /// Segments of old.
+    pub old_segments: u32,
+    /// Segments of new.
+    pub new_segments: u32,
+    /// Runs of old.
+    pub runs: u32,
+    /// Covers.
+    pub covers: u32,
+}
+
+impl StreamShape {
+    /// Reads the parameters of coder 6; window and block are checked by the caller.
+    ///
+    /// # Errors
+    /// `BadValue`.
+    pub(super) fn parse(window_log: u8, block_len: u32, numbers: &[u64]) -> Result<Self> {
+        let bad = Error::from(Detail::BadValue);
+        let &[buffer, old, new, runs, covers] = numbers else { return Err(bad) };
+        let count = |value: u64| {
+            u32::try_from(value).ok().filter(|count| *count <= ENTRY_COUNT_MAX).ok_or(bad)
+        };
+        let buffer_log = u8::try_from(buffer).ok();
+        let buffer_log = buffer_log.filter(|log| (BUFFER_LOG_MIN..=BUFFER_LOG_MAX).contains(log));
+        Ok(Self {
+            window_log,
+            block_len,
+            buffer_log: buffer_log.ok_or(bad)?,
+            old_segments: count(old)?,
+            new_segments: count(new)?,
+            runs: count(runs)?,
+            covers: count(covers)?,
+        })
+    }
+
+    /// Writes the parameters.
+    ///
+    /// # Errors
+    /// When the sink is full.
+    pub(super) fn emit<S: Sink>(&self, to: &mut Writer<S>) -> Result<()> {
+        to.array(7)?;
+        for log in [self.window_log.into(), self.block_len, self.buffer_log.into()] {
+            to.uint(log.into())?;
+        }
+        for count in [self.old_segments, self.new_segments, self.runs, self.covers] {
+            to.uint(count.into())?;
         }
         Ok(())
     }

@@ -2,12 +2,12 @@
 
 use super::predicted::{Due, Made, Predicted};
 use super::prologue::{Places, Prologue};
-use super::{Counts, Model, Number, Tables, gap_end};
+use super::{Coded, Counts, Model, Number, Tables, gap_end};
 use crate::codec::input::{GROUP_LEN_MAX, Input};
 use crate::codec::range::{BitCoder, RangeDecoder, RangeState};
+use crate::codec::window::Window;
 use crate::codec::{Decompressor, Feed, Op, Resumable, Symbols};
-use crate::error::{Detail, Error, Result};
-use crate::exec::unit::{LOOK_AHEAD, LOOK_BEHIND, UNIT_LEN_MAX};
+use crate::error::{Detail, Result};
 use crate::state::Visit;
 use crate::storage::Source;
 
@@ -54,34 +54,6 @@ impl Next {
     }
 }
 
-/// Old bytes around the unit at hand.
-#[derive(Debug)]
-struct Window<'w> {
-    buf: &'w mut [u8],
-    start: u64,
-    len: usize,
-    old_len: u64,
-}
-
-impl Window<'_> {
-    /// Makes the surroundings of the unit at `pos` readable; gives where it stands.
-    fn show<S: Source>(&mut self, old: &mut S, pos: u64) -> Result<usize> {
-        let from = pos.saturating_sub(LOOK_BEHIND as u64);
-        let to = self.old_len.min(pos.saturating_add((UNIT_LEN_MAX + LOOK_AHEAD) as u64));
-        if from < self.start || to > self.start + self.len as u64 {
-            let len = (self.old_len.saturating_sub(from)).min(self.buf.len() as u64) as usize;
-            let room = self.buf.get_mut(..len).ok_or(Detail::Bug)?;
-            old.read(from, room).map_err(|_| Error::at(Detail::ReadFailed, from))?;
-            (self.start, self.len) = (from, len);
-        }
-        Ok(pos.wrapping_sub(self.start) as usize)
-    }
-
-    fn view(&self) -> &[u8] {
-        self.buf.get(..self.len).unwrap_or(&[])
-    }
-}
-
 /// Decoder state between groups.
 #[derive(Debug)]
 pub(crate) struct Decoder<'w, M> {
@@ -122,7 +94,7 @@ impl<'w, M: Model> Decoder<'w, M> {
             places: Places::default(),
             next: Next::Start,
             listed: 0,
-            window: Window { buf: window, start: 0, len: 0, old_len },
+            window: Window::new(window, old_len),
             span: (0, new_len),
             new_len,
             made: Made::default(),
@@ -134,7 +106,7 @@ impl<'w, M: Model> Decoder<'w, M> {
     /// none does.
     fn listed_pos(&self) -> u64 {
         let (start, end) = self.span;
-        let cover = self.predicted.predictor.space.map.cover(self.listed);
+        let cover = self.predicted.predictor.projection.space.map.cover(self.listed);
         match cover.map(|cover| u64::from(cover.new_pos).max(start)) {
             Some(pos) if pos < end || end == self.new_len => pos,
             _ => end,
@@ -142,17 +114,16 @@ impl<'w, M: Model> Decoder<'w, M> {
     }
 
     fn index<S: Source>(&mut self, old: &mut S, pos: u64) -> Result<()> {
-        let left = self.window.old_len.saturating_sub(pos);
-        let len = left.min(INDEX_LEN).min(self.window.buf.len() as u64);
-        if len == 0 || !M::IS_LARGE {
+        let left = self.window.old_len().saturating_sub(pos);
+        if left == 0 || !M::IS_LARGE {
             self.predicted.start_new();
             self.next = Next::Prologue;
             return Ok(());
         }
-        let room = self.window.buf.get_mut(..len as usize).ok_or(Detail::Bug)?;
-        old.read(pos, room).map_err(|_| Error::at(Detail::ReadFailed, pos))?;
-        self.predicted.index_old(pos, room);
-        self.next = Next::Index { pos: pos + len };
+        self.window.fill(old, pos, left.min(INDEX_LEN) as usize)?;
+        let shown = self.window.view();
+        self.predicted.index_old(pos, shown.bytes);
+        self.next = Next::Index { pos: pos + shown.bytes.len() as u64 };
         Ok(())
     }
 
@@ -173,7 +144,7 @@ impl<'w, M: Model> Decoder<'w, M> {
         if len > gap {
             return Err(Detail::BadCover.into());
         }
-        let listed = self.predicted.predictor.space.map.cover(self.listed);
+        let listed = self.predicted.predictor.projection.space.map.cover(self.listed);
         let gap_pos = match listed {
             Some(cover) if len == gap => u64::from(cover.old_pos).wrapping_sub(gap),
             _ => self.places.old_end(),
@@ -186,7 +157,7 @@ impl<'w, M: Model> Decoder<'w, M> {
     fn cover_here<C: BitCoder>(&mut self, coder: &mut C) -> Result<Option<Op>> {
         let new_pos = self.predicted.pos();
         if new_pos == self.listed_pos() {
-            let cover = self.predicted.predictor.space.map.cover(self.listed);
+            let cover = self.predicted.predictor.projection.space.map.cover(self.listed);
             let cover = cover.ok_or(Detail::BadCover)?;
             self.listed += 1;
             let (start, end) = self.span;
@@ -195,9 +166,9 @@ impl<'w, M: Model> Decoder<'w, M> {
             let len = if end < self.new_len { len.min(end - new_pos) } else { len };
             return Ok(Some(self.start(u64::from(cover.old_pos) + skipped, len)));
         }
-        let places = &self.places;
-        let which = places.which(&mut self.predicted.model, coder, Number::Diagonal, new_pos, 0)?;
-        self.next = match places.recent(which) {
+        let numbers = &mut Coded { model: &mut self.predicted.model, coder };
+        let which = self.places.which(numbers, Number::Diagonal, new_pos, 0)?;
+        self.next = match self.places.recent(which) {
             Some(diagonal) => Next::CoverLen { old_pos: at(new_pos, diagonal)? },
             None => Next::Distance { new_pos },
         };
@@ -218,18 +189,19 @@ impl<'w, M: Model> Decoder<'w, M> {
             Next::Prologue => {
                 let Predicted { model, predictor, .. } = &mut self.predicted;
                 let tables = Tables::default();
-                let space = &mut predictor.space;
-                if !self.prologue.step(model, coder, &self.counts, space, &tables)? {
+                let space = &mut predictor.projection.space;
+                if !self.prologue.step(&mut Coded { model, coder }, &self.counts, space, &tables)? {
                     self.next = Next::Op;
-                    self.listed = self.predicted.predictor.space.map.first_after(self.span.0);
+                    self.listed =
+                        self.predicted.predictor.projection.space.map.first_after(self.span.0);
                 }
                 Ok(None)
             }
             Next::Op => self.op_here(coder),
             Next::Cover => self.cover_here(coder),
             Next::Distance { new_pos } => {
-                let model = &mut self.predicted.model;
-                let diagonal = self.places.distance(model, coder, Number::Distance, new_pos, 0)?;
+                let numbers = &mut Coded { model: &mut self.predicted.model, coder };
+                let diagonal = self.places.distance(numbers, Number::Distance, new_pos, 0)?;
                 self.next = Next::CoverLen { old_pos: at(new_pos, diagonal)? };
                 Ok(None)
             }
@@ -302,7 +274,7 @@ impl<M: Model> Symbols for Decoder<'_, M> {
                 break;
             }
             let coder = &mut RangeDecoder { state: &mut self.range, input: feed.input };
-            *to = self.predicted.literal(coder, old, self.window.old_len, 0)?;
+            *to = self.predicted.literal(coder, old, self.window.old_len(), 0)?;
             count += 1;
         }
         Ok(count)
@@ -338,16 +310,16 @@ impl<M: Model> Symbols for Decoder<'_, M> {
             if self.predicted.needs_input() && !is_ready {
                 break;
             }
-            let at = self.window.show(old, old_pos)?;
-            let Window { start, len, .. } = self.window;
+            self.window.show(old, old_pos, left)?;
+            let view = self.window.view();
             let room = out.get_mut(done..).unwrap_or(&mut []);
-            let end = start + len as u64;
-            let known = self.predicted.known_units(self.window.view(), start, end, room);
+            let known = self.predicted.known_units(view, room);
             if known > 0 {
                 done += known;
                 continue;
             }
-            self.made = self.predicted.unit(coder, self.window.view(), at, Due::Unknown)?;
+            let at = old_pos.wrapping_sub(view.start) as usize;
+            self.made = self.predicted.unit(coder, view.bytes, at, Due::Unknown)?;
             self.given = 0;
         }
         Ok(done)
@@ -363,7 +335,7 @@ impl<M: Model> Resumable for Decoder<'_, M> {
         self.span = (pos, end);
         self.predicted.seek(pos);
         (self.made, self.given) = (Made::default(), 0);
-        self.listed = self.predicted.predictor.space.map.first_after(pos);
+        self.listed = self.predicted.predictor.projection.space.map.first_after(pos);
         if self.next == Next::Cover {
             self.next = Next::Op;
         }
@@ -382,7 +354,7 @@ impl<M: Model> Resumable for Decoder<'_, M> {
     }
 
     fn forget_old(&mut self) {
-        self.window.len = 0;
+        self.window.forget();
     }
 
     fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
@@ -396,7 +368,7 @@ impl<M: Model> Resumable for Decoder<'_, M> {
         visit.bytes(&mut self.made.bytes)?;
         visit.u8(&mut self.made.len)?;
         visit.u8(&mut self.given)?;
-        self.window.len = 0;
+        self.window.forget();
         Ok(())
     }
 }

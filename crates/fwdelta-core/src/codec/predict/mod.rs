@@ -23,7 +23,7 @@ pub use mixed::Mixed;
 pub use predicted::{Due, Predicted};
 pub use predictor::{Candidates, Predictor};
 pub use prologue::{Counts, Places, Prologue, Tables};
-pub use workspace::{large, small, tables_len, window_len};
+pub use workspace::{large, projection, projection_len, small, tables_len, window_len};
 
 use super::model::LOG_BITS;
 use super::range::BitCoder;
@@ -230,21 +230,39 @@ pub trait Model {
         }
         Ok(prefix.wrapping_sub(1))
     }
+}
+
+/// Numbers, decoded or encoded one by one.
+pub trait Numbers {
+    /// Codes a number below 2^63 - 1.
+    ///
+    /// # Errors
+    /// `BadStream` when the input ends or the number is larger.
+    fn number(&mut self, number: Number, context: u32, value: u64) -> Result<u64>;
 
     /// Codes a number that may be negative.
     ///
     /// # Errors
-    /// As [`Model::number`].
-    fn signed<C: BitCoder>(
-        &mut self,
-        coder: &mut C,
-        number: Number,
-        context: u32,
-        value: i64,
-    ) -> Result<i64> {
+    /// As [`Numbers::number`].
+    fn signed(&mut self, number: Number, context: u32, value: i64) -> Result<i64> {
         let folded = (value.wrapping_shl(1) ^ (value >> 63)) as u64;
-        let folded = self.number(coder, number, context, folded)?;
+        let folded = self.number(number, context, folded)?;
         Ok((folded >> 1) as i64 ^ -((folded & 1) as i64))
+    }
+}
+
+/// Numbers through a model.
+#[derive(Debug)]
+pub struct Coded<'a, M, C> {
+    /// What is expected.
+    pub model: &'a mut M,
+    /// Where it is coded.
+    pub coder: &'a mut C,
+}
+
+impl<M: Model, C: BitCoder> Numbers for Coded<'_, M, C> {
+    fn number(&mut self, number: Number, context: u32, value: u64) -> Result<u64> {
+        self.model.number(self.coder, number, context, value)
     }
 }
 

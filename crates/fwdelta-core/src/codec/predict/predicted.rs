@@ -5,13 +5,10 @@ use super::predictor::{Guess, Predictor, word_of};
 use super::{ByteFeatures, FlagFeatures, LiteralFeatures, Model, Number};
 use crate::codec::range::BitCoder;
 use crate::error::Result;
-use crate::exec::unit::{KIND_COUNT, Kind, LOOK_AHEAD, UNIT_LEN_MAX, Unit, store};
-
+use crate::exec::project::{SIGHT, View};
+use crate::exec::unit::{KIND_COUNT, Kind, UNIT_LEN_MAX, Unit, store};
 use crate::state::Visit;
 use crate::storage::Source;
-
-/// Bytes from the start of a unit that must be in view.
-const SIGHT: u64 = (UNIT_LEN_MAX + LOOK_AHEAD) as u64;
 
 /// Where a cover stands.
 #[derive(Clone, Copy, Debug, Default)]
@@ -179,7 +176,7 @@ impl<'w, M: Model> Predicted<'w, M> {
     /// A cover begins.
     pub fn start_cover(&mut self, old_pos: u64, len: u64) {
         self.cover = Cover { old_pos, left: len, ..Cover::default() };
-        self.predictor.start_cover();
+        self.predictor.projection.start_cover();
         self.last_word = 0;
     }
 
@@ -230,9 +227,9 @@ impl<'w, M: Model> Predicted<'w, M> {
         due: Due<'_>,
     ) -> Result<Made> {
         let Cover { old_pos, left, .. } = self.cover;
-        let unit = self.predictor.unit(view, at, old_pos, left);
+        let unit = self.predictor.projection.unit(view, at, old_pos, left);
         let len = unit.len;
-        let is_big = self.predictor.is_big_endian();
+        let is_big = self.predictor.projection.is_big_endian();
         let truth = match due {
             Due::Known(new) => Some(word_of(new, len, is_big)),
             Due::Unknown => None,
@@ -246,11 +243,13 @@ impl<'w, M: Model> Predicted<'w, M> {
         Ok(made)
     }
 
-    /// Decodes units of a run into `out`, as long as whole ones fit and `view`, which starts at
-    /// position `start` of old, shows enough around them; gives how many bytes.
-    pub fn known_units(&mut self, view: &[u8], start: u64, end: u64, out: &mut [u8]) -> usize {
+    /// Decodes units of a run into `out`, as long as whole ones fit and `view` shows enough around
+    /// them; gives how many bytes.
+    pub fn known_units(&mut self, view: View<'_>, out: &mut [u8]) -> usize {
+        let View { start, bytes: view } = view;
+        let end = start.saturating_add(view.len() as u64);
         let mut done = 0usize;
-        let is_big = |predictor: &Predictor<'_>| predictor.is_big_endian();
+        let is_big = |predictor: &Predictor<'_>| predictor.projection.is_big_endian();
         while let Run::Left(count @ 1..) = self.cover.run
             && let Some(room) = out.get_mut(done..).filter(|room| room.len() >= UNIT_LEN_MAX)
             && self.cover.left > 0
@@ -264,7 +263,7 @@ impl<'w, M: Model> Predicted<'w, M> {
                 continue;
             }
             let room = out.get_mut(done..).unwrap_or(&mut []);
-            let unit = self.predictor.unit(view, at, old_pos, left);
+            let unit = self.predictor.projection.unit(view, at, old_pos, left);
             let word = self.predictor.first(&unit, self.pos);
             self.predictor.learn_known(&unit, self.pos, word);
             let made =
@@ -287,7 +286,7 @@ impl<'w, M: Model> Predicted<'w, M> {
         if self.matches.is_some() {
             return 0;
         }
-        let known = self.predictor.plain_len(view, at, old_pos, left);
+        let known = self.predictor.projection.plain_len(view, at, old_pos, left);
         let most = usize::try_from(count.saturating_mul(4)).unwrap_or(usize::MAX);
         let len = known.min(most).min(out.len() & !3);
         let bytes = view.get(at..).and_then(|view| view.get(..len)).unwrap_or(&[]);

@@ -4,9 +4,9 @@ use super::history::{Deltas, Values};
 use super::memo::Memo;
 use crate::error::Result;
 use crate::exec::map::Trust;
-use crate::exec::space::{Bounds, Space, Stretch};
-use crate::exec::unit::{KIND_COUNT, Kind, Site, Unit, load};
-use crate::exec::walk::Walker;
+use crate::exec::project::Projection;
+use crate::exec::space::Space;
+use crate::exec::unit::{KIND_COUNT, Kind, Unit, load};
 use crate::exec::{reference, thumb};
 use crate::state::Visit;
 
@@ -84,14 +84,12 @@ pub struct Guess {
 /// Predicts units from what it knows of both images and has seen so far.
 #[derive(Debug)]
 pub struct Predictor<'w> {
-    /// Both images.
-    pub space: Space<'w>,
-    walker: Walker,
+    /// Both images, and the way through old.
+    pub projection: Projection<'w>,
     memo: Memo<'w>,
     values: Values<'w>,
     deltas: Deltas,
     scores: [[i16; ORIGIN_COUNT]; KIND_COUNT],
-    here: Stretch,
 }
 
 impl<'w> Predictor<'w> {
@@ -99,20 +97,17 @@ impl<'w> Predictor<'w> {
     #[must_use]
     pub fn new(space: Space<'w>, memo: Memo<'w>, values: Values<'w>) -> Self {
         Self {
-            space,
-            walker: Walker::default(),
+            projection: Projection::new(space),
             memo,
             values,
             deltas: Deltas::default(),
             scores: [[0; ORIGIN_COUNT]; KIND_COUNT],
-            here: Stretch::default(),
         }
     }
 
     /// Goes through what it knows.
     pub(super) fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
-        self.space.state(visit)?;
-        self.walker.state(visit)?;
+        self.projection.state(visit)?;
         self.memo.state(visit)?;
         self.values.state(visit)?;
         self.deltas.state(visit)?;
@@ -121,35 +116,7 @@ impl<'w> Predictor<'w> {
             visit.bytes(&mut bytes)?;
             *score = i16::from_le_bytes(bytes);
         }
-        // It is found again from the position.
-        self.here = Stretch::default();
         Ok(())
-    }
-
-    /// A cover begins.
-    pub fn start_cover(&mut self) {
-        self.walker.start();
-        self.here = Stretch::default();
-    }
-
-    /// The unit of old at `old_pos`, which stands at `at` in `view`; `left` bytes of the cover are
-    /// left.
-    pub fn unit(&mut self, view: &[u8], at: usize, old_pos: u64, left: u64) -> Unit {
-        self.arrive(old_pos);
-        self.walker.unit(&site(&self.here, self.space.bounds(), view, at, old_pos, left))
-    }
-
-    /// Bytes from `old_pos` on that are units of four bytes which stay as they are if they are
-    /// as predicted; may be fewer than there are.
-    pub fn plain_len(&mut self, view: &[u8], at: usize, old_pos: u64, left: u64) -> usize {
-        self.arrive(old_pos);
-        self.walker.plain_len(&site(&self.here, self.space.bounds(), view, at, old_pos, left))
-    }
-
-    fn arrive(&mut self, old_pos: u64) {
-        if old_pos.wrapping_sub(self.here.start) >= self.here.end.wrapping_sub(self.here.start) {
-            self.here = self.space.old_stretch(old_pos);
-        }
     }
 
     /// What `unit` may be at `new_pos`.
@@ -194,7 +161,7 @@ impl<'w> Predictor<'w> {
 
     /// A reference, led to where its target is in new.
     fn mapped(&mut self, unit: &Unit, new_pos: u64) -> u64 {
-        let new_addr = self.space.new_addr(new_pos);
+        let new_addr = self.projection.space.new_addr(new_pos);
         let base = self.base(unit);
         let target = match self.memo.get(unit.target) {
             Some((target, _)) => target,
@@ -214,8 +181,8 @@ impl<'w> Predictor<'w> {
             self.values.learn(unit.word as u32, delta);
         }
         if unit.is_part() {
-            let new_addr = self.space.new_addr(new_pos);
-            self.walker.read(unit, word, new_addr, 0);
+            let new_addr = self.projection.space.new_addr(new_pos);
+            self.projection.walker.read(unit, word, new_addr, 0);
         }
     }
 
@@ -236,7 +203,7 @@ impl<'w> Predictor<'w> {
         if !unit.kind.is_reference() {
             return;
         }
-        guess.new_addr = self.space.new_addr(guess.new_pos);
+        guess.new_addr = self.projection.space.new_addr(guess.new_pos);
         guess.base = self.base(&unit);
         let (mapped, trust) = self.target(unit.target);
         (guess.mapped_target, guess.trust) = (mapped, trust);
@@ -257,14 +224,14 @@ impl<'w> Predictor<'w> {
     fn base(&mut self, unit: &Unit) -> u64 {
         match unit.kind {
             Kind::Based => self.target(unit.aux).0,
-            kind => self.walker.base(kind),
+            kind => self.projection.walker.base(kind),
         }
     }
 
     /// Where an old address is in new by the map or by what was seen near it, and how far that
     /// is to be trusted.
     fn target(&mut self, addr: u64) -> (u64, u32) {
-        match self.space.to_new(addr) {
+        match self.projection.space.to_new(addr) {
             Some((to, Trust::Near)) => self.memo.near(addr, 4).unwrap_or((to, 2)),
             Some((to, trust)) => (to, trust as u32),
             None => self.memo.near(addr, 5).unwrap_or((addr, 3)),
@@ -340,7 +307,8 @@ impl<'w> Predictor<'w> {
             self.stride(&unit, new_pos, word);
         }
         if unit.kind.is_reference()
-            && let Some(target) = self.walker.read(&unit, word, guess.new_addr, guess.base)
+            && let Some(target) =
+                self.projection.walker.read(&unit, word, guess.new_addr, guess.base)
         {
             self.remember(guess, word, target);
         }
@@ -375,27 +343,6 @@ impl<'w> Predictor<'w> {
         {
             *score += 1;
         }
-    }
-}
-
-fn site<'a>(
-    here: &Stretch,
-    bounds: &'a Bounds,
-    view: &'a [u8],
-    at: usize,
-    old_pos: u64,
-    left: u64,
-) -> Site<'a> {
-    Site {
-        view,
-        at,
-        pos: old_pos,
-        addr: old_pos.wrapping_add(here.shift),
-        run_addr: here.run_addr,
-        left: left.min(here.end.saturating_sub(old_pos)),
-        class: here.class,
-        bounds,
-        is_mapped: here.is_mapped,
     }
 }
 
@@ -463,12 +410,4 @@ fn insertion_sort<T: Copy>(values: &mut [T], is_after: impl Fn(&T, &T) -> bool) 
 #[must_use]
 pub(super) fn word_of(bytes: &[u8], len: u8, big_endian: bool) -> u64 {
     load(bytes.get(..usize::from(len)).unwrap_or(bytes), big_endian)
-}
-
-impl Predictor<'_> {
-    /// Whether words of the unit at hand have their most significant byte first.
-    #[must_use]
-    pub const fn is_big_endian(&self) -> bool {
-        self.here.class.big_endian
-    }
 }

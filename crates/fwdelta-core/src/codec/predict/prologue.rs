@@ -1,7 +1,6 @@
 //! The prologue: segments, runs and listed covers, number by number.
 
-use super::{Model, Number};
-use crate::codec::range::BitCoder;
+use super::{Number, Numbers};
 use crate::error::{Detail, Result};
 use crate::exec::layout::{Class, Content, Run, Segment};
 use crate::exec::map::Listed;
@@ -17,8 +16,10 @@ pub struct Tables<'a> {
     pub new: &'a [Segment],
     /// Runs of old.
     pub runs: &'a [Run],
-    /// Covers that serve the map, ascending and disjoint in new.
+    /// Listed covers, ascending and disjoint in new.
     pub covers: &'a [Listed],
+    /// For each of them whether it does not serve as a part of the map; empty when all do.
+    pub hidden: &'a [bool],
 }
 
 /// How many there are of each.
@@ -32,10 +33,14 @@ pub struct Counts {
     pub runs: u32,
     /// Listed covers.
     pub covers: u32,
+    /// Whether some of them may not serve as a part of the map.
+    pub may_hide: bool,
 }
 
 /// Diagonals (old minus new position) remembered.
 const DIAGONAL_COUNT: usize = 4;
+/// Added to the number of a diagonal when the cover is hidden.
+const HIDDEN: usize = 8;
 
 /// Old positions relative to the covers before.
 #[derive(Clone, Copy, Debug, Default)]
@@ -53,35 +58,45 @@ impl Places {
     }
 
     /// Codes which diagonal a cover at `new_pos` follows: one of the last, or none of them.
-    pub fn which<M: Model, C: BitCoder>(
+    pub fn which<N: Numbers>(
         &self,
-        model: &mut M,
-        coder: &mut C,
+        numbers: &mut N,
         number: Number,
         new_pos: u64,
         diagonal: i64,
     ) -> Result<usize> {
-        let known = self.recent.iter().position(|recent| *recent == diagonal);
-        let skipped = new_pos.wrapping_sub(self.new_end);
-        let context = 64u32.wrapping_sub(skipped.leading_zeros()).min(8);
-        let which = known.unwrap_or(DIAGONAL_COUNT) as u64;
-        let which = model.number(coder, number, context, which)?;
-        let which = usize::try_from(which).unwrap_or(usize::MAX);
+        let which = self.which_of(numbers, number, new_pos, diagonal, 0)?;
         if which > DIAGONAL_COUNT { Err(Detail::BadStream.into()) } else { Ok(which) }
     }
 
-    /// Codes how far from the last cover's end, on its diagonal, another one starts.
-    pub fn distance<M: Model, C: BitCoder>(
+    /// The same with `more` added to the number.
+    fn which_of<N: Numbers>(
         &self,
-        model: &mut M,
-        coder: &mut C,
+        numbers: &mut N,
+        number: Number,
+        new_pos: u64,
+        diagonal: i64,
+        more: usize,
+    ) -> Result<usize> {
+        let known = self.recent.iter().position(|recent| *recent == diagonal);
+        let skipped = new_pos.wrapping_sub(self.new_end);
+        let context = 64u32.wrapping_sub(skipped.leading_zeros()).min(8);
+        let which = known.unwrap_or(DIAGONAL_COUNT).saturating_add(more) as u64;
+        let which = numbers.number(number, context, which)?;
+        Ok(usize::try_from(which).unwrap_or(usize::MAX))
+    }
+
+    /// Codes how far from the last cover's end, on its diagonal, another one starts.
+    pub fn distance<N: Numbers>(
+        &self,
+        numbers: &mut N,
         number: Number,
         new_pos: u64,
         diagonal: i64,
     ) -> Result<i64> {
         let last = self.old_end.wrapping_sub(self.new_end) as i64;
         let is_near = u32::from(new_pos != self.new_end);
-        let by = model.signed(coder, number, is_near, diagonal.wrapping_sub(last))?;
+        let by = numbers.signed(number, is_near, diagonal.wrapping_sub(last))?;
         Ok(last.wrapping_add(by))
     }
 
@@ -128,6 +143,7 @@ pub struct Prologue {
     segment: Segment,
     run: Run,
     cover: (u64, i64, u64),
+    is_hidden: bool,
     places: Places,
 }
 
@@ -140,35 +156,25 @@ impl Default for Prologue {
             segment: Segment::default(),
             run: Run::default(),
             cover: (0, 0, 0),
+            is_hidden: false,
             places: Places::default(),
         }
     }
 }
 
 impl Prologue {
-    /// Codes one number of what `counts` counts; `false` when there is none left. An encoder
-    /// gives `tables`.
-    ///
-    /// # Errors
-    /// `BadStream` for numbers out of range.
-    pub fn step<M: Model, C: BitCoder>(
-        &mut self,
-        model: &mut M,
-        coder: &mut C,
-        counts: &Counts,
-        space: &mut Space<'_>,
-        tables: &Tables<'_>,
-    ) -> Result<bool> {
+    /// Whether there is no number left; then the map is in order.
+    pub fn is_done(&mut self, counts: &Counts, space: &mut Space<'_>) -> bool {
         loop {
             let (count, next) = match self.section {
                 Section::Old => (counts.old, Section::New),
                 Section::New => (counts.new, Section::Runs),
                 Section::Runs => (counts.runs, Section::Covers),
                 Section::Covers => (counts.covers, Section::Done),
-                Section::Done => return Ok(false),
+                Section::Done => return true,
             };
             if self.at < count {
-                break;
+                return false;
             }
             if self.section == Section::Covers {
                 space.map.seal();
@@ -176,16 +182,36 @@ impl Prologue {
             (self.section, self.at, self.field) = (next, 0, 0);
             self.segment = Segment::default();
         }
+    }
+
+    /// Codes one number of what `counts` counts; `false` when there is none left. An encoder
+    /// gives `tables`.
+    ///
+    /// # Errors
+    /// `BadStream` for numbers out of range.
+    pub fn step<N: Numbers>(
+        &mut self,
+        numbers: &mut N,
+        counts: &Counts,
+        space: &mut Space<'_>,
+        tables: &Tables<'_>,
+    ) -> Result<bool> {
+        if self.is_done(counts, space) {
+            return Ok(false);
+        }
         let at = self.at as usize;
         let is_whole = match self.section {
-            Section::Old | Section::New => self.segment(model, coder, space, tables)?,
+            Section::Old | Section::New => self.segment(numbers, space, tables)?,
             Section::Runs => {
                 let run = tables.runs.get(at).copied().unwrap_or_default();
-                self.run(model, coder, space, &run)?
+                self.run(numbers, space, &run)?
             }
             Section::Covers => {
                 let cover = tables.covers.get(at).copied().unwrap_or_default();
-                self.cover(model, coder, space, &cover)?
+                if let Some(is_hidden) = tables.hidden.get(at) {
+                    self.is_hidden = *is_hidden;
+                }
+                self.cover(numbers, space, &cover, counts.may_hide)?
             }
             Section::Done => return Ok(false),
         };
@@ -195,10 +221,9 @@ impl Prologue {
     }
 
     /// A number of a segment, relative to the one before, in new to that of old.
-    fn segment<M: Model, C: BitCoder>(
+    fn segment<N: Numbers>(
         &mut self,
-        model: &mut M,
-        coder: &mut C,
+        numbers: &mut N,
         space: &mut Space<'_>,
         tables: &Tables<'_>,
     ) -> Result<bool> {
@@ -216,7 +241,7 @@ impl Prologue {
         let context = self.field * 2 + u32::from(like.is_some());
         let mut code = |truth: u64, guess: u64| -> Result<u64> {
             let by = truth.wrapping_sub(guess) as i64;
-            Ok(guess.wrapping_add(model.signed(coder, Number::Layout, context, by)? as u64))
+            Ok(guess.wrapping_add(numbers.signed(Number::Layout, context, by)? as u64))
         };
         let segment = &mut self.segment;
         match self.field {
@@ -249,41 +274,40 @@ impl Prologue {
         Ok(false)
     }
 
-    fn run<M: Model, C: BitCoder>(
+    fn run<N: Numbers>(
         &mut self,
-        model: &mut M,
-        coder: &mut C,
+        numbers: &mut N,
         space: &mut Space<'_>,
         truth: &Run,
     ) -> Result<bool> {
         if self.field == 0 {
             let by = truth.pos.wrapping_sub(self.run.pos);
-            let by = model.number(coder, Number::Layout, 10, by)?;
+            let by = numbers.number(Number::Layout, 10, by)?;
             self.run.pos = self.run.pos.wrapping_add(by);
             return Ok(false);
         }
         let Class { content, wide, big_endian } = truth.class;
         let number = (content as u64) << 2 | u64::from(wide) << 1 | u64::from(big_endian);
-        let number = model.number(coder, Number::Layout, 11, number)?;
+        let number = numbers.number(Number::Layout, 11, number)?;
         let content = u8::try_from(number >> 2).ok().and_then(Content::from_number);
         let content = content.ok_or(Detail::BadStream)?;
         self.run.class = Class { content, wide: number & 2 != 0, big_endian: number & 1 != 0 };
         if space.push_run(self.run) { Ok(true) } else { Err(Detail::BadStream.into()) }
     }
 
-    fn cover<M: Model, C: BitCoder>(
+    fn cover<N: Numbers>(
         &mut self,
-        model: &mut M,
-        coder: &mut C,
+        numbers: &mut N,
         space: &mut Space<'_>,
         truth: &Listed,
+        may_hide: bool,
     ) -> Result<bool> {
         let diagonal = i64::from(truth.old_pos) - i64::from(truth.new_pos);
         let (new_pos, known, len) = &mut self.cover;
         match self.field {
             0 => {
                 let gap = u64::from(truth.new_pos).wrapping_sub(self.places.new_end);
-                let gap = model.number(coder, Number::Gap, 0, gap)?;
+                let gap = numbers.number(Number::Gap, 0, gap)?;
                 *new_pos = self.places.new_end.wrapping_add(gap);
                 Ok(false)
             }
@@ -291,25 +315,27 @@ impl Prologue {
                 let gap = new_pos.wrapping_sub(self.places.new_end);
                 let context = 64u32.wrapping_sub(gap.leading_zeros()).min(8);
                 let coded = u64::from(truth.len).wrapping_sub(1);
-                *len = model.number(coder, Number::ListedLen, context, coded)?.wrapping_add(1);
+                *len = numbers.number(Number::ListedLen, context, coded)?.wrapping_add(1);
                 Ok(false)
             }
             2 => {
-                let which =
-                    self.places.which(model, coder, Number::ListedDiagonal, *new_pos, diagonal)?;
+                let more = if self.is_hidden { HIDDEN } else { 0 };
+                let kind = Number::ListedDiagonal;
+                let which = self.places.which_of(numbers, kind, *new_pos, diagonal, more)?;
+                let hidden = which.checked_sub(HIDDEN).filter(|_| may_hide);
+                self.is_hidden = hidden.is_some();
+                let which = hidden.unwrap_or(which);
+                if which > DIAGONAL_COUNT {
+                    return Err(Detail::BadStream.into());
+                }
                 match self.places.recent(which) {
                     Some(recent) => self.list(space, recent),
                     None => Ok(false),
                 }
             }
             _ => {
-                *known = self.places.distance(
-                    model,
-                    coder,
-                    Number::ListedDistance,
-                    *new_pos,
-                    diagonal,
-                )?;
+                *known =
+                    self.places.distance(numbers, Number::ListedDistance, *new_pos, diagonal)?;
                 let diagonal = *known;
                 self.list(space, diagonal)
             }
@@ -322,7 +348,7 @@ impl Prologue {
         let fits = |number: u64| u32::try_from(number).map_err(|_| Detail::BadCover);
         fits(new_pos.wrapping_add(len))?;
         let cover = Listed { old_pos: fits(old_pos)?, new_pos: fits(new_pos)?, len: fits(len)? };
-        if !space.map.push(cover) {
+        if !space.map.push(cover, self.is_hidden) {
             return Err(Detail::BadStream.into());
         }
         self.places.enter(new_pos, diagonal, len);

@@ -7,13 +7,21 @@ use super::prologue::Counts;
 use super::{Averaged, Predicted, Predictor, Values, history};
 use crate::error::{Detail, Result};
 use crate::exec::map::{self, CoverMap};
+use crate::exec::project::Projection;
 use crate::exec::space::{self, Segments, Space};
-use crate::format::shape::Shape;
+use crate::format::shape::{Shape, StreamShape};
 
 impl From<&Shape> for Counts {
     fn from(shape: &Shape) -> Self {
         let Shape { old_segments, new_segments, runs, covers, .. } = *shape;
-        Self { old: old_segments, new: new_segments, runs, covers }
+        Self { old: old_segments, new: new_segments, runs, covers, may_hide: false }
+    }
+}
+
+impl From<&StreamShape> for Counts {
+    fn from(shape: &StreamShape) -> Self {
+        let StreamShape { old_segments, new_segments, runs, covers, .. } = *shape;
+        Self { old: old_segments, new: new_segments, runs, covers, may_hide: true }
     }
 }
 
@@ -109,4 +117,37 @@ pub fn large<'w>(
     let predictor = predictor(&mut cut, &lens)?;
     let matches = Matches::new(cut.table(table)?, cut.bytes(ring)?, old_len);
     Ok(Predicted::new(predictor, model, Some(matches)))
+}
+
+/// Lengths in bytes of the tables of coder 6, in order.
+fn projection_lens(shape: &StreamShape) -> [u64; 6] {
+    let of = |count: u32, len: usize| u64::from(count) * len as u64;
+    let index = shape.covers.next_power_of_two().saturating_add(1);
+    [
+        of(shape.old_segments, space::SEGMENT_LEN),
+        of(shape.new_segments, space::SEGMENT_LEN),
+        of(shape.runs, space::RUN_LEN),
+        of(shape.covers, map::COVER_LEN),
+        of(shape.covers, map::ORDER_LEN),
+        of(index, map::ORDER_LEN),
+    ]
+}
+
+/// Bytes of all tables of coder 6 together.
+#[must_use]
+pub fn projection_len(shape: &StreamShape) -> u64 {
+    projection_lens(shape).iter().sum()
+}
+
+/// The tables of coder 6 over `work`, which has [`projection_len`] bytes.
+///
+/// # Errors
+/// `WorkspaceTooSmall`.
+pub fn projection<'w>(shape: &StreamShape, work: &'w mut [u8]) -> Result<Projection<'w>> {
+    let [old, new, runs, covers, order, index] = projection_lens(shape);
+    let mut cut = Cutter(work);
+    let (old, new) = (Segments::new(cut.table(old)?), Segments::new(cut.table(new)?));
+    let runs = cut.table(runs)?;
+    let map = CoverMap::with_index(cut.table(covers)?, cut.table(order)?, cut.table(index)?);
+    Ok(Projection::new(Space::new(old, new, runs, map)))
 }

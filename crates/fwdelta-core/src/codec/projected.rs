@@ -1,0 +1,254 @@
+//! Coder 6 (docs/format-delta.md, section 9.12): old bytes are projected into new, and what that
+//! gets wrong is corrected; all symbols stand in streams, in blocks, under a general decompressor.
+//!
+//! Nothing is learnt from new, so that long stretches are projected at once.
+
+use super::blocks::Blocks;
+use super::predict::{self, Counts, Number, Numbers, Prologue, Tables};
+use super::window::Window;
+use super::{Decompressor, Feed, Op, Symbols, copy};
+use crate::error::{Detail, Result};
+use crate::exec::project::{Projection, Stand};
+use crate::exec::unit::UNIT_LEN_MAX;
+use crate::format::shape::StreamShape;
+use crate::storage::Source;
+
+/// Numbers of the prologue read in one call.
+const STEP_COUNT_MAX: u32 = 1024;
+
+/// Streams of a block.
+pub const PROJECTED_STREAM_COUNT: usize = 8;
+
+/// A stream's number within a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Kind {
+    /// Numbers: segments and runs.
+    Layout = 0,
+    /// Numbers: literals before each cover.
+    LiteralLen = 1,
+    /// Numbers: bytes of each cover, less one.
+    CoverLen = 2,
+    /// Numbers: which of the last diagonals each cover is on, and whether it is in the map.
+    Diagonal = 3,
+    /// Numbers: how far from the last cover another diagonal starts, folded.
+    Distance = 4,
+    /// Numbers: bytes before the next one that is not as projected.
+    Gap = 5,
+    /// What is added to such bytes.
+    Residual = 6,
+    /// Literal bytes.
+    Literal = 7,
+}
+
+impl Kind {
+    /// The stream that a number of the prologue stands in.
+    #[must_use]
+    pub const fn of(number: Number) -> Self {
+        match number {
+            Number::Gap => Self::LiteralLen,
+            Number::ListedLen => Self::CoverLen,
+            Number::ListedDiagonal => Self::Diagonal,
+            Number::ListedDistance => Self::Distance,
+            _ => Self::Layout,
+        }
+    }
+}
+
+/// Numbers out of the streams of a block.
+struct Streamed<'a, 'w>(&'a mut Blocks<'w, PROJECTED_STREAM_COUNT>);
+
+impl Numbers for Streamed<'_, '_> {
+    fn number(&mut self, number: Number, _: u32, _: u64) -> Result<u64> {
+        self.0.number(Kind::of(number) as usize)
+    }
+}
+
+/// Decoder state between calls.
+#[derive(Debug)]
+pub(crate) struct Projected<'w> {
+    blocks: Blocks<'w, PROJECTED_STREAM_COUNT>,
+    projection: Projection<'w>,
+    /// What is left of the prologue, if anything.
+    prologue: Option<Prologue>,
+    counts: Counts,
+    window: Window<'w>,
+    /// Projected bytes of the cover at hand.
+    ready: &'w mut [u8],
+    ready_pos: usize,
+    ready_len: usize,
+    stand: Stand,
+    /// Number of the next cover.
+    listed: usize,
+    /// Where the operation at hand ends in new.
+    pos: u64,
+    new_len: u64,
+    zeros: u64,
+    residual_due: bool,
+}
+
+impl<'w> Projected<'w> {
+    /// Before the first byte, over `work` of as many bytes as `shape` says; `lens` are those of old
+    /// and new.
+    ///
+    /// # Errors
+    /// `WorkspaceTooSmall`.
+    pub(crate) fn open(shape: &StreamShape, work: &'w mut [u8], lens: (u64, u64)) -> Result<Self> {
+        let (old_len, new_len) = lens;
+        let (tables, work) = cut(work, predict::projection_len(shape))?;
+        let (block, work) = cut(work, shape.block_len.into())?;
+        let (window, work) = cut(work, 1 << (shape.buffer_log & 31))?;
+        let (ready, _) = cut(work, 1 << (shape.buffer_log & 31))?;
+        Ok(Self {
+            blocks: Blocks::new(shape.window_log, block),
+            projection: predict::projection(shape, tables)?,
+            prologue: Some(Prologue::default()),
+            counts: Counts::from(shape),
+            window: Window::new(window, old_len),
+            ready,
+            ready_pos: 0,
+            ready_len: 0,
+            stand: Stand::default(),
+            listed: 0,
+            pos: 0,
+            new_len,
+            zeros: 0,
+            residual_due: false,
+        })
+    }
+
+    /// The operation after the last one was finished.
+    fn next_op(&mut self) -> Result<Op> {
+        let cover = self.projection.space.map.cover(self.listed);
+        let start = cover.map_or(self.new_len, |cover| cover.new_pos.into());
+        let len = start.checked_sub(self.pos).ok_or(Detail::BadCover)?;
+        if len > 0 {
+            self.pos = start;
+            return Ok(Op::Literal { len });
+        }
+        let cover = cover.ok_or(Detail::BadCover)?;
+        let (old_pos, len) = (cover.old_pos.into(), cover.len.into());
+        self.stand = Stand { old_pos, new_pos: start, left: len };
+        self.projection.start_projection(&cover);
+        self.listed += 1;
+        self.pos = start.saturating_add(len);
+        Ok(Op::Cover { old_pos, len })
+    }
+
+    /// Projects as much of the cover as there is room for.
+    fn project<S: Source>(&mut self, old: &mut S) -> Result<()> {
+        (self.ready_pos, self.ready_len) = (0, 0);
+        while self.stand.left > 0 {
+            let Some(room) = self.ready.get_mut(self.ready_len..) else { break };
+            if room.len() < UNIT_LEN_MAX {
+                break;
+            }
+            self.window.show(old, self.stand.old_pos, self.stand.left)?;
+            let view = self.window.view();
+            let len = self.projection.project(view, &mut self.stand, room);
+            self.ready_len += len;
+            if len == 0 {
+                let (bytes, len) = self.projection.project_unit(view, &mut self.stand);
+                copy(room, &bytes);
+                self.ready_len += len;
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands out projected bytes, at most `len`.
+    fn give(&mut self, out: &mut [u8], len: u64) -> usize {
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        let room = out.len().min(len);
+        let bytes = self.ready.get(self.ready_pos..self.ready_len).unwrap_or(&[]);
+        let count = copy(out.get_mut(..room).unwrap_or(&mut []), bytes);
+        self.ready_pos += count;
+        count
+    }
+}
+
+fn cut(work: &mut [u8], len: u64) -> Result<(&mut [u8], &mut [u8])> {
+    let len = usize::try_from(len).map_err(|_| Detail::WorkspaceTooSmall)?;
+    work.split_at_mut_checked(len).ok_or(Detail::WorkspaceTooSmall.into())
+}
+
+impl Symbols for Projected<'_> {
+    fn op<S: Source, D: Decompressor>(
+        &mut self,
+        feed: &mut Feed<'_, '_, D>,
+        _: &mut S,
+        _: u64,
+    ) -> Result<Option<Op>> {
+        let mut steps_left = STEP_COUNT_MAX;
+        while let Some(prologue) = &mut self.prologue {
+            let (space, tables) = (&mut self.projection.space, Tables::default());
+            if prologue.is_done(&self.counts, space) {
+                self.prologue = None;
+                break;
+            }
+            if steps_left == 0 {
+                return Ok(Some(Op::Literal { len: 0 }));
+            }
+            steps_left -= 1;
+            if !self.blocks.is_ready(feed)? {
+                return Ok(None);
+            }
+            prologue.step(&mut Streamed(&mut self.blocks), &self.counts, space, &tables)?;
+        }
+        self.next_op().map(Some)
+    }
+
+    fn literal<S: Source, D: Decompressor>(
+        &mut self,
+        feed: &mut Feed<'_, '_, D>,
+        _: &mut S,
+        out: &mut [u8],
+    ) -> Result<usize> {
+        if !self.blocks.is_ready(feed)? {
+            return Ok(0);
+        }
+        let len = copy(out, self.blocks.stream(Kind::Literal as usize)?);
+        self.blocks.consume(Kind::Literal as usize, len);
+        Ok(len)
+    }
+
+    fn cover<S: Source, D: Decompressor>(
+        &mut self,
+        feed: &mut Feed<'_, '_, D>,
+        old: &mut S,
+        _: u64,
+        out: &mut [u8],
+        _: u64,
+    ) -> Result<usize> {
+        let mut done = 0usize;
+        while let Some(rest) = out.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            if self.ready_pos == self.ready_len {
+                if self.stand.left == 0 {
+                    break;
+                }
+                self.project(old)?;
+            }
+            if self.zeros > 0 {
+                let count = self.give(rest, self.zeros);
+                self.zeros -= count as u64;
+                done += count;
+            } else if !self.blocks.is_ready(feed)? {
+                break;
+            } else if self.residual_due {
+                let value = self.blocks.byte(Kind::Residual as usize)?;
+                done += self.give(rest, 1);
+                let byte = rest.first_mut().filter(|_| value != 0).ok_or(Detail::BadStream)?;
+                *byte = byte.wrapping_add(value);
+                self.residual_due = false;
+            } else {
+                self.zeros = self.blocks.number(Kind::Gap as usize)?;
+                self.residual_due = true;
+            }
+        }
+        Ok(done)
+    }
+
+    fn end<D: Decompressor>(&mut self, feed: &mut Feed<'_, '_, D>) -> Result<Option<()>> {
+        if self.zeros == 0 { self.blocks.end(feed) } else { Err(Detail::BadStream.into()) }
+    }
+}

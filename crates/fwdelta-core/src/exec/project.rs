@@ -1,0 +1,347 @@
+//! Old bytes as they would stand in new: references led to where their targets have moved.
+
+use core::ops::Range;
+
+use super::map::Listed;
+use super::reference;
+use super::space::{Bounds, Space, Stretch};
+use super::unit::{Home, Kind, LOOK_AHEAD, Site, UNIT_LEN_MAX, Unit, store};
+use super::walk::Walker;
+use crate::error::Result;
+use crate::state::Visit;
+
+/// Bytes from the start of a unit that must be in view.
+pub const SIGHT: u64 = (UNIT_LEN_MAX + LOOK_AHEAD) as u64;
+
+/// Old bytes in memory.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// Position in old of the first.
+    pub start: u64,
+    /// The bytes.
+    pub bytes: &'a [u8],
+}
+
+/// What is left of a cover.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stand {
+    /// Position in old.
+    pub old_pos: u64,
+    /// Position in new.
+    pub new_pos: u64,
+    /// Bytes.
+    pub left: u64,
+}
+
+impl Stand {
+    fn advance(&mut self, len: usize) {
+        self.old_pos = self.old_pos.wrapping_add(len as u64);
+        self.new_pos = self.new_pos.wrapping_add(len as u64);
+        self.left = self.left.saturating_sub(len as u64);
+    }
+}
+
+/// Both images, and the way through old.
+#[derive(Debug)]
+pub struct Projection<'w> {
+    /// Both images.
+    pub space: Space<'w>,
+    pub(crate) walker: Walker,
+    here: Stretch,
+    /// The cover at hand, where whole covers are projected.
+    cover: Listed,
+    home: Home,
+}
+
+impl<'w> Projection<'w> {
+    /// Before the first cover.
+    #[must_use]
+    pub fn new(space: Space<'w>) -> Self {
+        let (here, cover, home) = (Stretch::default(), Listed::default(), Home::default());
+        Self { space, walker: Walker::default(), here, cover, home }
+    }
+
+    /// Goes through the images and what was seen of old; not where whole covers are projected.
+    pub(crate) fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
+        self.space.state(visit)?;
+        self.walker.state(visit)?;
+        // It is found again from the position.
+        self.here = Stretch::default();
+        Ok(())
+    }
+
+    /// A cover begins that will be projected.
+    pub fn start_projection(&mut self, cover: &Listed) {
+        self.start_cover();
+        self.cover = *cover;
+    }
+
+    /// A cover begins.
+    pub fn start_cover(&mut self) {
+        self.walker.start();
+        self.here = Stretch::default();
+    }
+
+    /// The unit of old at `old_pos`, which stands at `at` in `view`; `left` bytes of the cover are
+    /// left.
+    pub fn unit(&mut self, view: &[u8], at: usize, old_pos: u64, left: u64) -> Unit {
+        self.arrive(old_pos);
+        self.walker.unit(&site(&self.here, self.space.bounds(), view, at, old_pos, left))
+    }
+
+    /// Bytes from `old_pos` on that are units of four bytes which stay as they are if they are
+    /// as predicted; may be fewer than there are.
+    pub fn plain_len(&mut self, view: &[u8], at: usize, old_pos: u64, left: u64) -> usize {
+        self.arrive(old_pos);
+        self.walker.plain_len(&site(&self.here, self.space.bounds(), view, at, old_pos, left))
+    }
+
+    /// Whether words of the unit at hand have their most significant byte first.
+    #[must_use]
+    pub const fn is_big_endian(&self) -> bool {
+        self.here.class.big_endian
+    }
+
+    /// Takes the stretch around `old_pos` into view; whether it was not there before.
+    fn arrive(&mut self, old_pos: u64) -> bool {
+        let len = self.here.end.wrapping_sub(self.here.start);
+        let is_new = old_pos.wrapping_sub(self.here.start) >= len;
+        if is_new {
+            self.here = self.space.old_stretch(old_pos);
+        }
+        is_new
+    }
+
+    /// Projects bytes of a cover into `out`, as long as whole units fit and `view` shows enough
+    /// around them; gives how many bytes.
+    pub fn project(&mut self, view: View<'_>, stand: &mut Stand, out: &mut [u8]) -> usize {
+        let at = stand.old_pos.wrapping_sub(view.start) as usize;
+        let ahead = view.bytes.get(at..).unwrap_or(&[]);
+        let sight = ahead.len().saturating_sub(SIGHT as usize);
+        let room = out.len().saturating_sub(UNIT_LEN_MAX);
+        let most = sight.min(room).min(usize::try_from(stand.left).unwrap_or(usize::MAX));
+        if let (Some(out), Some(old)) = (out.get_mut(..most), ahead.get(..most)) {
+            // INVARIANT: both were just cut to the same length.
+            out.copy_from_slice(old);
+        }
+        let mut done = 0usize;
+        while done < most {
+            if self.arrive(stand.old_pos) {
+                self.home = self.space.home(&self.cover, &self.here);
+            }
+            let stretch_left = self.here.end.saturating_sub(stand.old_pos);
+            let until = usize::try_from(stretch_left).unwrap_or(usize::MAX);
+            let until = most.min(done.saturating_add(until));
+            let bounds = *self.space.bounds();
+            let at = at.wrapping_add(done);
+            let Stand { old_pos, left, .. } = *stand;
+            let mut site = site(&self.here, &bounds, view.bytes, at, old_pos, left);
+            while done < until {
+                let skipped = self.walker.skip_len(&site, until - done, self.home);
+                site.pass(skipped);
+                stand.advance(skipped);
+                done += skipped;
+                if done < until {
+                    done += self.project_reference(&mut site, stand, out, done..most);
+                }
+            }
+        }
+        done
+    }
+
+    /// Projects the unit at `site` into `out`, which has its old bytes already at `place`; gives
+    /// how many bytes.
+    fn project_reference(
+        &mut self,
+        site: &mut Site<'_>,
+        stand: &mut Stand,
+        out: &mut [u8],
+        place: Range<usize>,
+    ) -> usize {
+        let unit = self.walker.unit(site);
+        let len = usize::from(unit.len);
+        let end = place.start.saturating_add(len);
+        if unit.kind.is_reference() || end > place.end {
+            let old = site.view.get(site.at..).unwrap_or(&[]);
+            let bytes = self.projected(&unit, old, stand.new_pos);
+            let room = out.get_mut(place.start..end).unwrap_or(&mut []);
+            for (to, from) in room.iter_mut().zip(bytes) {
+                *to = from;
+            }
+        }
+        site.pass(len);
+        stand.advance(len);
+        len
+    }
+
+    /// Projects one unit: its bytes in new, and how many. A unit that is not all in the view
+    /// is as if the image ended there.
+    pub fn project_unit(
+        &mut self,
+        view: View<'_>,
+        stand: &mut Stand,
+    ) -> ([u8; UNIT_LEN_MAX], usize) {
+        let at = stand.old_pos.wrapping_sub(view.start) as usize;
+        if self.arrive(stand.old_pos) {
+            self.home = self.space.home(&self.cover, &self.here);
+        }
+        let unit = self.unit(view.bytes, at, stand.old_pos, stand.left);
+        let bytes = self.projected(&unit, view.bytes.get(at..).unwrap_or(&[]), stand.new_pos);
+        stand.advance(unit.len.into());
+        (bytes, unit.len.into())
+    }
+
+    /// The bytes of `unit`, which stands at the front of `old`, at `new_pos`.
+    fn projected(&mut self, unit: &Unit, old: &[u8], new_pos: u64) -> [u8; UNIT_LEN_MAX] {
+        if unit.kind.is_reference() {
+            let word = self.led(unit, new_pos);
+            return store(word, unit.len, self.is_big_endian());
+        }
+        let mut bytes = [0; UNIT_LEN_MAX];
+        for (to, from) in bytes.iter_mut().zip(old) {
+            *to = *from;
+        }
+        bytes
+    }
+
+    /// The word of `unit`, a reference, at `new_pos` when it leads to where its target is in new.
+    fn led(&mut self, unit: &Unit, new_pos: u64) -> u64 {
+        let new_addr = self.space.new_addr(new_pos);
+        let base = match unit.kind {
+            Kind::Based => self.target(unit.aux),
+            kind => self.walker.base(kind),
+        };
+        let word = reference::write(unit, new_addr, self.target(unit.target), base);
+        if unit.sets_global() {
+            self.walker.read(unit, word, new_addr, 0);
+        }
+        word
+    }
+
+    fn target(&mut self, addr: u64) -> u64 {
+        self.space.to_new(addr).map_or(addr, |(to, _)| to)
+    }
+}
+
+fn site<'a>(
+    here: &Stretch,
+    bounds: &'a Bounds,
+    view: &'a [u8],
+    at: usize,
+    old_pos: u64,
+    left: u64,
+) -> Site<'a> {
+    Site {
+        view,
+        at,
+        pos: old_pos,
+        addr: old_pos.wrapping_add(here.shift),
+        run_addr: here.run_addr,
+        left: left.min(here.end.saturating_sub(old_pos)),
+        class: here.class,
+        bounds,
+        is_mapped: here.is_mapped,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::layout::{Class, Content, Run, Segment};
+    use super::super::map::{COVER_LEN, CoverMap, ORDER_LEN};
+    use super::super::space::{RUN_LEN, SEGMENT_LEN, Segments};
+    use super::*;
+
+    const LEN: u64 = 0x4000;
+    const ALL: [Content; 11] = [
+        Content::Data,
+        Content::A64,
+        Content::A32,
+        Content::Thumb,
+        Content::X86_64,
+        Content::I386,
+        Content::RiscV,
+        Content::Mips,
+        Content::Xtensa,
+        Content::EhFrameHdr,
+        Content::EhFrame,
+    ];
+
+    /// Noise with many small numbers, among which short branches and pointers are common.
+    fn image(mut state: u32) -> [u8; LEN as usize] {
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state >> 8
+        };
+        core::array::from_fn(|_| match next() & 3 {
+            0 => 0,
+            1 => (next() >> 8 & 7) as u8,
+            _ => (next() >> 8) as u8,
+        })
+    }
+
+    /// Covers that move by different amounts, one of them outside of the map.
+    const COVERS: [(Listed, bool); 4] = [
+        (Listed { old_pos: 0, new_pos: 0, len: 0x1000 }, false),
+        (Listed { old_pos: 0x1002, new_pos: 0x1042, len: 0x0ffe }, false),
+        (Listed { old_pos: 0x800, new_pos: 0x2100, len: 0x123 }, true),
+        (Listed { old_pos: 0x2000, new_pos: 0x2246, len: 0x2000 }, false),
+    ];
+
+    /// Both ways through all covers, over the tables that a decoder has.
+    fn both_ways(image: &[u8], class: Class, base: u64, mut check: impl FnMut(&[u8], &[u8])) {
+        let segment = Segment { pos: 0, len: LEN, addr: base, span: LEN, module: 0 };
+        let mut made = [[0; 0x5000]; 2];
+        let mut lens = [0; 2];
+        for (way, (made, len)) in made.iter_mut().zip(&mut lens).enumerate() {
+            let (mut old, mut new) = ([[0; SEGMENT_LEN]], [[0; SEGMENT_LEN]]);
+            let (mut runs, mut covers) = ([[0; RUN_LEN]], [[0; COVER_LEN]; 4]);
+            let (mut order, mut index) = ([[0; ORDER_LEN]; 4], [[0; ORDER_LEN]; 5]);
+            let index = if way == 0 { &mut index[..] } else { &mut [] };
+            let map = CoverMap::with_index(&mut covers, &mut order, index);
+            let (old, new) = (Segments::new(&mut old), Segments::new(&mut new));
+            let mut space = Space::new(old, new, &mut runs, map);
+            assert!(space.old.push(&segment) && space.push_run(Run { pos: 0, class }));
+            assert!(space.new.push(&Segment { len: 2 * LEN, span: 2 * LEN, ..segment }));
+            assert!(COVERS.iter().all(|(cover, is_hidden)| space.map.push(*cover, *is_hidden)));
+            space.map.seal();
+            let mut projection = Projection::new(space);
+            let view = View { start: 0, bytes: image };
+            for (cover, _) in COVERS {
+                let (old_pos, new_pos) = (cover.old_pos.into(), cover.new_pos.into());
+                let mut stand = Stand { old_pos, new_pos, left: cover.len.into() };
+                projection.start_projection(&cover);
+                let mut room = 1;
+                while stand.left > 0 {
+                    room = (room * 7 + 9) % 1000;
+                    let out = &mut made[*len..][..room.min(0x5000 - *len)];
+                    let mut done =
+                        if way == 0 { projection.project(view, &mut stand, out) } else { 0 };
+                    if done == 0 {
+                        let (bytes, unit_len) = projection.project_unit(view, &mut stand);
+                        made[*len..*len + unit_len].copy_from_slice(&bytes[..unit_len]);
+                        done = unit_len;
+                    }
+                    *len += done;
+                }
+            }
+        }
+        check(&made[0][..lens[0]], &made[1][..lens[1]]);
+    }
+
+    #[test]
+    fn pieces_are_as_unit_by_unit() {
+        for (seed, content) in (1..).zip(ALL) {
+            for (wide, big_endian) in [(false, false), (true, false), (false, true)] {
+                let is_little = matches!(content, Content::X86_64 | Content::I386);
+                let class = Class { content, wide, big_endian: big_endian && !is_little };
+                for base in [0x1_0000, 0x8000_0000] {
+                    let image = image(seed);
+                    both_ways(&image, class, base, |pieces, units| {
+                        let same = pieces.iter().zip(units).take_while(|(a, b)| a == b).count();
+                        assert_eq!(same, units.len(), "{class:?} at {base:x}");
+                    });
+                }
+            }
+        }
+    }
+}
