@@ -146,3 +146,62 @@ impl Target for RamFlash {
         Ok(())
     }
 }
+
+/// A file that is rewritten in place: no erase, synced to the disk.
+#[derive(Debug)]
+pub struct FileFlash {
+    file: File,
+    len: u64,
+}
+
+impl FileFlash {
+    /// A file, which is as long as `len` from now on.
+    ///
+    /// # Errors
+    /// When its length cannot be set.
+    pub fn new(file: File, len: u64) -> io::Result<Self> {
+        if file.metadata()?.len() < len {
+            file.set_len(len)?;
+        }
+        Ok(Self { file, len })
+    }
+
+    /// Cuts the file to `len` bytes and makes that durable.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn cut(self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)?;
+        self.file.sync_all()
+    }
+}
+
+impl Source for FileFlash {
+    type Error = io::Error;
+
+    fn read(&mut self, pos: u64, buf: &mut [u8]) -> Result<(), ReadError<io::Error>> {
+        self.file.seek(SeekFrom::Start(pos)).map_err(ReadError::Io)?;
+        self.file.read_exact(buf).map_err(ReadError::Io)
+    }
+}
+
+impl Target for FileFlash {
+    type Error = io::Error;
+
+    fn geometry(&self) -> Geometry {
+        Geometry { len: self.len, sector_len: 1, write_len: 1, erased: 0xff }
+    }
+
+    fn erase(&mut self, _: u32) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn program(&mut self, pos: u64, data: &[u8]) -> io::Result<()> {
+        self.file.seek(SeekFrom::Start(pos))?;
+        self.file.write_all(data)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+}

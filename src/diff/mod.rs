@@ -13,6 +13,6 @@ pub use crate::codec::pages::Order;
 pub use apply::{apply, apply_to};
 pub use create::{Delta, Options, chain, create, parse_file};
 pub use in_place::{Footprint, Place, footprint, rewrite};
-pub use media::{FileSource, FileTarget, RamFlash, VecTarget};
+pub use media::{FileFlash, FileSource, FileTarget, RamFlash, VecTarget};
 pub use predicted::covers as predicted_covers;
 pub use profile::{Profile, default_chunk_len};

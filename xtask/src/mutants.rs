@@ -43,8 +43,8 @@ const MUTANTS: [Mutant; 14] = [
     Mutant {
         name: "the CRC of records is not checked",
         file: JOURNAL,
-        good: "if !is_there || record_crc(binding, generation, record, number) != word(&bytes, 1) {",
-        bad: "if !is_there || number == word(&bytes, 1) {",
+        good: "record_crc(binding, generation, record, number) != word(&bytes, 1) {",
+        bad: "number == word(&bytes, 1) {",
     },
     Mutant {
         name: "the CRC of checkpoints is not checked",
@@ -104,8 +104,8 @@ const MUTANTS: [Mutant; 14] = [
     Mutant {
         name: "what earlier runs saved is not looked up",
         file: BOOK,
-        good: "                Some(page) => self.set_entry(spare.into(), page.wrapping_add(1), number),",
-        bad: "                Some(_) => self.set_entry(spare.into(), 0, number),",
+        good: "Some(page) => self.set_entry(spare.into(), page.wrapping_add(1), number),",
+        bad: "Some(_) => self.set_entry(spare.into(), 0, number),",
     },
 ];
 

@@ -15,6 +15,7 @@ const fn table() -> [u32; 16] {
             value = if value & 1 != 0 { value >> 1 ^ 0xedb8_8320 } else { value >> 1 };
             bit += 1;
         }
+        // INVARIANT: index is below 16; a constant, evaluated by the compiler.
         table[index] = value;
         index += 1;
     }

@@ -43,7 +43,7 @@ mod key {
     pub(super) const CODER_PARAMETERS: i64 = 9;
     /// Regions of old: architecture, code or data, load base. Defined, not built in.
     pub(super) const REGIONS: i64 = 10;
-    /// Further keys that are defined, not built in: 11 segments of new, 12 listed covers, 13 resume.
+    /// More keys that are defined, not built in: 11 segments of new, 12 listed covers, 13 resume.
     pub(super) const RESUME: i64 = 13;
     pub(super) const IN_PLACE: i64 = 14;
     /// Defined, not built in.

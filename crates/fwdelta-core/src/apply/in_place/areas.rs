@@ -1,7 +1,7 @@
 //! Where things are: in the caller's memory, and in the scratch flash beside the slot.
 
 use super::book::ENTRY_LEN;
-use super::journal::{RECORD_LEN, SEAL_LEN};
+use super::journal::{JOURNAL_RECORD_LEN, SEAL_LEN};
 use super::machine::Machine;
 use crate::apply::workspace::Parts;
 use crate::error::{Detail, Result};
@@ -66,7 +66,8 @@ impl Areas {
         let whole = |len: u64| len.next_multiple_of(write_len);
         let records = RECORDS_MORE.saturating_add(in_place.interval.into());
         let state_len = whole(measure.0);
-        let tail_len = whole(SEAL_LEN as u64) + records.saturating_mul(whole(RECORD_LEN as u64));
+        let tail_len =
+            whole(SEAL_LEN as u64) + records.saturating_mul(whole(JOURNAL_RECORD_LEN as u64));
         let page_len = u64::from(in_place.page_len);
         let area_len = state_len.saturating_add(tail_len).checked_next_multiple_of(page_len);
         Ok(Self {
@@ -110,7 +111,7 @@ impl Areas {
 
     /// Bytes from one record to the next.
     pub(super) const fn record_step(&self) -> u64 {
-        (RECORD_LEN as u64).next_multiple_of(self.write_len)
+        (JOURNAL_RECORD_LEN as u64).next_multiple_of(self.write_len)
     }
 
     /// Where record number `record` stands.

@@ -14,7 +14,7 @@ use crate::state::Visit;
 use crate::storage::{Geometry, ReadError, Source, Target};
 
 /// Bytes of a record: a number and a CRC.
-pub(super) const RECORD_LEN: usize = 8;
+pub(super) const JOURNAL_RECORD_LEN: usize = 8;
 /// Bytes of a seal: a generation, a part of the binding, a CRC.
 pub(super) const SEAL_LEN: usize = 16;
 /// Record: the seal is whole, other areas may be erased.
@@ -116,7 +116,7 @@ fn check<X: Source>(
     let mut found =
         Checkpoint { area, generation, saved: Few::default(), is_confirmed: false, is_done: false };
     for record in 0..areas.record_count() {
-        let mut bytes = [0; RECORD_LEN];
+        let mut bytes = [0; JOURNAL_RECORD_LEN];
         let is_there = read(scratch, areas.record_pos(area, record), &mut bytes)?;
         let number = word(&bytes, 0);
         if !is_there || record_crc(binding, generation, record, number) != word(&bytes, 1) {

@@ -87,7 +87,8 @@ impl<'w> Rewriting<'w> {
     /// Begins. From the first [`Rewriting::step`] on there is no way back but through the end.
     ///
     /// # Errors
-    /// `WrongState` when it was begun before, or another delta was rehearsed; `BadArgument` and `NoSpace` for the storage; `ReadFailed`, `WriteFailed`.
+    /// `WrongState` when it was begun before, or another delta was rehearsed; `BadArgument` and
+    /// `NoSpace` for the storage; `ReadFailed`, `WriteFailed`.
     pub fn begin<T: Source + Target, X: Source + Target, P: Source>(
         ready: Ready,
         header: &DeltaHeader,
