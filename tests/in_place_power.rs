@@ -75,6 +75,7 @@ fn cases() -> Vec<Case> {
         Case { page_len: 256, sector_len: 128, write_len: 32, erased: 0, ..CASE },
         Case { page_len: 256, sector_len: 256, order: down, write_len: 4, ..CASE },
         Case { has_cache: true, order: up, ..CASE },
+        Case { has_cache: true, spare_count: 1, order: down, write_len: 4, ..CASE },
         Case { has_cache: true, order: down, interval: 2, erased: 0, write_len: 32, ..CASE },
         Case { has_cache: true, sector_len: 1, write_len: 1, ..CASE },
         Case { coding: Coding::Stored, order: up, interval: 2, ..CASE },

@@ -49,7 +49,7 @@ pub struct Footprint {
 
 /// Of two deltas of nearly the same length, the one with fewer checkpoints is better: less than
 /// one part in so many is nearly the same.
-const INTERVAL_WORTH: usize = 256;
+const INTERVAL_WORTH: usize = 1024;
 /// Longest interval that is tried.
 const INTERVAL_TRIED_MAX: u8 = 2;
 /// Most pages for which the order by needs is tried: its time grows with their square.

@@ -4,6 +4,7 @@ mod corpus;
 mod deny;
 mod device;
 mod fuzz;
+mod in_place;
 mod lint;
 mod mutants;
 mod peers;
@@ -31,6 +32,8 @@ Project tasks. Usage: cargo xtask TASK
   fuzz [SECONDS]  every fuzz target for SECONDS each (default 60)
   corpus DIR    for each pair DIR/*/{old,new}: build, approve for two operators, verify, apply
                 and compare, in both profiles; prints sizes beside bsdiff's
+  inplace DIR   for each pair of DIR (mcu*, if there are): what updating in place costs with 1
+                to 8 spare pages, beside detools
   mutants       mistakes made on purpose in the protocol of updates in place: the power-cut
                 simulator has to find every one
   peers [--corpus DIR] [--only PAIR,...] [--tools NAME,...] [--json FILE] [--timeout SECONDS]
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
             fuzz::all(&mut runner, Duration::from_secs(seconds), fuzz::Build::Plain);
         }
         ["vectors"] => suite::vectors(&mut runner),
+        ["inplace", dir] => in_place::all(&mut runner, &PathBuf::from(dir)),
         ["mutants"] => mutants::all(&mut runner),
         ["corpus", dir] => corpus::all(&mut runner, &PathBuf::from(dir)),
         ["peers", options @ ..] => peers::all(&mut runner, options),

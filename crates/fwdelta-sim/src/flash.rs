@@ -1,6 +1,8 @@
 //! A NOR flash in memory: it knows which words were programmed since their sector was erased,
 //! refuses what silicon would not do, counts, and loses power when told to.
 
+use std::collections::HashSet;
+
 use fwdelta_core::storage::{Geometry, ReadError, Source, Target};
 
 use crate::fault::{Fault, Kind, Random};
@@ -220,16 +222,25 @@ impl Flash {
         self.fault.take_if(|fault| fault.at == number)
     }
 
-    /// Cuts power; with a write cache, the last operations since the sync may never have been.
+    /// Cuts power; with a write cache, of the operations since the sync the last ones may never
+    /// have been, or any.
     fn cut(&mut self, random: &mut Random) -> FlashError {
         self.has_power = false;
         let word_len = self.word_len();
-        if let Some(mut unsynced) = self.unsynced.take() {
-            for _ in 0..random.below(unsynced.len() + 1) {
-                let Some(Undo { first, words, bytes }) = unsynced.pop() else { break };
-                self.words[first..first + words.len()].copy_from_slice(&words);
-                let start = first * word_len;
-                self.bytes[start..start + bytes.len()].copy_from_slice(&bytes);
+        if let Some(unsynced) = self.unsynced.take() {
+            let (in_order, lost_count) = (random.coin(), random.below(unsynced.len() + 1));
+            let mut written = HashSet::new();
+            for (back, Undo { first, words, bytes }) in unsynced.into_iter().rev().enumerate() {
+                let is_lost = if in_order { back < lost_count } else { random.coin() };
+                let all = (first..).zip(words).zip(bytes.chunks(word_len));
+                for ((at, word), bytes) in all {
+                    if !is_lost {
+                        written.insert(at);
+                    } else if !written.contains(&at) {
+                        self.words[at] = word;
+                        self.bytes[at * word_len..][..word_len].copy_from_slice(bytes);
+                    }
+                }
             }
             self.unsynced = Some(Vec::new());
         }

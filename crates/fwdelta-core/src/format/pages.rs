@@ -1,5 +1,5 @@
 //! Header key 14, in place: the pages of a slot, and the order in which they are made
-//! (docs/format-delta.md, section 10).
+//! (docs/format-delta.md, section 14).
 
 use crate::error::{Detail, Result};
 use crate::format::cbor::{Reader, Sink, Writer};

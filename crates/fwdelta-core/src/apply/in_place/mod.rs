@@ -1,4 +1,4 @@
-//! Rewriting the old image in place, page by page (docs/format-delta.md, section 10).
+//! Rewriting the old image in place, page by page (docs/format-delta.md, section 14).
 //!
 //! First a [`Rehearsal`]: everything is decoded and nothing is written. Only a digest that is
 //! right gives [`Ready`], and only that begins a [`Rewriting`]. From then on the power may be cut
