@@ -10,7 +10,8 @@ use super::input::Input;
 use super::output;
 use super::progress::Bar;
 use super::report::Report;
-use crate::diff::{self, bsdiff40};
+use crate::core::Detail;
+use crate::diff::{self, Delta, Place, bsdiff40};
 use crate::error::Result;
 use crate::hex::hex;
 use crate::matching::MatchOptions;
@@ -66,7 +67,7 @@ fn native(args: &Args, old: &[u8], new: &[u8], bar: &Bar) -> Result<(Vec<u8>, Va
     let matching = MatchOptions { memory_max: options.memory_max };
     let (old_len, new_len) = (old.len() as u64, new.len() as u64);
     let header = &delta.header;
-    let details = json!({
+    let mut details = json!({
         "format": "fwdelta",
         "profile": args.engine.profile().to_possible_value().map(|name| name.get_name().to_owned()),
         "coder": header.coder.name(),
@@ -77,7 +78,27 @@ fn native(args: &Args, old: &[u8], new: &[u8], bar: &Bar) -> Result<(Vec<u8>, Va
         "matching_memory_max": matching.memory_bound(old_len, new_len),
         "memory_max": options.memory_bound(old_len, new_len),
     });
+    if let Some(place) = args.engine.place() {
+        details["in_place"] = in_place(&delta, &place, old, new)?;
+    }
     Ok((delta.to_file(), details))
+}
+
+/// What applying takes besides the slot.
+fn in_place(delta: &Delta, place: &Place, old: &[u8], new: &[u8]) -> Result<Value> {
+    let footprint = diff::footprint(&delta.header, place, old, new)?;
+    let parameters = delta.header.in_place.ok_or(Detail::BadArgument)?;
+    Ok(json!({
+        "page_len": parameters.page_len,
+        "spare_pages": parameters.spare_count,
+        "interval": parameters.interval,
+        "is_ascending": parameters.check.is_none(),
+        "rewritten_pages": footprint.rewritten_count,
+        "checkpoint_pages": footprint.checkpoint_pages,
+        "state_len": footprint.state_len,
+        "scratch_len": footprint.scratch_len,
+        "checkpoint_erases_max": footprint.checkpoint_erases,
+    }))
 }
 
 fn report(
@@ -94,6 +115,21 @@ fn report(
         "{}: {delta_len} bytes, {percent:.1} % of new (old {old_len}, new {new_len} bytes){memory}",
         args.delta.display(),
     );
+    let mut text = text;
+    if let Some(it) = details.get("in_place") {
+        let number = |name: &str| it[name].as_u64().unwrap_or(0);
+        text.push_str(&format!(
+            "\nin place: {} of {} pages rewritten, {} spare pages and {} for checkpoints, each \
+             of these erased at most {} times; a checkpoint every {} pages, {} bytes of state",
+            number("rewritten_pages"),
+            (new_len as u64).div_ceil(number("page_len").max(1)),
+            number("spare_pages"),
+            number("checkpoint_pages"),
+            number("checkpoint_erases_max"),
+            number("interval"),
+            number("state_len"),
+        ));
+    }
     for (name, len) in [("old_len", old_len), ("new_len", new_len), ("delta_len", delta_len)] {
         details[name] = len.into();
     }

@@ -4,7 +4,7 @@ use clap::ValueEnum;
 
 use super::args::ProfileName;
 use crate::core::exec::layout::Content;
-use crate::diff::Options;
+use crate::diff::{Options, Order, Place};
 use crate::exec::describe::Hints;
 
 /// How deltas are made.
@@ -20,10 +20,63 @@ pub(super) struct Engine {
     #[arg(long, value_name = "BYTES", value_parser = size)]
     memory: Option<u64>,
     #[command(flatten)]
+    flash: FlashArgs,
+    #[command(flatten)]
     image: Image,
     /// Threads to work with, 0 for one per processor; the delta is the same for any number
     #[arg(long, default_value_t = 0)]
     threads: usize,
+}
+
+/// The flash of a device that updates in place.
+#[derive(Clone, Copy, Debug, clap::Args)]
+struct FlashArgs {
+    /// The device writes new over old, page by page, and survives power cuts meanwhile
+    #[arg(long)]
+    in_place: bool,
+    /// Bytes that the flash erases together, as in 4K; a multiple of 32
+    #[arg(long, value_name = "BYTES", value_parser = page, default_value = "4K",
+          requires = "in_place")]
+    page: u32,
+    /// Spare pages that keep old ones: the more, the smaller the delta
+    #[arg(long, value_name = "PAGES", default_value_t = 5, requires = "in_place",
+          value_parser = clap::value_parser!(u8).range(1..))]
+    spare: u8,
+    /// Bytes that the flash programs together, for the report
+    #[arg(long, value_name = "BYTES", default_value_t = 8, requires = "in_place",
+          value_parser = clap::value_parser!(u16).range(1..=32))]
+    write: u16,
+    /// What an erased byte reads as, for the report
+    #[arg(long, value_name = "BYTE", value_parser = byte, default_value = "0xff",
+          requires = "in_place")]
+    erased: u8,
+    /// Order in which pages are made [default: the best]
+    #[arg(long, value_enum, requires = "in_place")]
+    order: Option<OrderName>,
+    /// Pages from one checkpoint to the next, at most --spare [default: the best]
+    #[arg(long, value_name = "PAGES", requires = "in_place",
+          value_parser = clap::value_parser!(u8).range(1..))]
+    interval: Option<u8>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum OrderName {
+    /// From front to back
+    Ascending,
+    /// From back to front
+    Descending,
+    /// Those first whose old bytes are needed least
+    Needs,
+}
+
+impl OrderName {
+    const fn order(self) -> Order {
+        match self {
+            Self::Ascending => Order::Ascending,
+            Self::Descending => Order::Descending,
+            Self::Needs => Order::Needs,
+        }
+    }
 }
 
 /// What is known of raw images.
@@ -55,6 +108,19 @@ impl Engine {
         self.threads
     }
 
+    /// The flash of a device that updates in place.
+    pub(super) fn place(&self) -> Option<Place> {
+        let FlashArgs { in_place, page, spare, write, erased, order, interval } = self.flash;
+        in_place.then_some(Place {
+            page_len: page,
+            spare_count: spare,
+            write_len: write,
+            erased,
+            order: order.map(OrderName::order),
+            interval,
+        })
+    }
+
     /// What the generator is told.
     pub(super) fn options(&self) -> Options {
         Options {
@@ -62,6 +128,7 @@ impl Engine {
             threads: self.threads,
             hints: self.image.hints(),
             device_memory_len: self.ram,
+            in_place: self.place(),
             memory_max: self.memory,
         }
     }
@@ -113,6 +180,16 @@ fn number(text: &str) -> Result<u64, String> {
         Some(digits) => u64::from_str_radix(digits, 16).map_err(wrong),
         None => text.parse().map_err(wrong),
     }
+}
+
+/// A length of 32 bits.
+fn page(text: &str) -> Result<u32, String> {
+    size(text)?.try_into().map_err(|_| "a page has less than 4G".to_owned())
+}
+
+/// A byte, decimal or after 0x hexadecimal.
+fn byte(text: &str) -> Result<u8, String> {
+    number(text)?.try_into().map_err(|_| "a byte is at most 255, as in 0xff".to_owned())
 }
 
 /// Bytes, with K, M or G for powers of 1,024.

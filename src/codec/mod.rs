@@ -3,11 +3,15 @@
 pub mod bits;
 mod blocks;
 pub mod bsdiff;
+mod order;
+pub mod pages;
 pub mod predict;
 pub mod projected;
 pub mod range;
 pub mod streams;
 pub mod zstd;
+
+use fwdelta_core::format::pages::Span;
 
 use crate::matching::Cover;
 
@@ -23,10 +27,21 @@ pub struct Script<'a> {
 }
 
 impl<'a> Script<'a> {
+    /// All of new.
+    #[must_use]
+    pub fn span(&self) -> Span {
+        Span { pos: 0, end: self.new.len() as u64 }
+    }
+
     /// Each cover with the literals before it, as slices.
     pub fn parts(&self) -> impl Iterator<Item = Part<'a>> {
+        self.parts_in(self.span())
+    }
+
+    /// The same where all covers are in `span`.
+    pub fn parts_in(&self, span: Span) -> impl Iterator<Item = Part<'a>> {
         let Script { old, new, covers } = *self;
-        let mut end = 0;
+        let mut end = span.pos as usize;
         covers.iter().map(move |cover| {
             let (start, len) = (cover.new_pos as usize, cover.len as usize);
             let literals = &new[end..start];
@@ -40,8 +55,14 @@ impl<'a> Script<'a> {
     /// The literals after the last cover.
     #[must_use]
     pub fn rest(&self) -> &'a [u8] {
-        let end = self.covers.last().map_or(0, |cover| cover.new_pos + cover.len);
-        &self.new[end as usize..]
+        self.rest_in(self.span())
+    }
+
+    /// The same where all covers are in `span`, and it ends there.
+    #[must_use]
+    pub fn rest_in(&self, span: Span) -> &'a [u8] {
+        let end = self.covers.last().map_or(span.pos, |cover| cover.new_pos + cover.len);
+        &self.new[end as usize..span.end as usize]
     }
 }
 

@@ -6,8 +6,10 @@ use fwdelta_core::codec::predict::{
 };
 use fwdelta_core::exec::layout::{Run, Segment};
 use fwdelta_core::exec::map::Listed;
+use fwdelta_core::format::pages::Span;
 use fwdelta_core::format::shape::Shape;
 
+use super::pages::{Pacer, Schedule, Shadow, within};
 use super::range::RangeEncoder;
 use crate::matching::Cover;
 
@@ -45,6 +47,30 @@ impl Plan<'_> {
     }
 }
 
+/// Encodes for coder 4 what is made in place in the order of `schedule`; `plan` has covers of what
+/// can be read then.
+///
+/// # Errors
+/// As [`encode`].
+pub fn encode_in_place(plan: &Plan<'_>, shape: &Shape, schedule: &Schedule) -> Result<Vec<u8>> {
+    let len = predict::tables_len(shape, false);
+    let mut work = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
+    let mut encoder = Encoder::new(plan, shape, predict::small(shape, &mut work)?);
+    encoder.pace = Some((Pacer::new(schedule), schedule.shadow(plan.old)));
+    let mut is_first = true;
+    while let Some((span, numbers)) = encoder.pace.as_mut().and_then(|(pacer, _)| pacer.next_span())
+    {
+        encoder.say(numbers)?;
+        if std::mem::take(&mut is_first) {
+            encoder.prologue()?;
+        }
+        encoder.predicted.seek(span.pos);
+        encoder.span(span)?;
+        encoder.arrive(span.end - 1)?;
+    }
+    Ok(encoder.coder.finish())
+}
+
 /// Encodes for coder 4, or 5 if `is_max`; `shape` is [`Plan::counted`].
 ///
 /// # Errors
@@ -66,12 +92,14 @@ struct Encoder<'a, 'w, M> {
     predicted: Predicted<'w, M>,
     coder: RangeEncoder,
     places: Places,
+    /// What is said of pages, and old as it can be seen; `None`: nothing, and all of it.
+    pace: Option<(Pacer, Shadow<'a>)>,
 }
 
 impl<'a, 'w, M: Model> Encoder<'a, 'w, M> {
     fn new(plan: &'a Plan<'a>, shape: &'a Shape, predicted: Predicted<'w, M>) -> Self {
         let (coder, places) = (RangeEncoder::default(), Places::default());
-        Self { plan, shape, predicted, coder, places }
+        Self { plan, shape, predicted, coder, places, pace: None }
     }
 
     fn run(mut self) -> Result<Vec<u8>> {
@@ -83,20 +111,52 @@ impl<'a, 'w, M: Model> Encoder<'a, 'w, M> {
         }
         self.predicted.start_new();
         self.prologue()?;
-        let mut listed = self.plan.map.iter().copied().peekable();
-        for cover in self.plan.covers {
+        self.span(Span { pos: 0, end: self.plan.new.len() as u64 })?;
+        Ok(self.coder.finish())
+    }
+
+    fn say(&mut self, numbers: Vec<(u32, u64)>) -> Result<()> {
+        for number in numbers {
+            if self.predicted.is_counting() {
+                self.coder.defer(number);
+            } else {
+                let (context, value) = number;
+                self.predicted.model.number(&mut self.coder, Number::Page, context, value)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Something at position `pos` is coded next.
+    fn arrive(&mut self, pos: u64) -> Result<()> {
+        match &mut self.pace {
+            Some((pacer, _)) => {
+                let numbers = pacer.arrive(pos);
+                self.say(numbers)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Codes the part of new in `span`.
+    fn span(&mut self, span: Span) -> Result<()> {
+        let Plan { covers, map, .. } = *self.plan;
+        let first = map
+            .partition_point(|cover| u64::from(cover.new_pos) + u64::from(cover.len) <= span.pos);
+        let mut listed = map[first..].iter().copied().peekable();
+        for (number, cover) in within(covers, span) {
             let next = listed.peek().copied();
-            let is_listed = next.is_some_and(|next| u64::from(next.new_pos) == cover.new_pos);
-            self.literals(cover.new_pos, next)?;
+            let start = covers[number].new_pos;
+            let is_listed = next.is_some_and(|next| u64::from(next.new_pos) == start);
+            self.literals(cover.new_pos, next, span.end)?;
             if is_listed {
                 listed.next();
             } else {
-                self.place(cover)?;
+                self.place(&cover)?;
             }
-            self.cover(cover)?;
+            self.cover(&cover)?;
         }
-        self.literals(self.plan.new.len() as u64, None)?;
-        Ok(self.coder.finish())
+        self.literals(span.end, listed.peek().copied(), span.end)
     }
 
     fn prologue(&mut self) -> Result<()> {
@@ -112,14 +172,17 @@ impl<'a, 'w, M: Model> Encoder<'a, 'w, M> {
         Ok(())
     }
 
-    /// The literals up to `end`, where a cover starts or new ends; `next` is the next listed one.
-    fn literals(&mut self, end: u64, next: Option<Listed>) -> Result<()> {
+    /// The literals up to `end`, where a cover starts or the span ends, at `span_end`; `next` is
+    /// the next listed cover.
+    fn literals(&mut self, end: u64, next: Option<Listed>, span_end: u64) -> Result<()> {
         let pos = self.predicted.pos();
-        let listed_pos = next.map_or(self.plan.new.len() as u64, |next| next.new_pos.into());
+        let next = next.filter(|next| u64::from(next.new_pos) < span_end);
+        let listed_pos = next.map_or(span_end, |next| u64::from(next.new_pos).max(pos));
         let gap = listed_pos - pos;
         if gap == 0 {
             return Ok(());
         }
+        self.arrive(pos)?;
         if self.shape.has_inline {
             let (model, coder) = (&mut self.predicted.model, &mut self.coder);
             if !gap_end(model, coder, end == listed_pos)? {
@@ -132,7 +195,8 @@ impl<'a, 'w, M: Model> Encoder<'a, 'w, M> {
         };
         self.predicted.start_literals(gap_pos);
         let (mut old, old_len) = (self.plan.old, self.plan.old.len() as u64);
-        for byte in &self.plan.new[pos as usize..end as usize] {
+        for (pos, byte) in (pos..).zip(&self.plan.new[pos as usize..end as usize]) {
+            self.arrive(pos)?;
             self.predicted.literal(&mut self.coder, &mut old, old_len, *byte)?;
         }
         Ok(())
@@ -140,6 +204,7 @@ impl<'a, 'w, M: Model> Encoder<'a, 'w, M> {
 
     /// Where a cover stands that is not listed.
     fn place(&mut self, cover: &Cover) -> Result<()> {
+        self.arrive(cover.new_pos)?;
         let diagonal = cover.old_pos as i64 - cover.new_pos as i64;
         let (model, coder) = (&mut self.predicted.model, &mut self.coder);
         let mut numbers = Coded { model, coder };
@@ -157,9 +222,11 @@ impl<'a, 'w, M: Model> Encoder<'a, 'w, M> {
         self.predicted.start_cover(cover.old_pos, cover.len);
         let end = cover.new_pos + cover.len;
         while self.predicted.pos() < end {
-            let at = self.predicted.left().0 as usize;
-            let new = &self.plan.new[self.predicted.pos() as usize..end as usize];
-            self.predicted.unit(&mut self.coder, self.plan.old, at, Due::Known(new))?;
+            let (at, pos) = (self.predicted.left().0 as usize, self.predicted.pos());
+            let new = &self.plan.new[pos as usize..end as usize];
+            self.arrive(pos)?;
+            let old = self.pace.as_mut().map_or(self.plan.old, |(_, shadow)| shadow.at(pos));
+            self.predicted.unit(&mut self.coder, old, at, Due::Known(new))?;
         }
         self.predicted.end_cover(&mut self.coder)
     }

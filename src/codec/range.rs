@@ -1,5 +1,7 @@
 //! The encoder half of core's binary range coder.
 
+use std::collections::VecDeque;
+
 use fwdelta_core::Result;
 use fwdelta_core::codec::range::{BitCoder, CODE_LEN, RANGE_MIN};
 
@@ -12,15 +14,29 @@ pub struct RangeEncoder {
     held: Option<u8>,
     held_ff_count: u64,
     out: Vec<u8>,
+    /// Numbers to be coded behind the length of the run at hand.
+    deferred: VecDeque<(u32, u64)>,
 }
 
 impl Default for RangeEncoder {
     fn default() -> Self {
-        Self { low: 0, range: u32::MAX, held: None, held_ff_count: 0, out: Vec::new() }
+        Self {
+            low: 0,
+            range: u32::MAX,
+            held: None,
+            held_ff_count: 0,
+            out: Vec::new(),
+            deferred: VecDeque::new(),
+        }
     }
 }
 
 impl RangeEncoder {
+    /// Puts off a number until the length of the run at hand is coded.
+    pub(super) fn defer(&mut self, number: (u32, u64)) {
+        self.deferred.push_back(number);
+    }
+
     /// Flushes and gives the bytes.
     #[must_use]
     pub fn finish(mut self) -> Vec<u8> {
@@ -71,5 +87,9 @@ impl BitCoder for RangeEncoder {
             self.shift();
         }
         Ok(bit)
+    }
+
+    fn deferred(&mut self) -> Option<(u32, u64)> {
+        self.deferred.pop_front()
     }
 }

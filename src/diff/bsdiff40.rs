@@ -117,6 +117,7 @@ pub fn apply<S: Source, T: Target>(
         workspace_len: 0,
         payload_len: stream.len() as u64,
         chain: None,
+        in_place: None,
     };
     header.workspace_len = memory_len(&header)?;
     let mut plain = Plain { left: header.payload_len };

@@ -9,8 +9,9 @@ use fwdelta_core::format::delta::{Coder, DeltaHeader, ImageId, MAGIC, PREDICTED_
 use fwdelta_core::hash::sha256;
 use fwdelta_core::{Detail, Limits};
 
+use super::in_place::{self, Place, Way};
 use super::media::Comparison;
-use super::predicted;
+use super::predicted::{self, Matched};
 use super::profile::{FAST_WINDOW_LOG_MAX, Profile};
 use crate::cbor;
 use crate::codec::{self, Script};
@@ -35,6 +36,8 @@ pub struct Options {
     pub hints: Hints,
     /// Working memory of the device, in bytes; `None`: what the profile allows.
     pub device_memory_len: Option<u64>,
+    /// How the old image is rewritten in place; `None`: new has a slot of its own.
+    pub in_place: Option<Place>,
     /// Memory that matching may use, in bytes; `None`: as much as the images need.
     pub memory_max: Option<u64>,
 }
@@ -155,18 +158,18 @@ pub fn parse_file(file: &[u8]) -> Result<(DeltaHeader, &[u8])> {
 
 fn encode(old: &[u8], new: &[u8], options: &Options, progress: &dyn Progress) -> Result<Delta> {
     let is_long = old.len().max(new.len()) as u64 >= PREDICTED_LEN_MAX;
-    let (coder, payload) = match options.profile {
+    if options.in_place.is_some() && matches!(options.profile, Profile::Max | Profile::Bsdiff) {
+        return Err(Detail::NotBuiltIn.into());
+    }
+    let content = match options.profile {
         Profile::Plain => plain(old, new, options, progress)?,
         Profile::Tiny | Profile::Small | Profile::Fast | Profile::Max if is_long => {
             unpredicted(old, new, options, progress)?
         }
         Profile::Tiny | Profile::Small | Profile::Fast | Profile::Max => {
-            match predicted::create(old, new, options, progress) {
-                // Addresses are farther apart than numbers of the format reach.
-                Err(error) if error.detail() == Detail::BadStream => {
-                    unpredicted(old, new, options, progress)?
-                }
-                made => made?,
+            match predicted::matched(old, new, options, progress)? {
+                Some(matched) => Content::Predicted(Box::new(matched)),
+                None => Content::Coded(Coder::Stored, new.to_vec()),
             }
         }
         Profile::Bsdiff => packed(codec::bsdiff::raw(old, new)?, |window_log| Coder::Bsdiff {
@@ -174,54 +177,129 @@ fn encode(old: &[u8], new: &[u8], options: &Options, progress: &dyn Progress) ->
             block_len: BLOCK_LEN,
         })?,
     };
-    checkpoint(progress, Stage::Encode, new.len() as u64, new.len() as u64)?;
-    let (coder, payload) = match payload.len() < new.len() {
-        true => (coder, payload),
-        false => (Coder::Stored, new.to_vec()),
+    let (old_id, new_id) = rayon::join(|| image_id(old), || image_id(new));
+    let mut header = DeltaHeader {
+        coder: Coder::Stored,
+        old: Some(old_id).filter(|old| old.len > 0),
+        new: new_id,
+        workspace_len: 0,
+        payload_len: 0,
+        chain: None,
+        in_place: None,
     };
-    let (old, new) = rayon::join(|| image_id(old), || image_id(new));
-    let old = Some(old).filter(|old| old.len > 0);
-    let payload_len = payload.len() as u64;
-    let mut header = DeltaHeader { coder, old, new, workspace_len: 0, payload_len, chain: None };
+    let encode = |way: Option<&Way>| match content.encode((old, new), way) {
+        // Addresses are farther apart than numbers of the format reach.
+        Err(error) if error.detail() == Detail::BadStream => {
+            unpredicted(old, new, options, progress)?.encode((old, new), way)
+        }
+        made => made,
+    };
+    let payload = match &options.in_place {
+        Some(place) => {
+            let each = |way: &Way| encode(Some(way)).map(|it| it.parts());
+            let page_count = new.len() as u64 / u64::from(place.page_len.max(1));
+            let chosen = in_place::choose(place, page_count, each)?;
+            (header.in_place, header.coder) = (Some(chosen.in_place), chosen.coder);
+            chosen.payload
+        }
+        None => {
+            let encoded = encode(None)?;
+            header.coder = encoded.coder;
+            encoded.payload
+        }
+    };
+    checkpoint(progress, Stage::Encode, new.len() as u64, new.len() as u64)?;
+    header.payload_len = payload.len() as u64;
     header.workspace_len = memory_len(&header)?;
     Ok(Delta { header, payload })
+}
+
+/// What is known before it is decided how to encode.
+enum Content<'a> {
+    Plain(Vec<Cover>),
+    Predicted(Box<Matched<'a>>),
+    Coded(Coder, Vec<u8>),
+}
+
+/// A payload.
+pub(super) struct Encoded {
+    pub(super) coder: Coder,
+    pub(super) payload: Vec<u8>,
+    /// New in the order in which it is made, if that is not its own.
+    pub(super) made: Option<Vec<u8>>,
+}
+
+impl Encoded {
+    fn parts(self) -> (Coder, Vec<u8>, Option<Vec<u8>>) {
+        (self.coder, self.payload, self.made)
+    }
+}
+
+impl Content<'_> {
+    /// Encodes; stored if nothing is smaller.
+    fn encode(&self, (old, new): (&[u8], &[u8]), way: Option<&Way>) -> Result<Encoded> {
+        let encoded = match self {
+            Self::Plain(covers) => plain_payload(old, new, covers, way)?,
+            Self::Predicted(matched) => matched.encode(way)?,
+            Self::Coded(coder, payload) => {
+                Encoded { coder: *coder, payload: payload.clone(), made: None }
+            }
+        };
+        match encoded.payload.len() < new.len() {
+            true => Ok(encoded),
+            false => Ok(Encoded { coder: Coder::Stored, payload: new.to_vec(), made: None }),
+        }
+    }
+}
+
+fn plain_payload(old: &[u8], new: &[u8], covers: &[Cover], way: Option<&Way>) -> Result<Encoded> {
+    let (model_log, mut made) = (PLAIN_MODEL_LOG, None);
+    let payload = match way {
+        Some(way) => {
+            let schedule = way.schedule(old, new, covers);
+            let covers = &schedule.readable(covers);
+            made = schedule.is_ordered().then(|| schedule.made(new));
+            codec::bits::encode_in_place(&Script { old, new, covers }, model_log, &schedule)?
+        }
+        None => codec::bits::encode(&Script { old, new, covers }, model_log)?,
+    };
+    Ok(Encoded { coder: Coder::Bits { model_log }, payload, made })
 }
 
 fn image_id(image: &[u8]) -> ImageId {
     ImageId { len: image.len() as u64, digest: sha256(image) }
 }
 
-fn plain(
+fn plain<'a>(
     old: &[u8],
     new: &[u8],
     options: &Options,
     progress: &dyn Progress,
-) -> Result<(Coder, Vec<u8>)> {
-    let covers = plain_covers(old, new, &Costs::SMALL, options, progress)?;
-    let script = Script { old, new, covers: &covers };
-    let payload = codec::bits::encode(&script, PLAIN_MODEL_LOG)?;
-    Ok((Coder::Bits { model_log: PLAIN_MODEL_LOG }, payload))
+) -> Result<Content<'a>> {
+    plain_covers(old, new, &Costs::SMALL, options, progress).map(Content::Plain)
 }
 
 /// For what prediction does not hold.
-fn unpredicted(
+fn unpredicted<'a>(
     old: &[u8],
     new: &[u8],
     options: &Options,
     progress: &dyn Progress,
-) -> Result<(Coder, Vec<u8>)> {
+) -> Result<Content<'a>> {
     match options.profile {
-        Profile::Fast | Profile::Max => streams(old, new, options, progress),
+        Profile::Fast | Profile::Max if options.in_place.is_none() => {
+            streams(old, new, options, progress)
+        }
         _ => plain(old, new, options, progress),
     }
 }
 
-fn streams(
+fn streams<'a>(
     old: &[u8],
     new: &[u8],
     options: &Options,
     progress: &dyn Progress,
-) -> Result<(Coder, Vec<u8>)> {
+) -> Result<Content<'a>> {
     let covers = plain_covers(old, new, &Costs::FAST, options, progress)?;
     let content = codec::streams::content(&Script { old, new, covers: &covers }, BLOCK_LEN);
     packed(content, |window_log| Coder::Streams { window_log, block_len: BLOCK_LEN })
@@ -240,9 +318,9 @@ fn plain_covers(
 }
 
 /// Compresses with a window that holds the content, as far as allowed.
-fn packed(content: Vec<u8>, coder: impl Fn(u8) -> Coder) -> Result<(Coder, Vec<u8>)> {
+fn packed<'a>(content: Vec<u8>, coder: impl Fn(u8) -> Coder) -> Result<Content<'a>> {
     let window_log = codec::zstd::window_log(content.len()).min(FAST_WINDOW_LOG_MAX);
-    Ok((coder(window_log), codec::zstd::compress(&content, window_log)?))
+    Ok(Content::Coded(coder(window_log), codec::zstd::compress(&content, window_log)?))
 }
 
 fn check(old: &[u8], new: &[u8], delta: &Delta, progress: &dyn Progress) -> Result<()> {
@@ -252,6 +330,9 @@ fn check(old: &[u8], new: &[u8], delta: &Delta, progress: &dyn Progress) -> Resu
         ..Limits::LINUX
     };
     checkpoint(progress, Stage::Check, 0, new.len() as u64)?;
+    if delta.header.in_place.is_some() {
+        return in_place::check(old, new, delta, &unlimited);
+    }
     let mut target = Comparison::new(new);
     super::apply_to(
         &mut { old },

@@ -72,6 +72,140 @@ impl Target for VecTarget {
     }
 }
 
+/// Memory as flash that is erased in sectors, to rewrite an image in.
+#[derive(Clone, Debug)]
+pub struct RamFlash {
+    bytes: Vec<u8>,
+    geometry: Geometry,
+    erases: Vec<u32>,
+}
+
+impl RamFlash {
+    /// Flash that holds `image` and is erased behind it; `geometry.len` is made to fit it.
+    #[must_use]
+    pub fn new(image: &[u8], mut geometry: Geometry) -> Self {
+        let sector_len = u64::from(geometry.sector_len.max(1));
+        geometry.len = geometry.len.max(image.len() as u64).next_multiple_of(sector_len);
+        let mut bytes = image.to_vec();
+        bytes.resize(geometry.len as usize, geometry.erased);
+        let erases = vec![0; (geometry.len / sector_len) as usize];
+        Self { bytes, geometry, erases }
+    }
+
+    /// What it holds.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// How often each sector was erased.
+    #[must_use]
+    pub fn erases(&self) -> &[u32] {
+        &self.erases
+    }
+
+    fn range(&self, pos: u64, len: usize) -> io::Result<std::ops::Range<usize>> {
+        let start = usize::try_from(pos).unwrap_or(usize::MAX);
+        let end = start.checked_add(len).filter(|end| *end <= self.bytes.len());
+        end.map(|end| start..end).ok_or(io::ErrorKind::UnexpectedEof.into())
+    }
+}
+
+impl Source for RamFlash {
+    type Error = io::Error;
+
+    fn read(&mut self, pos: u64, buf: &mut [u8]) -> Result<(), ReadError<io::Error>> {
+        let range = self.range(pos, buf.len()).map_err(ReadError::Io)?;
+        buf.copy_from_slice(&self.bytes[range]);
+        Ok(())
+    }
+}
+
+impl Target for RamFlash {
+    type Error = io::Error;
+
+    fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+
+    fn erase(&mut self, sector: u32) -> io::Result<()> {
+        let len = self.geometry.sector_len as usize;
+        let range = self.range(u64::from(sector) * len as u64, len)?;
+        self.bytes[range].fill(self.geometry.erased);
+        self.erases[sector as usize] += 1;
+        Ok(())
+    }
+
+    fn program(&mut self, pos: u64, data: &[u8]) -> io::Result<()> {
+        let range = self.range(pos, data.len())?;
+        self.bytes[range].copy_from_slice(data);
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A file that is rewritten in place: no erase, synced to the disk.
+#[derive(Debug)]
+pub struct FileFlash {
+    file: File,
+    len: u64,
+}
+
+impl FileFlash {
+    /// A file, which is as long as `len` from now on.
+    ///
+    /// # Errors
+    /// When its length cannot be set.
+    pub fn new(file: File, len: u64) -> io::Result<Self> {
+        if file.metadata()?.len() < len {
+            file.set_len(len)?;
+        }
+        Ok(Self { file, len })
+    }
+
+    /// Cuts the file to `len` bytes and makes that durable.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn cut(self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)?;
+        self.file.sync_all()
+    }
+}
+
+impl Source for FileFlash {
+    type Error = io::Error;
+
+    fn read(&mut self, pos: u64, buf: &mut [u8]) -> Result<(), ReadError<io::Error>> {
+        self.file.seek(SeekFrom::Start(pos)).map_err(ReadError::Io)?;
+        self.file.read_exact(buf).map_err(ReadError::Io)
+    }
+}
+
+impl Target for FileFlash {
+    type Error = io::Error;
+
+    fn geometry(&self) -> Geometry {
+        Geometry { len: self.len, sector_len: 1, write_len: 1, erased: 0xff }
+    }
+
+    fn erase(&mut self, _: u32) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn program(&mut self, pos: u64, data: &[u8]) -> io::Result<()> {
+        self.file.seek(SeekFrom::Start(pos))?;
+        self.file.write_all(data)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+}
+
 /// An image that must be written once more: nothing is kept, which spares its memory.
 #[derive(Debug)]
 pub(super) struct Comparison<'a> {

@@ -3,13 +3,16 @@
 mod apply;
 pub mod bsdiff40;
 mod create;
+mod in_place;
 mod media;
 mod noise;
 mod predicted;
 mod profile;
 
+pub use crate::codec::pages::Order;
 pub use apply::{apply, apply_to};
 pub use create::{Delta, Options, chain, create, parse_file};
-pub use media::{FileSource, FileTarget, VecTarget};
+pub use in_place::{Footprint, Place, footprint, rewrite};
+pub use media::{FileFlash, FileSource, FileTarget, RamFlash, VecTarget};
 pub use predicted::covers as predicted_covers;
 pub use profile::{Profile, default_chunk_len};

@@ -3,9 +3,11 @@
 use fwdelta_core::exec::map::Listed;
 use fwdelta_core::format::delta::{Coder, StreamShape};
 
-use super::create::Options;
+use super::create::{Encoded, Options};
+use super::in_place::Way;
 use super::noise;
 use super::profile::{self, Profile};
+use crate::codec::pages::Schedule;
 use crate::codec::predict::{self, Plan};
 use crate::codec::{projected, zstd};
 use crate::error::Result;
@@ -30,35 +32,68 @@ struct Pair<'a> {
     progress: &'a dyn Progress,
 }
 
-/// Encodes for a profile that predicts.
+/// A pair with its covers, ready to be encoded in several ways.
+pub(super) struct Matched<'a> {
+    pair: Pair<'a>,
+    covers: Vec<Cover>,
+    options: Options,
+}
+
+/// Matches for a profile that predicts; `None` for noise.
 ///
 /// # Errors
 /// [`crate::Error::Cancelled`].
-pub(super) fn create(
-    old: &[u8],
-    new: &[u8],
+pub(super) fn matched<'a>(
+    old: &'a [u8],
+    new: &'a [u8],
     options: &Options,
-    progress: &dyn Progress,
-) -> Result<(Coder, Vec<u8>)> {
+    progress: &'a dyn Progress,
+) -> Result<Option<Matched<'a>>> {
     let (mut old_description, mut new_description) = describe_pair(old, new, &options.hints);
     if let Some(len) = device_memory_len(options) {
         profile::simplify(&mut old_description, len);
         profile::simplify(&mut new_description, len);
     }
     let matching = MatchOptions { memory_max: options.memory_max };
-    let has_room = options.device_memory_len.is_none_or(|len| len >= profile::STREAM_LEN_MIN);
-    let is_projected = options.profile == Profile::Fast && has_room;
-    let costs = if is_projected { &Costs::PROJECTED_LATER } else { &Costs::MAX_LATER };
+    let costs = match is_projected(options) {
+        true => &Costs::PROJECTED_LATER,
+        false => &Costs::MAX_LATER,
+    };
     let pair = Pair { old, new, old_description, new_description, matching, costs, progress };
     let covers = pair.covers()?;
     let covered: u64 = covers.iter().map(|cover| cover.len).sum();
     if covered < new.len() as u64 / 64 && noise::is_noise(new) {
-        return Ok((Coder::Stored, new.to_vec()));
+        return Ok(None);
     }
-    match is_projected {
-        true => pair.projected(covers, options),
-        false => pair.predicted(&covers, options.profile, options),
+    Ok(Some(Matched { pair, covers, options: *options }))
+}
+
+impl Matched<'_> {
+    /// Encodes, in place if told to.
+    ///
+    /// # Errors
+    /// As the encoder.
+    pub(super) fn encode(&self, way: Option<&Way>) -> Result<Encoded> {
+        let Self { pair, covers, options } = self;
+        let Some(way) = way else {
+            let (coder, payload) = match is_projected(options) {
+                true => pair.projected(covers.clone(), options)?,
+                false => pair.predicted(covers, options, None)?,
+            };
+            return Ok(Encoded { coder, payload, made: None });
+        };
+        let schedule = way.schedule(pair.old, pair.new, covers);
+        let readable = schedule.readable(covers);
+        let (coder, payload) = pair.predicted(&readable, options, Some(&schedule))?;
+        let made = schedule.is_ordered().then(|| schedule.made(pair.new));
+        Ok(Encoded { coder, payload, made })
     }
+}
+
+/// Whether coder 6 is made: not in place, nor where a decompressor has no room.
+fn is_projected(options: &Options) -> bool {
+    let has_room = options.device_memory_len.is_none_or(|len| len >= profile::STREAM_LEN_MIN);
+    options.profile == Profile::Fast && has_room && options.in_place.is_none()
 }
 
 /// What a small device has.
@@ -109,15 +144,15 @@ impl Pair<'_> {
         }
     }
 
-    /// For coders 4 and 5.
+    /// For coders 4 and 5; for coder 4 in place by a schedule.
     fn predicted(
         &self,
         covers: &[Cover],
-        profile: Profile,
         options: &Options,
+        schedule: Option<&Schedule>,
     ) -> Result<(Coder, Vec<u8>)> {
         let shape = profile::shape(
-            profile,
+            options.profile,
             options.device_memory_len,
             &self.old_description,
             &self.new_description,
@@ -127,8 +162,11 @@ impl Pair<'_> {
         let map = chain::select(covers, shape.covers as usize);
         let plan = self.plan(covers, &map);
         let shape = plan.counted(shape);
-        let is_max = profile == Profile::Max;
-        let payload = predict::encode(&plan, &shape, is_max)?;
+        let is_max = options.profile == Profile::Max;
+        let payload = match schedule {
+            Some(schedule) => predict::encode_in_place(&plan, &shape, schedule)?,
+            None => predict::encode(&plan, &shape, is_max)?,
+        };
         Ok((if is_max { Coder::PredictedMax(shape) } else { Coder::Predicted(shape) }, payload))
     }
 

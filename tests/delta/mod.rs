@@ -88,6 +88,7 @@ pub fn streams(old: &[u8], new: &[u8]) -> Delta {
         workspace_len: 0,
         payload_len: payload.len() as u64,
         chain: None,
+        in_place: None,
     };
     header.workspace_len = memory_len(&header).unwrap();
     Delta { header, payload }

@@ -12,7 +12,7 @@ const INVARIANT: &str = "INVARIANT:";
 /// Modules of core by floor, bottom first: a module imports from lower floors only.
 pub(crate) const CORE_FLOORS: &[&[&str]] = &[
     &["error"],
-    &["limits", "storage"],
+    &["crc", "limits", "storage", "state"],
     &["hash"],
     &["exec", "format"],
     &["codec"],

@@ -6,8 +6,10 @@ mod deny;
 mod device;
 mod extremes;
 mod fuzz;
+mod in_place;
 mod lint;
 mod measure;
+mod mutants;
 mod peers;
 mod python;
 mod runner;
@@ -40,6 +42,10 @@ Project tasks. Usage: cargo xtask TASK
                 with bounded memory and of images above 4 GiB; takes 10 GB of disk
   corpus DIR    for each pair DIR/*/{old,new}: build, approve for two operators, verify, apply
                 and compare, in both profiles; prints sizes beside bsdiff's
+  inplace DIR   for each pair of DIR (mcu*, if there are): what updating in place costs with 1
+                to 8 spare pages, beside detools
+  mutants       mistakes made on purpose in the protocol of updates in place: the power-cut
+                simulator has to find every one
   peers [--corpus DIR] [--only PAIR,...] [--tools NAME,...] [--json FILE] [--timeout SECONDS]
         [--resume]
                 other people's delta tools, installed below target/peers, and ours on the pairs
@@ -73,6 +79,8 @@ fn main() -> ExitCode {
         }
         ["extremes"] => extremes::all(&mut runner),
         ["vectors"] => suite::vectors(&mut runner),
+        ["inplace", dir] => in_place::all(&mut runner, &PathBuf::from(dir)),
+        ["mutants"] => mutants::all(&mut runner),
         ["corpus", dir] => corpus::all(&mut runner, &PathBuf::from(dir)),
         ["peers", options @ ..] => peers::all(&mut runner, options),
         ["--help" | "-h" | "help"] => {
@@ -98,6 +106,7 @@ fn ci(runner: &mut Runner) {
 
 fn nightly(runner: &mut Runner) {
     suite::exhaustive(runner);
+    mutants::all(runner);
     fuzz::all(runner, Duration::from_secs(600), fuzz::Build::Sanitized);
     coverage::all(runner, Duration::ZERO);
     extremes::all(runner);

@@ -1,6 +1,8 @@
 //! A NOR flash in memory: it knows which words were programmed since their sector was erased,
 //! refuses what silicon would not do, counts, and loses power when told to.
 
+use std::collections::HashSet;
+
 use fwdelta_core::storage::{Geometry, ReadError, Source, Target};
 
 use crate::fault::{Fault, Kind, Random};
@@ -87,6 +89,8 @@ pub struct Flash {
     /// Operations since the last sync, where a write cache may lose them.
     unsynced: Option<Vec<Undo>>,
     violations: Vec<FlashError>,
+    /// Words cut short so late that they read well, for now.
+    marginal: Vec<usize>,
 }
 
 impl Flash {
@@ -114,6 +118,7 @@ impl Flash {
             has_power: true,
             unsynced: None,
             violations: Vec::new(),
+            marginal: Vec::new(),
         }
     }
 
@@ -143,9 +148,18 @@ impl Flash {
         self.fault = Some(fault);
     }
 
-    /// Restores power. Nothing but the cells has survived.
-    pub fn reboot(&mut self) {
+    /// Restores power. Nothing but the cells has survived; words that read well last time though
+    /// they were cut short may not do so again, as `seed` decides.
+    pub fn reboot(&mut self, seed: u64) {
         self.has_power = true;
+        let mut random = Random::new(seed);
+        for word in std::mem::take(&mut self.marginal) {
+            let is_torn = matches!(self.words[word], Word::Torn);
+            match random.below(3) {
+                0 if is_torn => self.tear(word, &mut random),
+                _ => self.marginal.push(word),
+            }
+        }
         self.unsynced.iter_mut().for_each(Vec::clear);
     }
 
@@ -208,16 +222,25 @@ impl Flash {
         self.fault.take_if(|fault| fault.at == number)
     }
 
-    /// Cuts power; with a write cache, the last operations since the sync may never have been.
+    /// Cuts power; with a write cache, of the operations since the sync the last ones may never
+    /// have been, or any.
     fn cut(&mut self, random: &mut Random) -> FlashError {
         self.has_power = false;
         let word_len = self.word_len();
-        if let Some(mut unsynced) = self.unsynced.take() {
-            for _ in 0..random.below(unsynced.len() + 1) {
-                let Some(Undo { first, words, bytes }) = unsynced.pop() else { break };
-                self.words[first..first + words.len()].copy_from_slice(&words);
-                let start = first * word_len;
-                self.bytes[start..start + bytes.len()].copy_from_slice(&bytes);
+        if let Some(unsynced) = self.unsynced.take() {
+            let (in_order, lost_count) = (random.coin(), random.below(unsynced.len() + 1));
+            let mut written = HashSet::new();
+            for (back, Undo { first, words, bytes }) in unsynced.into_iter().rev().enumerate() {
+                let is_lost = if in_order { back < lost_count } else { random.coin() };
+                let all = (first..).zip(words).zip(bytes.chunks(word_len));
+                for ((at, word), bytes) in all {
+                    if !is_lost {
+                        written.insert(at);
+                    } else if !written.contains(&at) {
+                        self.words[at] = word;
+                        self.bytes[at * word_len..][..word_len].copy_from_slice(bytes);
+                    }
+                }
             }
             self.unsynced = Some(Vec::new());
         }
@@ -238,6 +261,7 @@ impl Flash {
         let start = first * word_len;
         self.bytes[start..start + data.len()].copy_from_slice(data);
         self.words[first..first + data.len() / word_len].fill(Word::Programmed);
+        self.marginal.retain(|word| *word < first || *word >= first + data.len() / word_len);
         self.counts.programmed_len += data.len() as u64;
     }
 
@@ -245,16 +269,24 @@ impl Flash {
         let word_len = self.word_len();
         self.bytes[first * word_len..end * word_len].fill(self.geometry.erased);
         self.words[first..end].fill(Word::Erased);
+        self.marginal.retain(|word| *word < first || *word >= end);
+    }
+
+    /// Leaves `word` as if it were done, though it is not.
+    fn tear_late(&mut self, word: usize) {
+        self.words[word] = Word::Torn;
+        self.marginal.push(word);
     }
 
     /// Some words of the sector look erased, others hold anything; none may be programmed before
     /// the sector has been erased in full.
     fn tear_erase(&mut self, first: usize, end: usize, random: &mut Random) {
+        let how = random.below(4);
         for word in first..end {
-            match random.below(3) {
+            match if how == 3 { 0 } else { random.below(3) } {
                 0 => {
                     self.erase_words(word, word + 1);
-                    self.words[word] = Word::Torn;
+                    self.tear_late(word);
                 }
                 1 => self.tear(word, random),
                 _ => {}
@@ -332,8 +364,13 @@ impl Target for Flash {
             Some(Kind::CutBefore) => return Err(self.cut(&mut random)),
             Some(Kind::CutTorn) if end > first => {
                 let torn = first + random.below(end - first);
-                self.program_words(first, &data[..(torn - first) * self.word_len()]);
-                self.tear(torn, &mut random);
+                if random.below(4) == 0 {
+                    self.program_words(first, &data[..(torn + 1 - first) * self.word_len()]);
+                    self.tear_late(torn);
+                } else {
+                    self.program_words(first, &data[..(torn - first) * self.word_len()]);
+                    self.tear(torn, &mut random);
+                }
             }
             _ => self.program_words(first, data),
         }

@@ -3,6 +3,8 @@
 //!
 //! Nothing that ships depends on this crate.
 
+pub mod board;
+pub mod cuts;
 pub mod fault;
 pub mod flash;
 pub mod naive;

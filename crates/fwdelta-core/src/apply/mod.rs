@@ -3,7 +3,10 @@
 //! Sans-IO: the caller owns storage, decompressor and buffers, and feeds payload bytes in pieces
 //! of any size. The result does not depend on the pieces.
 
+mod buffer;
+pub mod in_place;
 mod output;
+mod run;
 mod workspace;
 
 use crate::hash::hash_source;
@@ -15,17 +18,15 @@ use crate::codec::predict::{self, Averaged, Counts, Mixed};
 use crate::codec::projected::Projected;
 use crate::codec::stored::Stored;
 use crate::codec::streams::Streams;
-use crate::codec::{Decompressor, Feed, Op, Symbols};
-use crate::error::{Detail, Error, Result};
+use crate::codec::{Decompressor, Feed, Symbols};
+use crate::error::{Detail, Result};
 use crate::format::delta::{Coder, DeltaHeader, ImageId, Shape};
 use crate::limits::Limits;
 use crate::storage::{Source, Target};
 use output::Output;
+use run::{Pause, Phase, Run};
 use workspace::Parts;
 pub use workspace::{OUTPUT_LEN_LARGE, OUTPUT_LEN_SMALL, memory_len};
-
-/// Operations of no length in one call before it yields.
-const IDLE_COUNT_MAX: u32 = 256;
 
 /// What the caller lends for one call.
 #[derive(Debug)]
@@ -75,22 +76,6 @@ enum Decoder<'w> {
     Projected(Projected<'w>),
 }
 
-/// Where the interpreter stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    Op,
-    Literal { left: u64 },
-    Cover { old_pos: u64, left: u64 },
-    Done,
-}
-
-/// Why the interpreter stopped.
-enum Pause {
-    Starved,
-    Worked,
-    Done,
-}
-
 /// Applies one delta.
 #[derive(Debug)]
 pub struct Applier<'w> {
@@ -124,9 +109,12 @@ impl<'w> Applier<'w> {
     ///
     /// # Errors
     /// As [`DeltaHeader::check`] and [`Applier::workspace`]; `WorkspaceTooSmall` when `work` is
-    /// shorter than that.
+    /// shorter than that; `NotBuiltIn` for a delta that is applied in place.
     pub fn open(header: &DeltaHeader, work: &'w mut [u8], limits: &Limits) -> Result<Self> {
         header.check(limits)?;
+        if header.in_place.is_some() {
+            return Err(Detail::NotBuiltIn.into());
+        }
         Self::workspace(header)?;
         let (coder_buf, input_buf, output_buf) = Parts::of(header).split(work)?;
         let old_len = header.old.map_or(0, |old| old.len);
@@ -206,8 +194,16 @@ impl<'w> Applier<'w> {
         loop {
             if !self.starved {
                 match self.decode(io)? {
-                    Pause::Worked => return Ok((taken, Step::Yield)),
-                    Pause::Done => return Ok((taken, Step::Done)),
+                    Pause::Full => {
+                        self.output.flush(io.new)?;
+                        return Ok((taken, Step::Yield));
+                    }
+                    Pause::Idle => return Ok((taken, Step::Yield)),
+                    Pause::End => {
+                        self.output.flush(io.new)?;
+                        self.phase = Phase::Done;
+                        return Ok((taken, Step::Done));
+                    }
                     Pause::Starved if self.input.is_complete() => {
                         return Err(Detail::BadStream.into());
                     }
@@ -230,16 +226,16 @@ impl<'w> Applier<'w> {
     ) -> Result<Pause> {
         let Self { input, decoder, output, phase, left, header, .. } = self;
         let old_len = header.old.map_or(0, |old| old.len);
-        let mut run = Run { phase, left, output, old_len };
+        let mut run = Run { phase, left, buffer: &mut output.buffer, old_len };
         let mut feed = Feed { input, decompressor: &mut *io.decompressor };
         match decoder {
-            Decoder::Stored(symbols) => run.run(symbols, &mut feed, io.old, io.new),
-            Decoder::Bits(symbols) => run.run(symbols, &mut feed, io.old, io.new),
-            Decoder::Streams(symbols) => run.run(symbols, &mut feed, io.old, io.new),
-            Decoder::Predicted(symbols) => run.run(symbols, &mut feed, io.old, io.new),
-            Decoder::PredictedMax(symbols) => run.run(symbols, &mut feed, io.old, io.new),
-            Decoder::Projected(symbols) => run.run(symbols, &mut feed, io.old, io.new),
-            Decoder::Bsdiff(symbols) => run.run(symbols, &mut feed, io.old, io.new),
+            Decoder::Stored(symbols) => pause(&mut run, symbols, &mut feed, io.old),
+            Decoder::Bits(symbols) => pause(&mut run, symbols, &mut feed, io.old),
+            Decoder::Streams(symbols) => pause(&mut run, symbols, &mut feed, io.old),
+            Decoder::Predicted(symbols) => pause(&mut run, symbols, &mut feed, io.old),
+            Decoder::PredictedMax(symbols) => pause(&mut run, symbols, &mut feed, io.old),
+            Decoder::Bsdiff(symbols) => pause(&mut run, symbols, &mut feed, io.old),
+            Decoder::Projected(symbols) => pause(&mut run, symbols, &mut feed, io.old),
         }
     }
 
@@ -260,113 +256,32 @@ impl<'w> Applier<'w> {
     }
 }
 
-/// The interpreter at work, generic over the coder.
-struct Run<'a, 'w> {
-    phase: &'a mut Phase,
-    left: &'a mut u64,
-    output: &'a mut Output<'w>,
-    old_len: u64,
+/// Runs, and at the end of new looks whether the stream ends as well.
+fn pause<Y: Symbols, S: Source, D: Decompressor>(
+    run: &mut Run<'_, '_>,
+    symbols: &mut Y,
+    feed: &mut Feed<'_, '_, D>,
+    old: &mut S,
+) -> Result<Pause> {
+    let pause = run.run(symbols, feed, old)?;
+    if pause == Pause::End && !is_end(symbols, feed)? {
+        return Ok(Pause::Starved);
+    }
+    Ok(pause)
 }
 
-impl Run<'_, '_> {
-    fn run<Y: Symbols, S: Source, T: Target, D: Decompressor>(
-        &mut self,
-        symbols: &mut Y,
-        feed: &mut Feed<'_, '_, D>,
-        old: &mut S,
-        new: &mut T,
-    ) -> Result<Pause> {
-        let mut idle_left = IDLE_COUNT_MAX;
-        loop {
-            if self.output.is_full() {
-                self.output.flush(new)?;
-                return Ok(Pause::Worked);
-            }
-            let progress = match *self.phase {
-                Phase::Op => {
-                    if *self.left == 0 {
-                        return self.end(symbols, feed, new);
-                    }
-                    idle_left -= 1;
-                    if idle_left == 0 {
-                        return Ok(Pause::Worked);
-                    }
-                    self.op(symbols, feed, old)?
-                }
-                Phase::Literal { left } => {
-                    let done = symbols.literal(feed, old, self.output.room(left))? as u64;
-                    self.written(done);
-                    let left = left.saturating_sub(done);
-                    *self.phase = if left == 0 { Phase::Op } else { Phase::Literal { left } };
-                    done > 0
-                }
-                Phase::Cover { old_pos, left } => {
-                    let room = self.output.room(left);
-                    let done = symbols.cover(feed, old, old_pos, room, left)? as u64;
-                    self.written(done);
-                    let (old_pos, left) = (old_pos.saturating_add(done), left.saturating_sub(done));
-                    *self.phase = match left {
-                        0 => Phase::Op,
-                        _ => Phase::Cover { old_pos, left },
-                    };
-                    done > 0
-                }
-                Phase::Done => return Ok(Pause::Done),
-            };
-            if !progress {
-                return Ok(Pause::Starved);
-            }
-        }
+/// Whether the stream ends here; not if more input is needed to know.
+fn is_end<Y: Symbols, D: Decompressor>(
+    symbols: &mut Y,
+    feed: &mut Feed<'_, '_, D>,
+) -> Result<bool> {
+    if symbols.end(feed)?.is_none() {
+        return Ok(false);
     }
-
-    fn op<Y: Symbols, S: Source, D: Decompressor>(
-        &mut self,
-        symbols: &mut Y,
-        feed: &mut Feed<'_, '_, D>,
-        old: &mut S,
-    ) -> Result<bool> {
-        let Some(op) = symbols.op(feed, old, *self.left)? else { return Ok(false) };
-        let at = |pos| Error::at(Detail::BadCover, pos);
-        let (Op::Literal { len } | Op::Cover { len, .. }) = op;
-        if len > *self.left {
-            return Err(at(self.output.pos()));
-        }
-        *self.phase = match op {
-            Op::Literal { len: 0 } | Op::Cover { len: 0, .. } => Phase::Op,
-            Op::Literal { len } => Phase::Literal { left: len },
-            Op::Cover { old_pos, len } => {
-                let end = old_pos.checked_add(len).filter(|end| *end <= self.old_len);
-                end.ok_or(at(old_pos))?;
-                Phase::Cover { old_pos, left: len }
-            }
-        };
-        Ok(true)
+    if !feed.input.readable().is_empty() {
+        return Err(Detail::BadStream.into());
     }
-
-    fn written(&mut self, len: u64) {
-        self.output.commit(len);
-        *self.left = self.left.saturating_sub(len);
-    }
-
-    fn end<Y: Symbols, T: Target, D: Decompressor>(
-        &mut self,
-        symbols: &mut Y,
-        feed: &mut Feed<'_, '_, D>,
-        new: &mut T,
-    ) -> Result<Pause> {
-        if symbols.end(feed)?.is_none() {
-            return Ok(Pause::Starved);
-        }
-        if !feed.input.readable().is_empty() {
-            return Err(Detail::BadStream.into());
-        }
-        if !feed.input.is_complete() {
-            return Ok(Pause::Starved);
-        }
-        self.output.flush(new)?;
-        *self.phase = Phase::Done;
-        Ok(Pause::Done)
-    }
+    Ok(feed.input.is_complete())
 }
 
 /// Cuts the window of old bytes off the tables of coders 4 and 5.

@@ -1,5 +1,6 @@
 //! How the caller's working memory is laid out (docs/format-delta.md, section 10).
 
+use super::in_place::{book_len, marks_len};
 use crate::codec::bits::Bits;
 use crate::codec::input::Input;
 use crate::codec::predict;
@@ -13,6 +14,9 @@ pub const OUTPUT_LEN_LARGE: u64 = 64 << 10;
 
 /// Lengths of the parts, in order.
 pub(super) struct Parts {
+    /// In place: a mark per page, and what the spare pages hold.
+    marks_len: u64,
+    book_len: u64,
     coder_len: u64,
     input_len: u64,
     output_len: u64,
@@ -40,12 +44,32 @@ impl Parts {
                 (coder_len, OUTPUT_LEN_LARGE, 1 << shape.window_log.min(63))
             }
         };
-        Self { coder_len, input_len: Input::buf_len(header), output_len, window_len }
+        let in_place = header.in_place.as_ref();
+        Self {
+            marks_len: in_place.map_or(0, |in_place| marks_len(in_place, header.new.len)),
+            book_len: in_place.map_or(0, book_len),
+            coder_len,
+            input_len: Input::buf_len(header),
+            output_len,
+            window_len,
+        }
     }
 
     pub(super) fn work_len(&self) -> Result<u64> {
-        let sum = self.coder_len.checked_add(self.input_len);
-        sum.and_then(|sum| sum.checked_add(self.output_len)).ok_or(Detail::WorkspaceTooSmall.into())
+        let Self { marks_len, book_len, coder_len, input_len, output_len, .. } = *self;
+        let lens = [book_len, coder_len, input_len, output_len];
+        let sum = lens.into_iter().try_fold(marks_len, u64::checked_add);
+        sum.ok_or(Detail::WorkspaceTooSmall.into())
+    }
+
+    /// Cuts marks and book off `work`.
+    pub(super) fn split_book<'w>(
+        &self,
+        work: &'w mut [u8],
+    ) -> Result<(&'w mut [u8], &'w mut [u8], &'w mut [u8])> {
+        let (marks, rest) = cut(work, self.marks_len)?;
+        let (book, rest) = cut(rest, self.book_len)?;
+        Ok((marks, book, rest))
     }
 
     /// Cuts `work` into coder, input and output buffers.

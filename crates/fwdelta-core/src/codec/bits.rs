@@ -3,8 +3,9 @@
 use super::input::{GROUP_LEN_MAX, Input};
 use super::model::{Model, Number, Residual};
 use super::range::{BitCoder, RangeDecoder, RangeState};
-use super::{Decompressor, Feed, Op, Symbols};
+use super::{Decompressor, Feed, Op, Resumable, Symbols};
 use crate::error::{Detail, Result};
+use crate::state::Visit;
 use crate::storage::Source;
 
 /// Diagonals (old minus new position) remembered.
@@ -19,6 +20,17 @@ pub struct Places {
 }
 
 impl Places {
+    fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
+        visit.u64(&mut self.old_pos)?;
+        visit.u64(&mut self.new_pos)?;
+        self.recent.iter_mut().try_for_each(|diagonal| visit.i64(diagonal))
+    }
+
+    /// Goes on at position `pos` of new.
+    pub const fn seek(&mut self, pos: u64) {
+        self.new_pos = pos;
+    }
+
     /// After a literal run.
     pub fn skip(&mut self, len: u64) {
         self.new_pos = self.new_pos.wrapping_add(len);
@@ -88,6 +100,28 @@ enum Due {
     LiteralLen,
     Place,
     CoverLen { old_pos: u64 },
+}
+
+impl Due {
+    fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
+        let (mut number, mut old_pos) = match *self {
+            Self::Start => (0, 0),
+            Self::Prologue => (1, 0),
+            Self::LiteralLen => (2, 0),
+            Self::Place => (3, 0),
+            Self::CoverLen { old_pos } => (4, old_pos),
+        };
+        visit.u8(&mut number)?;
+        visit.u64(&mut old_pos)?;
+        *self = match number {
+            0 => Self::Start,
+            1 => Self::Prologue,
+            2 => Self::LiteralLen,
+            3 => Self::Place,
+            _ => Self::CoverLen { old_pos },
+        };
+        Ok(())
+    }
 }
 
 /// Decoder state between groups.
@@ -229,5 +263,38 @@ impl Symbols for Bits<'_> {
 
     fn end<D: Decompressor>(&mut self, _: &mut Feed<'_, '_, D>) -> Result<Option<()>> {
         if self.range.is_at_end() { Ok(Some(())) } else { Err(Detail::BadStream.into()) }
+    }
+}
+
+impl Resumable for Bits<'_> {
+    /// At the end of a span an operation ends; the next one begins with literals, maybe none.
+    fn seek(&mut self, pos: u64, _: u64) {
+        self.places.seek(pos);
+        self.model.seek(pos);
+        if self.due == Due::Place {
+            self.due = Due::LiteralLen;
+        }
+    }
+
+    fn page_number(&mut self, input: &mut Input<'_>, context: u32) -> Result<Option<u64>> {
+        if !input.has_group(GROUP_LEN_MAX) {
+            return Ok(None);
+        }
+        if self.due == Due::Start {
+            self.range = RangeState::start(input)?;
+            self.due = Due::Prologue;
+        }
+        self.number(input, Number::Page, context).map(Some)
+    }
+
+    fn forget_old(&mut self) {}
+
+    fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
+        self.range.state(visit)?;
+        self.model.state(visit)?;
+        self.places.state(visit)?;
+        self.due.state(visit)?;
+        visit.u64(&mut self.skipped)?;
+        visit.u64(&mut self.zeros)
     }
 }

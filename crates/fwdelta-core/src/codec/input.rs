@@ -42,6 +42,24 @@ impl<'w> Input<'w> {
         Self { buf, start, end, filled: 0, left, chain, complete }
     }
 
+    /// The same without a chain: of `len` bytes that were verified before.
+    pub(crate) fn unchained(len: u64, buf: &'w mut [u8]) -> Self {
+        let (start, end) = (GROUP_LEN_MAX, GROUP_LEN_MAX);
+        Self { buf, start, end, filled: 0, left: len, chain: None, complete: len == 0 }
+    }
+
+    /// How many of `len` bytes were used.
+    pub(crate) fn pos(&self, len: u64) -> u64 {
+        len.saturating_sub(self.left).saturating_sub(self.readable().len() as u64)
+    }
+
+    /// Goes on at byte `pos` of `len`, without a chain; to be called between records.
+    pub(crate) fn resume_at(&mut self, len: u64, pos: u64) {
+        (self.start, self.end, self.filled) = (GROUP_LEN_MAX, GROUP_LEN_MAX, 0);
+        self.left = len.saturating_sub(pos);
+        self.complete = self.left == 0;
+    }
+
     /// Whether all of the payload has arrived and, in a chain, was verified.
     pub(crate) const fn is_complete(&self) -> bool {
         self.complete
@@ -77,7 +95,10 @@ impl<'w> Input<'w> {
     fn record_len(&self) -> usize {
         match &self.chain {
             Some(chain) => chain.record_len().unwrap_or(0),
-            None => usize::try_from(self.left).unwrap_or(usize::MAX).min(RECORD_LEN),
+            None => {
+                let room = self.buf.len().saturating_sub(GROUP_LEN_MAX).min(RECORD_LEN);
+                usize::try_from(self.left).unwrap_or(usize::MAX).min(room)
+            }
         }
     }
 

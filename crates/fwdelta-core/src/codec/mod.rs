@@ -15,6 +15,7 @@ pub mod streams;
 pub(crate) mod window;
 
 use crate::error::{Detail, Error, Result};
+use crate::state::Visit;
 use crate::storage::Source;
 use input::Input;
 
@@ -115,6 +116,24 @@ pub(crate) trait Symbols {
 
     /// Whether the coded stream ends here, after the last byte of new. `None`: needs more input.
     fn end<D: Decompressor>(&mut self, feed: &mut Feed<'_, '_, D>) -> Result<Option<()>>;
+}
+
+/// A decoder that makes new in another order than front to back, and whose state can be saved
+/// between two bytes.
+pub(crate) trait Resumable: Symbols {
+    /// Goes on at position `pos` of new; operations end at `end`.
+    fn seek(&mut self, pos: u64, end: u64);
+
+    /// Decodes a number that says something of pages; `None`: needs more input. `context` is below
+    /// 4. Coders without numbers give 0.
+    fn page_number(&mut self, input: &mut Input<'_>, context: u32) -> Result<Option<u64>>;
+
+    /// Forgets old bytes that it holds: others may be readable from now on.
+    fn forget_old(&mut self);
+
+    /// Goes through everything that decides what is decoded next, the range decoder included, the
+    /// input excluded.
+    fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()>;
 }
 
 /// Where the cover starts `by` bytes after `from`; outside 64 bits is `BadCover`.

@@ -7,6 +7,7 @@
 
 use super::range::{BitCoder, PROBABILITY_MIN};
 use crate::error::{Detail, Result};
+use crate::state::Visit;
 
 /// Zero residuals in a row that are coded one by one; the rest of the run is one number.
 pub const SINGLE_ZERO_COUNT: u32 = 64;
@@ -51,6 +52,8 @@ pub enum Number {
     Backward = 5,
     /// Zero residuals after [`SINGLE_ZERO_COUNT`] of them.
     ZeroRun = 6,
+    /// Something of pages rewritten in place.
+    Page = 7,
 }
 
 /// One group of residual.
@@ -89,6 +92,20 @@ impl<'m> Model<'m> {
         let shift = 32u32.saturating_sub(model_log.into());
         let (bytes, residuals, pos, zeros, value_due) = (0, 0, 0, 0, false);
         Self { entries, shift, bytes, residuals, pos, zeros, value_due }
+    }
+
+    pub(crate) fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
+        visit.bytes(self.entries.as_flattened_mut())?;
+        visit.u32(&mut self.bytes)?;
+        visit.u64(&mut self.residuals)?;
+        visit.u32(&mut self.pos)?;
+        visit.u32(&mut self.zeros)?;
+        visit.flag(&mut self.value_due)
+    }
+
+    /// Goes on at position `pos` of new.
+    pub fn seek(&mut self, pos: u64) {
+        self.pos = pos as u32;
     }
 
     fn index(&self, context: u32) -> usize {

@@ -7,6 +7,7 @@
 
 use super::input::Input;
 use crate::error::{Detail, Result};
+use crate::state::Visit;
 
 /// The range is renormalised below this.
 pub const RANGE_MIN: u32 = 1 << 24;
@@ -24,6 +25,12 @@ pub trait BitCoder {
     /// # Errors
     /// `BadStream` when a decoder's input ends.
     fn bit(&mut self, p: u32, bit: bool) -> Result<bool>;
+
+    /// For an encoder that codes the length of a run behind it: a number of pages, with its
+    /// context, that a decoder reads within the run.
+    fn deferred(&mut self) -> Option<(u32, u64)> {
+        None
+    }
 }
 
 /// State of the decoder between groups.
@@ -41,6 +48,11 @@ impl RangeState {
             state.code = state.code << 8 | u32::from(input.byte().ok_or(Detail::BadStream)?);
         }
         Ok(state)
+    }
+
+    pub(crate) fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
+        visit.u32(&mut self.range)?;
+        visit.u32(&mut self.code)
     }
 
     /// Whether the encoder could have flushed here.

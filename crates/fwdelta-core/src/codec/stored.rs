@@ -1,7 +1,9 @@
 //! Coder 0: the payload is the new image.
 
-use super::{Decompressor, Feed, Op, Symbols, copy};
+use super::input::Input;
+use super::{Decompressor, Feed, Op, Resumable, Symbols, copy};
 use crate::error::{Detail, Result};
+use crate::state::Visit;
 use crate::storage::Source;
 
 /// No state: one literal run over all of new.
@@ -45,5 +47,19 @@ impl Symbols for Stored {
 
     fn end<D: Decompressor>(&mut self, _: &mut Feed<'_, '_, D>) -> Result<Option<()>> {
         Ok(Some(()))
+    }
+}
+
+impl Resumable for Stored {
+    fn seek(&mut self, _: u64, _: u64) {}
+
+    fn page_number(&mut self, _: &mut Input<'_>, _: u32) -> Result<Option<u64>> {
+        Ok(Some(0))
+    }
+
+    fn forget_old(&mut self) {}
+
+    fn state<V: Visit>(&mut self, _: &mut V) -> Result<()> {
+        Ok(())
     }
 }

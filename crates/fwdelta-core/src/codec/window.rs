@@ -46,6 +46,11 @@ impl<'w> Window<'w> {
         Ok(())
     }
 
+    /// Shows nothing: what is read from now on may be other bytes.
+    pub(crate) fn forget(&mut self) {
+        self.len = 0;
+    }
+
     /// What is shown.
     pub(crate) fn view(&self) -> View<'_> {
         View { start: self.start, bytes: self.buf.get(..self.len).unwrap_or(&[]) }

@@ -1,5 +1,8 @@
 //! Where old positions are in new: the listed covers.
 
+use crate::error::Result;
+use crate::state::Visit;
+
 /// Bytes of one cover in memory.
 pub const COVER_LEN: usize = 12;
 /// Bytes of its place in the order of old positions.
@@ -69,6 +72,13 @@ impl<'w> CoverMap<'w> {
         Self::with_index(covers, order, &mut [])
     }
 
+    pub(super) fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
+        visit.bytes(self.covers.as_flattened_mut())?;
+        visit.bytes(self.order.as_flattened_mut())?;
+        visit.index(&mut self.count)?;
+        visit.index(&mut self.mapped)
+    }
+
     /// The same with memory for an index, which changes nothing but the time it takes.
     #[must_use]
     pub fn with_index(
@@ -108,6 +118,22 @@ impl<'w> CoverMap<'w> {
         let [old_pos, new_pos, len] = words else { return None };
         let [old_pos, new_pos, len] = [old_pos, new_pos, len].map(|word| u32::from_le_bytes(*word));
         Some(Listed { old_pos, new_pos, len })
+    }
+
+    /// Number of the first cover that ends after position `new_pos` of new.
+    #[must_use]
+    pub fn first_after(&self, new_pos: u64) -> usize {
+        let (mut low, mut high) = (0, self.count);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let end = |cover: Listed| u64::from(cover.new_pos) + u64::from(cover.len);
+            if self.cover(middle).is_some_and(|cover| end(cover) <= new_pos) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
     }
 
     fn in_order(&self, at: usize) -> Option<Listed> {

@@ -7,6 +7,8 @@ use super::reference;
 use super::space::{Bounds, Space, Stretch};
 use super::unit::{Home, Kind, LOOK_AHEAD, Site, UNIT_LEN_MAX, Unit, store};
 use super::walk::Walker;
+use crate::error::Result;
+use crate::state::Visit;
 
 /// Bytes from the start of a unit that must be in view.
 pub const SIGHT: u64 = (UNIT_LEN_MAX + LOOK_AHEAD) as u64;
@@ -59,6 +61,15 @@ impl<'w> Projection<'w> {
     pub fn new(space: Space<'w>) -> Self {
         let (here, cover, home) = (Stretch::default(), Listed::default(), Home::default());
         Self { space, walker: Walker::default(), here, cover, home, is_away: false }
+    }
+
+    /// Goes through the images and what was seen of old; not where whole covers are projected.
+    pub(crate) fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
+        self.space.state(visit)?;
+        self.walker.state(visit)?;
+        // It is found again from the position.
+        self.here = Stretch::default();
+        Ok(())
     }
 
     /// A cover begins that will be projected.

@@ -3,6 +3,8 @@
 use super::layout::{Class, Content, Run, Segment};
 use super::map::{CoverMap, Listed, Trust};
 use super::unit::Home;
+use crate::error::Result;
+use crate::state::Visit;
 
 /// Bytes of one segment in memory.
 pub const SEGMENT_LEN: usize = 24;
@@ -91,6 +93,11 @@ impl<'w> Segments<'w> {
         }
         self.count += 1;
         true
+    }
+
+    fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
+        visit.bytes(self.entries.as_flattened_mut())?;
+        visit.index(&mut self.count)
     }
 
     /// Number of segments.
@@ -192,6 +199,33 @@ impl<'w> Space<'w> {
             is_ambiguous: false,
             target_segment: Segment::default(),
         }
+    }
+
+    /// Goes through the tables, and the module in view.
+    ///
+    /// # Errors
+    /// Those of the visit.
+    pub fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
+        self.old.state(visit)?;
+        self.new.state(visit)?;
+        visit.bytes(self.runs.as_flattened_mut())?;
+        visit.index(&mut self.run_count)?;
+        self.map.state(visit)?;
+        let (mut is_some, mut module) = (self.bounds_of.is_some(), self.bounds_of.unwrap_or(0));
+        visit.flag(&mut is_some)?;
+        visit.u32(&mut module)?;
+        (self.new_here, self.target_here) = (Stretch::default(), Stretch::default());
+        let mut last = self.target_segment;
+        for number in [&mut last.pos, &mut last.len, &mut last.addr, &mut last.span] {
+            visit.u64(number)?;
+        }
+        visit.u32(&mut last.module)?;
+        if is_some {
+            self.view(module);
+        }
+        // Where segments overlap, the last one is looked into first.
+        self.target_segment = last;
+        Ok(())
     }
 
     /// Adds a run of old; whether there was room and its position fits.

@@ -3,6 +3,8 @@
 use super::layout::Content;
 use super::unit::{Home, Kind, Site, Unit};
 use super::{a32, a64, data, mips, riscv, thumb, x86, xtensa};
+use crate::error::Result;
+use crate::state::Visit;
 
 const REGISTER_COUNT: usize = 32;
 const POOL_COUNT: usize = 32;
@@ -150,6 +152,26 @@ impl Default for Walker {
 }
 
 impl Walker {
+    /// Goes through what is known.
+    ///
+    /// # Errors
+    /// Those of the visit.
+    pub fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
+        for (value, pos) in &mut self.registers.entries {
+            visit.u64(value)?;
+            visit.u64(pos)?;
+        }
+        visit.u64(&mut self.registers.latest)?;
+        for (pos, pic) in &mut self.pools.entries {
+            visit.u32(pos)?;
+            visit.u32(pic)?;
+        }
+        visit.u8(&mut self.pools.next)?;
+        field(&mut self.pending, visit)?;
+        self.globals.iter_mut().try_for_each(|global| visit.u64(global))?;
+        self.new_registers.iter_mut().try_for_each(|register| visit.u64(register))
+    }
+
     /// A cover begins: nothing is known of what comes before it. Global pointers hardly change.
     pub fn start(&mut self) {
         if self.registers.latest != u64::MAX {
@@ -218,6 +240,25 @@ impl Walker {
             _ => data::unit(site),
         }
     }
+}
+
+/// Kinds of fields inside instructions still to come.
+const FIELD_KINDS: [Kind; 4] = [Kind::X86Rel32, Kind::X86Imm32, Kind::Global, Kind::Pointer32];
+
+fn field<V: Visit>(pending: &mut Option<Field>, visit: &mut V) -> Result<()> {
+    let mut is_some = pending.is_some();
+    let none = Field { pos: 0, target: 0, aux: 0, kind: Kind::Bytes };
+    let mut field = pending.unwrap_or(none);
+    visit.flag(&mut is_some)?;
+    visit.u64(&mut field.pos)?;
+    visit.u64(&mut field.target)?;
+    visit.u64(&mut field.aux)?;
+    let known = FIELD_KINDS.iter().position(|kind| *kind == field.kind);
+    let mut number = known.unwrap_or(0) as u8;
+    visit.u8(&mut number)?;
+    field.kind = FIELD_KINDS.get(usize::from(number)).copied().unwrap_or_default();
+    *pending = is_some.then_some(field);
+    Ok(())
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 use crate::error::{Detail, Error, Result};
 use crate::format::cbor::{MapReader, Reader, Sink, Writer};
 use crate::format::chain::{self, ChainStart};
+pub use crate::format::pages::InPlace;
+use crate::format::pages::PAGE_COUNT_MAX;
 pub use crate::format::shape::{PREDICTED_LEN_MAX, Shape, StreamShape};
 use crate::limits::{HEADER_LEN_MAX, Limits};
 
@@ -41,8 +43,10 @@ mod key {
     pub(super) const CODER_PARAMETERS: i64 = 9;
     /// Regions of old: architecture, code or data, load base. Defined, not built in.
     pub(super) const REGIONS: i64 = 10;
-    /// Page order and SAVE marks end the range of keys that are defined, not built in:
-    /// 11 segments of new, 12 listed covers, 13 resume, 14 in place, 15 transforms.
+    /// More keys that are defined, not built in: 11 segments of new, 12 listed covers, 13 resume.
+    pub(super) const RESUME: i64 = 13;
+    pub(super) const IN_PLACE: i64 = 14;
+    /// Defined, not built in.
     pub(super) const TRANSFORMS: i64 = 15;
 }
 
@@ -102,6 +106,12 @@ impl Coder {
         }
     }
 
+    /// Whether its decoder can be saved and go on later, as in place needs it: coders 0, 1 and 4.
+    #[must_use]
+    pub const fn is_resumable(&self) -> bool {
+        matches!(self, Coder::Stored | Coder::Bits { .. } | Coder::Predicted(_))
+    }
+
     /// The name used in reports.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -157,6 +167,8 @@ pub struct DeltaHeader {
     pub payload_len: u64,
     /// How the payload is cut and authenticated; absent in stand-alone files.
     pub chain: Option<ChainStart>,
+    /// How the old image is rewritten in place; absent where new has a slot of its own.
+    pub in_place: Option<InPlace>,
 }
 
 impl DeltaHeader {
@@ -185,7 +197,8 @@ impl DeltaHeader {
     /// When the sink is full.
     pub fn emit<S: Sink>(&self, to: &mut Writer<S>) -> Result<()> {
         let parameters = u64::from(self.coder != Coder::Stored);
-        let optional = u64::from(self.old.is_some()) + u64::from(self.chain.is_some());
+        let optional = [self.old.is_some(), self.chain.is_some(), self.in_place.is_some()];
+        let optional = optional.iter().filter(|is_some| **is_some).count() as u64;
         to.map(7 + parameters + optional)?;
         for (key, value) in [
             (key::VERSION, VERSION),
@@ -215,7 +228,12 @@ impl DeltaHeader {
             to.uint(chain.chunk_len.into())?;
             to.bytes(&chain.first_hash)?;
         }
-        self.coder.emit_parameters(to)
+        self.coder.emit_parameters(to)?;
+        if let Some(in_place) = &self.in_place {
+            to.uint(key::IN_PLACE as u64)?;
+            in_place.emit(to)?;
+        }
+        Ok(())
     }
 
     /// Refuses what is larger than the caller allows, before anything is sized by it.
@@ -254,6 +272,7 @@ struct Fields {
     payload_len: Option<u64>,
     chain: Option<ChainStart>,
     parameters: Option<Parameters>,
+    in_place: Option<InPlace>,
 }
 
 /// Numbers in key 9 at most.
@@ -296,7 +315,8 @@ impl Fields {
             key::PAYLOAD_LEN => self.payload_len = Some(image_len(from)?),
             key::CHAIN => self.chain = Some(chain_start(from)?),
             key::CODER_PARAMETERS => self.parameters = Some(parameters(from)?),
-            key::REGIONS..=key::TRANSFORMS => return Err(not_built_in),
+            key::IN_PLACE => self.in_place = Some(InPlace::parse(from)?),
+            key::REGIONS..=key::RESUME | key::TRANSFORMS => return Err(not_built_in),
             _ => return Err(unknown),
         }
         Ok(())
@@ -323,7 +343,12 @@ impl Fields {
         if is_predicted && new.len.max(old.map_or(0, |old| old.len)) >= PREDICTED_LEN_MAX {
             return Err(Detail::BadValue.into());
         }
-        Ok(DeltaHeader { coder, old, new, workspace_len, payload_len, chain: self.chain })
+        let (chain, in_place) = (self.chain, self.in_place);
+        let pages = in_place.map_or(0, |in_place: InPlace| in_place.pages(new.len).count());
+        if in_place.is_some() && (!coder.is_resumable() || pages > PAGE_COUNT_MAX) {
+            return Err(Detail::BadValue.into());
+        }
+        Ok(DeltaHeader { coder, old, new, workspace_len, payload_len, chain, in_place })
     }
 }
 
@@ -404,6 +429,7 @@ mod tests {
             workspace_len: 5_440,
             payload_len: 3_000,
             chain: Some(ChainStart { chunk_len: 1024, first_hash: [3; DIGEST_LEN] }),
+            in_place: None,
         }
     }
 

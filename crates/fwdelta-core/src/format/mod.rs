@@ -6,6 +6,7 @@ pub mod chain;
 pub mod delta;
 pub mod envelope;
 pub mod manifest;
+pub mod pages;
 pub mod plmn;
 pub mod shape;
 pub mod suit;

@@ -82,7 +82,7 @@ fn after_a_cut_nothing_works_until_reboot() {
         assert_eq!(flash.program(64, &[0; 8]), Err(FlashError::NoPower));
         assert_eq!(flash.sync(), Err(FlashError::NoPower));
         assert_eq!(read(&mut flash, 0, 1), Err(ReadError::Io(FlashError::NoPower)));
-        flash.reboot();
+        flash.reboot(1);
         write_sector(&mut flash).unwrap();
         assert_eq!(read(&mut flash, 64, 64).unwrap(), written());
         assert_eq!(read(&mut flash, 0, 64).unwrap(), [7; 64], "other sectors are untouched");
@@ -96,7 +96,7 @@ fn a_cut_is_before_in_the_middle_or_after() {
         let mut flash = Flash::with_image(GEOMETRY, &[7; 256]);
         flash.plan(Fault { at, kind, seed: 4 });
         assert!(write_sector(&mut flash).is_err());
-        flash.reboot();
+        flash.reboot(1);
         flash
     };
     assert_eq!(cut(0, Kind::CutBefore).bytes(), [7; 256]);
@@ -118,7 +118,7 @@ fn torn_words_are_random_or_unreadable_and_must_be_erased() {
         let mut flash = Flash::blank(GEOMETRY);
         flash.plan(Fault { at: 0, kind: Kind::CutTorn, seed });
         assert_eq!(flash.program(0, &[0; 8]), Err(FlashError::NoPower));
-        flash.reboot();
+        flash.reboot(1);
         match read(&mut flash, 4, 1) {
             Err(ReadError::Uncorrectable) => unreadable += 1,
             result => readable += usize::from(result.is_ok()),
@@ -153,7 +153,7 @@ fn a_write_cache_keeps_what_was_synced_and_may_lose_the_rest() {
         flash.program(8, &[2; 8]).unwrap();
         flash.plan(Fault { at: 3, kind: Kind::CutBefore, seed });
         assert!(flash.program(16, &[3; 8]).is_err());
-        flash.reboot();
+        flash.reboot(1);
         assert_eq!(flash.bytes()[..8], [1; 8], "synced bytes survive");
         assert_eq!(flash.bytes()[16..24], [0xff; 8]);
         kept.push(flash.bytes()[8] == 2);

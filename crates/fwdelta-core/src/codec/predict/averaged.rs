@@ -5,6 +5,7 @@
 use super::{ByteFeatures, FlagFeatures, LiteralFeatures, Model};
 use crate::codec::range::{BitCoder, PROBABILITY_MIN};
 use crate::error::Result;
+use crate::state::Visit;
 
 /// Adaptation by how often a probability was met: 1 / 2^n.
 const RATES: [u32; 16] = [1, 2, 2, 3, 3, 3, 4, 4, 4, 4, 4, 4, 5, 5, 5, 5];
@@ -106,6 +107,10 @@ const fn tag(kind: u32) -> u32 {
 impl Model for Averaged<'_> {
     const IS_LARGE: bool = false;
     const STREAK: u32 = 8;
+
+    fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
+        visit.bytes(self.words.as_flattened_mut())
+    }
 
     fn decide<C: BitCoder>(
         &mut self,

@@ -3,11 +3,12 @@
 use super::predicted::{Due, Made, Predicted};
 use super::prologue::{Places, Prologue};
 use super::{Coded, Counts, Model, Number, Tables, gap_end};
-use crate::codec::input::GROUP_LEN_MAX;
+use crate::codec::input::{GROUP_LEN_MAX, Input};
 use crate::codec::range::{BitCoder, RangeDecoder, RangeState};
 use crate::codec::window::Window;
-use crate::codec::{Decompressor, Feed, Op, Symbols};
+use crate::codec::{Decompressor, Feed, Op, Resumable, Symbols};
 use crate::error::{Detail, Result};
+use crate::state::Visit;
 use crate::storage::Source;
 
 /// Bytes of old indexed in one call.
@@ -32,6 +33,27 @@ enum Next {
     },
 }
 
+impl Next {
+    /// Between two bytes of new the prologue has not begun or is over.
+    fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
+        let mut number = match self {
+            Self::Start => 0,
+            Self::Op => 1,
+            Self::Cover => 2,
+            Self::Index { pos: 0 } => 3,
+            _ => return Err(Detail::Bug.into()),
+        };
+        visit.u8(&mut number)?;
+        *self = match number {
+            0 => Self::Start,
+            1 => Self::Op,
+            2 => Self::Cover,
+            _ => Self::Index { pos: 0 },
+        };
+        Ok(())
+    }
+}
+
 /// Decoder state between groups.
 #[derive(Debug)]
 pub(crate) struct Decoder<'w, M> {
@@ -45,6 +67,8 @@ pub(crate) struct Decoder<'w, M> {
     /// Number of the next listed cover.
     listed: usize,
     window: Window<'w>,
+    /// Where the span at hand starts and ends in new, and where new ends.
+    span: (u64, u64),
     new_len: u64,
     /// The last unit, and how many of its bytes were handed out.
     made: Made,
@@ -71,16 +95,22 @@ impl<'w, M: Model> Decoder<'w, M> {
             next: Next::Start,
             listed: 0,
             window: Window::new(window, old_len),
+            span: (0, new_len),
             new_len,
             made: Made::default(),
             given: 0,
         }
     }
 
-    /// Where the next listed cover starts in new, or new ends.
+    /// Where the next listed cover starts in the span, or goes on in it; where the span ends if
+    /// none does.
     fn listed_pos(&self) -> u64 {
+        let (start, end) = self.span;
         let cover = self.predicted.predictor.projection.space.map.cover(self.listed);
-        cover.map_or(self.new_len, |cover| cover.new_pos.into())
+        match cover.map(|cover| u64::from(cover.new_pos).max(start)) {
+            Some(pos) if pos < end || end == self.new_len => pos,
+            _ => end,
+        }
     }
 
     fn index<S: Source>(&mut self, old: &mut S, pos: u64) -> Result<()> {
@@ -130,7 +160,11 @@ impl<'w, M: Model> Decoder<'w, M> {
             let cover = self.predicted.predictor.projection.space.map.cover(self.listed);
             let cover = cover.ok_or(Detail::BadCover)?;
             self.listed += 1;
-            return Ok(Some(self.start(cover.old_pos.into(), cover.len.into())));
+            let (start, end) = self.span;
+            let skipped = start.saturating_sub(cover.new_pos.into());
+            let len = u64::from(cover.len).wrapping_sub(skipped);
+            let len = if end < self.new_len { len.min(end - new_pos) } else { len };
+            return Ok(Some(self.start(u64::from(cover.old_pos) + skipped, len)));
         }
         let numbers = &mut Coded { model: &mut self.predicted.model, coder };
         let which = self.places.which(numbers, Number::Diagonal, new_pos, 0)?;
@@ -158,6 +192,8 @@ impl<'w, M: Model> Decoder<'w, M> {
                 let space = &mut predictor.projection.space;
                 if !self.prologue.step(&mut Coded { model, coder }, &self.counts, space, &tables)? {
                     self.next = Next::Op;
+                    self.listed =
+                        self.predicted.predictor.projection.space.map.first_after(self.span.0);
                 }
                 Ok(None)
             }
@@ -291,5 +327,48 @@ impl<M: Model> Symbols for Decoder<'_, M> {
 
     fn end<D: Decompressor>(&mut self, _: &mut Feed<'_, '_, D>) -> Result<Option<()>> {
         if self.range.is_at_end() { Ok(Some(())) } else { Err(Detail::BadStream.into()) }
+    }
+}
+
+impl<M: Model> Resumable for Decoder<'_, M> {
+    fn seek(&mut self, pos: u64, end: u64) {
+        self.span = (pos, end);
+        self.predicted.seek(pos);
+        (self.made, self.given) = (Made::default(), 0);
+        self.listed = self.predicted.predictor.projection.space.map.first_after(pos);
+        if self.next == Next::Cover {
+            self.next = Next::Op;
+        }
+    }
+
+    fn page_number(&mut self, input: &mut Input<'_>, context: u32) -> Result<Option<u64>> {
+        if !input.has_group(GROUP_LEN_MAX) {
+            return Ok(None);
+        }
+        if self.next == Next::Start {
+            self.range = RangeState::start(input)?;
+            self.next = Next::Index { pos: 0 };
+        }
+        let coder = &mut RangeDecoder { state: &mut self.range, input };
+        self.predicted.model.number(coder, Number::Page, context, 0).map(Some)
+    }
+
+    fn forget_old(&mut self) {
+        self.window.forget();
+    }
+
+    fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
+        self.range.state(visit)?;
+        self.next.state(visit)?;
+        self.predicted.state(visit)?;
+        self.places.state(visit)?;
+        visit.index(&mut self.listed)?;
+        visit.u64(&mut self.span.0)?;
+        visit.u64(&mut self.span.1)?;
+        visit.bytes(&mut self.made.bytes)?;
+        visit.u8(&mut self.made.len)?;
+        visit.u8(&mut self.given)?;
+        self.window.forget();
+        Ok(())
     }
 }

@@ -1,6 +1,8 @@
 //! By how much words changed lately.
 
 use super::hash;
+use crate::error::Result;
+use crate::state::Visit;
 
 /// Bytes of an entry of a table in memory.
 pub(super) const ENTRY_LEN: usize = 8;
@@ -13,6 +15,10 @@ pub struct Deltas {
 }
 
 impl Deltas {
+    pub(super) fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
+        self.words.iter_mut().try_for_each(|word| visit.u32(word))
+    }
+
     fn at(pos: u64, back: u64) -> usize {
         ((pos >> 2).wrapping_sub(back) & (WORD_COUNT as u64 - 1)) as usize
     }
@@ -64,6 +70,12 @@ impl<'w> Values<'w> {
         values.fill([0; ENTRY_LEN]);
         operations.fill([0; ENTRY_LEN]);
         Self { values, operations, last: 0 }
+    }
+
+    pub(super) fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
+        visit.bytes(self.values.as_flattened_mut())?;
+        visit.bytes(self.operations.as_flattened_mut())?;
+        visit.u32(&mut self.last)
     }
 
     /// What words near `word` changed by, or else the last one that changed at all.

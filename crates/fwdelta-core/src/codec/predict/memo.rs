@@ -1,6 +1,8 @@
 //! Old targets whose new place was seen, and what was seen near them.
 
 use super::hash;
+use crate::error::Result;
+use crate::state::Visit;
 
 /// Bytes of an entry in memory.
 pub(super) const ENTRY_LEN: usize = 8;
@@ -54,6 +56,11 @@ impl<'w> Memo<'w> {
         exact.fill([0; ENTRY_LEN]);
         near.fill([0; ENTRY_LEN]);
         Self { exact, near }
+    }
+
+    pub(super) fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
+        visit.bytes(self.exact.as_flattened_mut())?;
+        visit.bytes(self.near.as_flattened_mut())
     }
 
     /// Where `target` led before, and how often besides.

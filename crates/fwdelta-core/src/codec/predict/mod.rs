@@ -34,6 +34,7 @@ use super::model::LOG_BITS;
 use super::range::BitCoder;
 use crate::error::{Detail, Result};
 use crate::exec::unit::Kind;
+use crate::state::Visit;
 
 /// What a number means: each has its own contexts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +60,8 @@ pub enum Number {
     ListedDiagonal,
     /// Distance in old between listed covers, folded.
     ListedDistance,
+    /// Something of pages rewritten in place.
+    Page,
 }
 
 /// What is known when "is it this candidate?" is coded.
@@ -139,6 +142,14 @@ pub trait Model {
     /// Units in a row whose first candidate was right, after which the number of further ones is
     /// coded instead of a decision for each: that is faster, but knows less.
     const STREAK: u32;
+
+    /// Goes through what was learnt.
+    ///
+    /// # Errors
+    /// `NotBuiltIn` from models that are too large to be saved, and those of the visit.
+    fn state<V: Visit>(&mut self, _: &mut V) -> Result<()> {
+        Err(Detail::NotBuiltIn.into())
+    }
 
     /// Codes a decision in two contexts, the second the more special; `set` is below 16.
     ///

@@ -7,6 +7,7 @@ use crate::codec::range::BitCoder;
 use crate::error::Result;
 use crate::exec::project::{SIGHT, View};
 use crate::exec::unit::{KIND_COUNT, Kind, UNIT_LEN_MAX, Unit, store};
+use crate::state::Visit;
 use crate::storage::Source;
 
 /// Where a cover stands.
@@ -28,6 +29,28 @@ enum Run {
     Counted(u64),
     /// A decoder knows that so many follow, then another unit, or the end of the cover.
     Left(u64),
+}
+
+impl Cover {
+    fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
+        visit.u64(&mut self.old_pos)?;
+        visit.u64(&mut self.left)?;
+        visit.u64(&mut self.done)?;
+        visit.u32(&mut self.streak)?;
+        let (mut number, mut count) = match self.run {
+            Run::None => (0, 0),
+            Run::Counted(count) => (1, count),
+            Run::Left(count) => (2, count),
+        };
+        visit.u8(&mut number)?;
+        visit.u64(&mut count)?;
+        self.run = match number {
+            0 => Run::None,
+            1 => Run::Counted(count),
+            _ => Run::Left(count),
+        };
+        Ok(())
+    }
 }
 
 /// The new bytes of a unit.
@@ -108,6 +131,24 @@ impl<'w, M: Model> Predicted<'w, M> {
     #[must_use]
     pub const fn left(&self) -> (u64, u64) {
         (self.cover.old_pos, self.cover.left)
+    }
+
+    /// Goes through everything but matches, which only models have that are never saved.
+    pub(super) fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
+        self.model.state(visit)?;
+        self.predictor.state(visit)?;
+        self.cover.state(visit)?;
+        visit.u64(&mut self.pos)?;
+        visit.u64(&mut self.tail)?;
+        visit.u32(&mut self.misses)?;
+        visit.bytes(&mut self.kind_misses)?;
+        visit.u32(&mut self.last_word)
+    }
+
+    /// Goes on at position `pos` of new, in the middle of nothing.
+    pub fn seek(&mut self, pos: u64) {
+        self.pos = pos;
+        self.cover = Cover::default();
     }
 
     /// Enters old into the index of matches; to be called from its front to its back.
@@ -290,7 +331,23 @@ impl<'w, M: Model> Predicted<'w, M> {
     /// None from an encoder.
     pub fn end_cover<C: BitCoder>(&mut self, coder: &mut C) -> Result<()> {
         if let Run::Counted(count) = self.cover.run {
-            self.model.number(coder, Number::Run, 0, count)?;
+            self.cover.run = Run::None;
+            self.code_run(coder, count)?;
+        }
+        Ok(())
+    }
+
+    /// Whether an encoder is within a run.
+    #[must_use]
+    pub const fn is_counting(&self) -> bool {
+        matches!(self.cover.run, Run::Counted(_))
+    }
+
+    /// Codes the length of a run, and what was deferred until it is known.
+    fn code_run<C: BitCoder>(&mut self, coder: &mut C, count: u64) -> Result<()> {
+        self.model.number(coder, Number::Run, 0, count)?;
+        while let Some((context, value)) = coder.deferred() {
+            self.model.number(coder, Number::Page, context, value)?;
         }
         Ok(())
     }
@@ -319,7 +376,7 @@ impl<'w, M: Model> Predicted<'w, M> {
                 self.predictor.learn_known(&unit, self.pos, first);
                 return Ok(first);
             }
-            self.model.number(coder, Number::Run, 0, count)?;
+            self.code_run(coder, count)?;
             (self.cover.run, self.cover.streak, place) = (Run::None, 0, 1);
         }
         if let Run::Left(left) = self.cover.run {

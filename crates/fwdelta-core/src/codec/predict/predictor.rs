@@ -2,11 +2,13 @@
 
 use super::history::{Deltas, Values};
 use super::memo::Memo;
+use crate::error::Result;
 use crate::exec::map::Trust;
 use crate::exec::project::Projection;
 use crate::exec::space::Space;
 use crate::exec::unit::{KIND_COUNT, Kind, Unit, load};
 use crate::exec::{reference, thumb};
+use crate::state::Visit;
 
 /// Candidates of one unit at most.
 pub(super) const CANDIDATE_COUNT: usize = 7;
@@ -101,6 +103,20 @@ impl<'w> Predictor<'w> {
             deltas: Deltas::default(),
             scores: [[0; ORIGIN_COUNT]; KIND_COUNT],
         }
+    }
+
+    /// Goes through what it knows.
+    pub(super) fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
+        self.projection.state(visit)?;
+        self.memo.state(visit)?;
+        self.values.state(visit)?;
+        self.deltas.state(visit)?;
+        for score in self.scores.as_flattened_mut() {
+            let mut bytes = score.to_le_bytes();
+            visit.bytes(&mut bytes)?;
+            *score = i16::from_le_bytes(bytes);
+        }
+        Ok(())
     }
 
     /// What `unit` may be at `new_pos`.

@@ -5,6 +5,7 @@ use crate::error::{Detail, Result};
 use crate::exec::layout::{Class, Content, Run, Segment};
 use crate::exec::map::Listed;
 use crate::exec::space::Space;
+use crate::state::Visit;
 
 /// What an encoder describes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -50,6 +51,12 @@ pub struct Places {
 }
 
 impl Places {
+    pub(super) fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
+        visit.u64(&mut self.old_end)?;
+        visit.u64(&mut self.new_end)?;
+        self.recent.iter_mut().try_for_each(|diagonal| visit.i64(diagonal))
+    }
+
     /// Codes which diagonal a cover at `new_pos` follows: one of the last, or none of them.
     pub fn which<N: Numbers>(
         &self,

@@ -1,0 +1,278 @@
+//! The decoder, and where it stands: what a checkpoint saves.
+
+use super::areas::Memory;
+use super::book::Book;
+use super::view::OldView;
+use crate::apply::buffer::Buffer;
+use crate::apply::run::{Pause, Phase, Run};
+use crate::codec::bits::Bits;
+use crate::codec::input::Input;
+use crate::codec::predict::{self, Averaged, Counts};
+use crate::codec::stored::Stored;
+use crate::codec::{Feed, NoDecompressor, Resumable};
+use crate::error::{Detail, Error, Result};
+use crate::format::chain::HASH_LEN;
+use crate::format::delta::{Coder, DeltaHeader};
+use crate::format::pages::Span;
+use crate::state::Visit;
+use crate::storage::Source;
+
+/// Contexts of numbers that say something of pages: where a span starts, how many pages it has,
+/// whether a page stays as it is, where an old page is saved to.
+pub const SPAN_START: u32 = 0;
+/// See [`SPAN_START`].
+pub const SPAN_COUNT: u32 = 1;
+/// See [`SPAN_START`].
+pub const KEPT: u32 = 2;
+/// See [`SPAN_START`].
+pub const VICTIM: u32 = 3;
+
+/// Bytes of payload read at a time.
+const PIECE_LEN: usize = 64;
+
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one of them per applier, and no heap to box it")]
+enum Decoder<'w> {
+    Stored(Stored),
+    Bits(Bits<'w>),
+    Predicted(predict::decoder::Decoder<'w, Averaged<'w>>),
+}
+
+/// Calls a method of whichever decoder it is.
+macro_rules! each {
+    ($decoder:expr, $symbols:ident => $call:expr) => {
+        match $decoder {
+            Decoder::Stored($symbols) => $call,
+            Decoder::Bits($symbols) => $call,
+            Decoder::Predicted($symbols) => $call,
+        }
+    };
+}
+
+/// Makes new bytes, page by page.
+#[derive(Debug)]
+pub(super) struct Machine<'w> {
+    pub(super) header: DeltaHeader,
+    pub(super) book: Book<'w>,
+    pub(super) buffer: Buffer<'w>,
+    input: Input<'w>,
+    /// Whether records are verified as they come; if not, they were before.
+    is_chained: bool,
+    /// Bytes of payload that were read, without hashes unless it is chained.
+    read: u64,
+    decoder: Decoder<'w>,
+    /// The next page is known but not begun.
+    pub(super) is_announced: bool,
+    phase: Phase,
+    /// Bytes of the span at hand still to come.
+    left: u64,
+}
+
+impl<'w> Machine<'w> {
+    /// Before the first byte.
+    pub(super) fn new(header: &DeltaHeader, memory: Memory<'w>, is_chained: bool) -> Result<Self> {
+        let in_place = super::parameters(header)?;
+        let Memory { marks, spare, coder, input, output } = memory;
+        let decoder = match header.coder {
+            Coder::Stored => Decoder::Stored(Stored),
+            Coder::Bits { model_log } => Decoder::Bits(Bits::new(model_log, coder)),
+            Coder::Predicted(shape) => {
+                let (tables, window) = crate::apply::split_window(&shape, coder)?;
+                let lens = (header.old.map_or(0, |old| old.len), header.new.len);
+                let predicted = predict::small(&shape, tables)?;
+                let (counts, inline) = (Counts::from(&shape), shape.has_inline);
+                let decoder =
+                    predict::decoder::Decoder::new(predicted, counts, inline, window, lens);
+                Decoder::Predicted(decoder)
+            }
+            _ => return Err(Detail::NotBuiltIn.into()),
+        };
+        let pages = in_place.pages(header.new.len);
+        let input = match is_chained {
+            true => Input::new(header, input),
+            false => Input::unchained(content_len(header), input),
+        };
+        Ok(Self {
+            header: *header,
+            book: Book::new(&in_place, pages, marks, spare),
+            buffer: Buffer::new(output),
+            input,
+            is_chained,
+            read: 0,
+            decoder,
+            is_announced: false,
+            phase: Phase::Op,
+            left: 0,
+        })
+    }
+
+    /// Goes through all that a later run needs, between two pages.
+    pub(super) fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
+        self.book.state(visit)?;
+        let mut at = self.input.pos(content_len(&self.header));
+        visit.u64(&mut at)?;
+        self.input.resume_at(content_len(&self.header), at);
+        self.read = at;
+        visit.flag(&mut self.is_announced)?;
+        visit.u64(&mut self.left)?;
+        self.phase.state(visit)?;
+        each!(&mut self.decoder, symbols => symbols.state(visit))
+    }
+
+    /// Goes on to the next page: decodes which one it is, and whether it is rewritten.
+    pub(super) fn announce<P: Source>(&mut self, payload: &mut P) -> Result<()> {
+        if self.book.is_span_over() {
+            let span = self.span(payload)?;
+            each!(&mut self.decoder, symbols => symbols.seek(span.pos, span.end));
+            (self.phase, self.left) = (Phase::Op, span.end.saturating_sub(span.pos));
+        } else {
+            self.book.next_page();
+        }
+        if self.number(payload, KEPT)? == 0 {
+            self.book.mark();
+        }
+        self.is_announced = true;
+        Ok(())
+    }
+
+    /// Begins the page announced: decodes, before the first rewritten one of an interval, which
+    /// spare pages may be overwritten.
+    pub(super) fn enter<P: Source>(&mut self, payload: &mut P) -> Result<()> {
+        if self.book.is_marked() {
+            self.name_victims(payload)?;
+        }
+        self.is_announced = false;
+        each!(&mut self.decoder, symbols => symbols.forget_old());
+        self.make_room(self.book.bytes().pos, 1);
+        Ok(())
+    }
+
+    fn span<P: Source>(&mut self, payload: &mut P) -> Result<Span> {
+        if super::parameters(&self.header)?.check.is_none() {
+            return self.book.start_span(0, self.book.pages.count());
+        }
+        let folded = self.number(payload, SPAN_START)?;
+        let by = (folded >> 1) as i64 ^ -((folded & 1) as i64);
+        let count = self.number(payload, SPAN_COUNT)?.saturating_add(1);
+        self.book.start_span(by, count)
+    }
+
+    fn name_victims<P: Source>(&mut self, payload: &mut P) -> Result<()> {
+        let due = self.book.victims_due();
+        for at in 0..due {
+            let has_choice = self.book.has_choice();
+            let age = if has_choice { self.number(payload, VICTIM)? } else { 0 };
+            self.book.name_victim(at, age)?;
+        }
+        if due > 0 {
+            self.book.settle_victims();
+        }
+        Ok(())
+    }
+
+    /// A number that says something of pages.
+    fn number<P: Source>(&mut self, payload: &mut P, context: u32) -> Result<u64> {
+        loop {
+            let input = &mut self.input;
+            let number = each!(&mut self.decoder, symbols => symbols.page_number(input, context))?;
+            match number {
+                Some(number) => return Ok(number),
+                None => self.take(payload)?,
+            }
+        }
+    }
+
+    /// Empties the buffer for bytes of the page at hand from `pos` on, in units of `write_len`.
+    pub(super) fn make_room(&mut self, pos: u64, write_len: u16) {
+        let left = self.book.bytes().end.saturating_sub(pos);
+        let odd = self.buffer.memory_len().checked_rem(write_len.into()).unwrap_or(0);
+        let whole = self.buffer.memory_len().saturating_sub(odd);
+        self.buffer.restart(pos, usize::try_from(left).unwrap_or(usize::MAX).min(whole));
+    }
+
+    /// Empties the buffer for old bytes from `pos` on, in units of `write_len`.
+    pub(super) fn make_room_for_old(&mut self, pos: u64, write_len: u16) {
+        let odd = self.buffer.memory_len().checked_rem(write_len.into()).unwrap_or(0);
+        self.buffer.restart(pos, self.buffer.memory_len().saturating_sub(odd));
+    }
+
+    /// Makes bytes until the buffer is full; `false` if it is not yet.
+    pub(super) fn make<T: Source, X: Source, P: Source>(
+        &mut self,
+        slot: &mut T,
+        spare: Option<&mut X>,
+        payload: &mut P,
+    ) -> Result<bool> {
+        let Self { header, book, buffer, input, decoder, phase, left, .. } = self;
+        let old_len = header.old.map_or(0, |old| old.len);
+        let mut old = OldView { book, slot, spare };
+        let mut feed = Feed { input, decompressor: &mut NoDecompressor };
+        let mut run = Run { phase, left, buffer, old_len };
+        let pause = each!(decoder, symbols => run.run(symbols, &mut feed, &mut old))?;
+        match pause {
+            Pause::Full => Ok(true),
+            Pause::Idle => Ok(false),
+            Pause::Starved => self.take(payload).map(|()| false),
+            Pause::End => Err(Detail::Bug.into()),
+        }
+    }
+
+    /// Whether the stream ends where new does; `false` if more of it is to come.
+    pub(super) fn end<P: Source>(&mut self, payload: &mut P) -> Result<bool> {
+        let mut feed = Feed { input: &mut self.input, decompressor: &mut NoDecompressor };
+        let is_end = each!(&mut self.decoder, symbols => crate::apply::is_end(symbols, &mut feed))?;
+        if !is_end {
+            self.take(payload)?;
+        }
+        Ok(is_end)
+    }
+
+    /// Reads one record of payload.
+    fn take<P: Source>(&mut self, payload: &mut P) -> Result<()> {
+        if self.input.is_complete() {
+            return Err(Detail::BadStream.into());
+        }
+        loop {
+            let mut piece = [0; PIECE_LEN];
+            let (pos, len) = self.next_piece();
+            let piece = piece.get_mut(..len).ok_or(Detail::Bug)?;
+            payload.read(pos, piece).map_err(|_| Error::at(Detail::ReadFailed, pos))?;
+            let taken = self.input.take(piece)?;
+            self.read = self.read.saturating_add(taken as u64);
+            if !self.input.is_arriving() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Where the next bytes stand in the payload, and how many follow each other there.
+    fn next_piece(&self) -> (u64, usize) {
+        let most = |len: u64| len.min(PIECE_LEN as u64) as usize;
+        let payload_len = self.header.payload_len;
+        let Some(chain) = self.header.chain.filter(|_| !self.is_chained) else {
+            return (self.read, most(payload_len.saturating_sub(self.read)));
+        };
+        let chunk_len = u64::from(chain.chunk_len);
+        let chunk = self.read.checked_div(chunk_len).unwrap_or(0);
+        let pos = self.read.saturating_add(chunk.saturating_mul(HASH_LEN as u64));
+        let chunk_left = chunk.saturating_add(1).saturating_mul(chunk_len) - self.read;
+        let left = content_len(&self.header).saturating_sub(self.read);
+        (pos, most(left.min(chunk_left)))
+    }
+
+    /// Where the old bytes of `page` end; at or before its start if there are none.
+    pub(super) fn old_end(&self, page: u64) -> u64 {
+        let start = page.saturating_mul(self.book.pages.page_len());
+        let old_len = self.header.old.map_or(0, |old| old.len);
+        start.saturating_add(self.book.pages.page_len()).min(old_len)
+    }
+}
+
+/// Bytes of payload without the hashes between its chunks.
+fn content_len(header: &DeltaHeader) -> u64 {
+    let Some(chain) = header.chain else { return header.payload_len };
+    let record_len = u64::from(chain.chunk_len).saturating_add(HASH_LEN as u64);
+    let with_last = header.payload_len.saturating_add(HASH_LEN as u64);
+    let hashes = with_last.div_ceil(record_len.max(1)).saturating_sub(1);
+    header.payload_len.saturating_sub(hashes.saturating_mul(HASH_LEN as u64))
+}

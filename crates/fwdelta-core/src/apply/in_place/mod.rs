@@ -1,0 +1,86 @@
+//! Rewriting the old image in place, page by page (docs/format-delta.md, section 14).
+//!
+//! First a [`Rehearsal`]: everything is decoded and nothing is written. Only a digest that is
+//! right gives [`Ready`], and only that begins a [`Rewriting`]. From then on the power may be cut
+//! at any time, any number of times: the last checkpoint says where to go on, the spare pages
+//! hold what was overwritten since.
+
+mod areas;
+mod book;
+mod journal;
+mod machine;
+mod rehearsal;
+mod rewriting;
+mod view;
+
+pub use areas::Areas;
+pub(super) use areas::{book_len, marks_len};
+pub use journal::Found;
+pub use machine::{KEPT, SPAN_COUNT, SPAN_START, VICTIM};
+pub use rehearsal::{Ready, Rehearsal};
+pub use rewriting::Rewriting;
+
+use crate::error::{Detail, Result};
+use crate::format::delta::{DeltaHeader, InPlace};
+use crate::hash::{Sha256, Sha256Digest};
+use crate::storage::Geometry;
+
+/// What the caller lends for one call.
+#[derive(Debug)]
+pub struct Flash<'a, T, X, P> {
+    /// Where the old image stands and the new one will.
+    pub slot: &'a mut T,
+    /// Spare pages, then two areas for checkpoints: [`Areas::scratch_len`] bytes.
+    pub scratch: &'a mut X,
+    /// The payload, whole, from its first byte on.
+    pub payload: &'a mut P,
+}
+
+/// What to do after a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// A bounded piece of work is done, at most one page operation: feed the watchdog, go on.
+    Yield,
+    /// All is done.
+    Done,
+}
+
+/// What a journal belongs to: one package, and one decision to install it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Binding([u8; 32]);
+
+impl Binding {
+    /// Of the bytes of a delta header, and of whatever the decision to install was made from, so
+    /// that another decision finds no journal. A resume asks no policy: it was asked before.
+    #[must_use]
+    pub fn new(header: &[u8], decision: &[u8]) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(&(header.len() as u64).to_le_bytes());
+        hash.update(header);
+        hash.update(decision);
+        Self(hash.finish())
+    }
+
+    pub(super) const fn bytes(&self) -> &Sha256Digest {
+        &self.0
+    }
+}
+
+/// The parameters of key 14.
+pub(super) fn parameters(header: &DeltaHeader) -> Result<InPlace> {
+    let in_place = header.in_place.ok_or(Detail::BadArgument)?;
+    in_place.check()?;
+    Ok(in_place)
+}
+
+/// Checks that storage can be used in pages of `page_len` bytes.
+pub(super) fn check_pages(geometry: &Geometry, page_len: u64, len: u64) -> Result<()> {
+    super::output::check_geometry(geometry)?;
+    let is_whole = page_len.is_multiple_of(geometry.sector_len.into())
+        && page_len.is_multiple_of(geometry.write_len.into());
+    match (is_whole, len <= geometry.len) {
+        (false, _) => Err(Detail::BadArgument.into()),
+        (_, false) => Err(Detail::NoSpace.into()),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,354 @@
+//! The page loop: save, record, erase, write.
+
+use super::areas::{Areas, Memory};
+use super::journal::{self, Found, Journal, Loader};
+use super::machine::Machine;
+use super::rehearsal::Ready;
+use super::{Binding, Flash, Progress, check_pages};
+use crate::apply::{Applier, Verified};
+use crate::error::{Detail, Error, Result};
+use crate::format::delta::DeltaHeader;
+use crate::hash::Sha256;
+use crate::limits::Limits;
+use crate::storage::{Source, Target};
+
+/// What is done next.
+#[derive(Clone, Debug)]
+enum Stage {
+    /// Look at the next page, after a checkpoint where one is due.
+    Enter,
+    /// Save the old page.
+    Save,
+    /// Erase it.
+    Erase,
+    /// Make its new bytes; `is_dry`: only to know what follows, they are written already.
+    Make {
+        is_dry: bool,
+    },
+    /// Hash the new image from `pos` on.
+    Check {
+        pos: u64,
+        hash: Sha256,
+    },
+    Done,
+}
+
+/// Rewrites the old image. After a power cut, and after any error but a `Bug`, it is resumed.
+#[derive(Debug)]
+pub struct Rewriting<'w> {
+    machine: Machine<'w>,
+    journal: Journal,
+    stage: Stage,
+    interval: u32,
+    /// Rewritten pages before the last checkpoint that was saved just before such a page: pages
+    /// that stay as they are, made again after a cut, would miss old ones behind them.
+    checkpoint: Option<u32>,
+    /// Rewritten pages that were saved in earlier runs; all but the last of them are written.
+    before: u32,
+    write_len: u16,
+    has_failed: bool,
+}
+
+impl<'w> Rewriting<'w> {
+    /// What the scratch flash says of a delta.
+    ///
+    /// # Errors
+    /// As [`Areas::of`], and `ReadFailed`.
+    pub fn look<X: Source + Target>(
+        header: &DeltaHeader,
+        work: &mut [u8],
+        scratch: &mut X,
+        binding: &Binding,
+    ) -> Result<Found> {
+        let areas = Areas::of(header, scratch.geometry().write_len, work)?;
+        let found = journal::find(&areas, scratch, binding)?;
+        Ok(found.map_or(Found::Nothing, |found| match found.is_done {
+            true => Found::Done,
+            false => Found::Begun,
+        }))
+    }
+
+    /// Forgets a delta that is done or not wanted: not while it is being applied.
+    ///
+    /// # Errors
+    /// As [`Areas::of`], and `WriteFailed`.
+    pub fn clear<X: Source + Target>(
+        header: &DeltaHeader,
+        work: &mut [u8],
+        scratch: &mut X,
+    ) -> Result<()> {
+        let areas = Areas::of(header, scratch.geometry().write_len, work)?;
+        for area in [0, 1] {
+            journal::erase(scratch, areas.area_pos(area), areas.area_len())?;
+        }
+        journal::sync(scratch)
+    }
+
+    /// Begins. From the first [`Rewriting::step`] on there is no way back but through the end.
+    ///
+    /// # Errors
+    /// `WrongState` when it was begun before, or another delta was rehearsed; `BadArgument` and
+    /// `NoSpace` for the storage; `ReadFailed`, `WriteFailed`.
+    pub fn begin<T: Source + Target, X: Source + Target, P: Source>(
+        ready: Ready,
+        header: &DeltaHeader,
+        work: &'w mut [u8],
+        limits: &Limits,
+        binding: Binding,
+        flash: &mut Flash<'_, T, X, P>,
+    ) -> Result<Self> {
+        let areas = prepare(header, work, limits, flash)?;
+        let is_begun = journal::find(&areas, flash.scratch, &binding)?.is_some();
+        if is_begun || ready.new != header.new {
+            return Err(Detail::WrongState.into());
+        }
+        let machine = Machine::new(header, Memory::cut(header, work)?, false)?;
+        Self::start(machine, Journal::new(areas, binding, 1, 0), flash)
+    }
+
+    /// Goes on after a power cut.
+    ///
+    /// # Errors
+    /// `WrongState` when there is nothing to resume, else as [`Rewriting::begin`].
+    pub fn resume<T: Source + Target, X: Source + Target, P: Source>(
+        header: &DeltaHeader,
+        work: &'w mut [u8],
+        limits: &Limits,
+        binding: Binding,
+        flash: &mut Flash<'_, T, X, P>,
+    ) -> Result<Self> {
+        let areas = prepare(header, work, limits, flash)?;
+        let found = journal::find(&areas, flash.scratch, &binding)?.ok_or(Detail::WrongState)?;
+        let mut machine = Machine::new(header, Memory::cut(header, work)?, false)?;
+        machine.state(&mut Loader::new(flash.scratch, &areas, found.area))?;
+        machine.book.ahead = found.saved;
+        let journal = Journal::new(areas, binding, found.area, found.generation);
+        let is_touched = machine.book.count > 0 || !found.saved.as_slice().is_empty();
+        Self::start(machine, journal, flash)
+            .map_err(|error| Error { old_intact: !is_touched, ..error })
+    }
+
+    /// Saves a checkpoint first, in any case: a torn record of the last run may look like none.
+    fn start<T: Source + Target, X: Source + Target, P: Source>(
+        mut machine: Machine<'w>,
+        mut journal: Journal,
+        flash: &mut Flash<'_, T, X, P>,
+    ) -> Result<Self> {
+        let parameters = super::parameters(&machine.header)?;
+        journal.save(flash.scratch, &mut machine)?;
+        let ahead = machine.book.ahead.as_slice().len() as u32;
+        let checkpoint = Some(machine.book.count).filter(|_| machine.is_announced);
+        let before = machine.book.count.saturating_add(ahead);
+        let write_len = flash.slot.geometry().write_len;
+        let (interval, stage) = (parameters.interval.into(), Stage::Enter);
+        let has_failed = false;
+        Ok(Self { machine, journal, stage, interval, checkpoint, before, write_len, has_failed })
+    }
+
+    /// Does a bounded piece of work.
+    ///
+    /// # Errors
+    /// `ReadFailed`, `WriteFailed`; `NewDigest` when flash does not hold what was written to it;
+    /// `WrongState` after an error: resume instead.
+    pub fn step<T: Source + Target, X: Source + Target, P: Source>(
+        &mut self,
+        flash: &mut Flash<'_, T, X, P>,
+    ) -> Result<Progress> {
+        if self.has_failed {
+            return Err(Detail::WrongState.into());
+        }
+        let result = self.work(flash);
+        self.has_failed = result.is_err();
+        let is_touched = self.before > 0 || self.machine.book.count > 0 || self.is_saved();
+        result.map_err(|error| Error { old_intact: !is_touched, ..error })
+    }
+
+    /// Whether the page at hand may be erased already.
+    const fn is_saved(&self) -> bool {
+        matches!(self.stage, Stage::Erase | Stage::Make { is_dry: false })
+    }
+
+    fn work<T: Source + Target, X: Source + Target, P: Source>(
+        &mut self,
+        flash: &mut Flash<'_, T, X, P>,
+    ) -> Result<Progress> {
+        match &mut self.stage {
+            Stage::Enter => self.enter(flash)?,
+            Stage::Save => self.save(flash)?,
+            Stage::Erase => {
+                let page_len = self.machine.book.pages.page_len();
+                let pos = self.machine.book.page().saturating_mul(page_len);
+                journal::erase(flash.slot, pos, page_len)?;
+                self.stage = Stage::Make { is_dry: false };
+            }
+            Stage::Make { is_dry } => {
+                let is_dry = *is_dry;
+                self.make(flash, is_dry)?;
+            }
+            Stage::Check { .. } => self.check(flash)?,
+            Stage::Done => return Ok(Progress::Done),
+        }
+        Ok(Progress::Yield)
+    }
+
+    fn enter<T: Source + Target, X: Source + Target, P: Source>(
+        &mut self,
+        flash: &mut Flash<'_, T, X, P>,
+    ) -> Result<()> {
+        if self.machine.book.is_done() {
+            journal::sync(flash.slot)?;
+            self.stage = Stage::Check { pos: 0, hash: Sha256::new() };
+            return Ok(());
+        }
+        if !self.machine.is_announced {
+            self.machine.announce(flash.payload)?;
+        }
+        if self.machine.book.is_marked() && self.is_checkpoint_due() {
+            journal::sync(flash.slot)?;
+            self.journal.save(flash.scratch, &mut self.machine)?;
+            self.checkpoint = Some(self.machine.book.count);
+            return Ok(());
+        }
+        self.machine.enter(flash.payload)?;
+        let book = &mut self.machine.book;
+        let next = book.count.saturating_add(1);
+        self.stage = if !book.is_marked() || next < self.before {
+            Stage::Make { is_dry: true }
+        } else if next == self.before {
+            Stage::Erase
+        } else {
+            Stage::Save
+        };
+        if book.is_marked() && next <= self.before {
+            book.enter_saved();
+        }
+        let pos = self.machine.buffer.start();
+        self.machine.make_room(pos, self.write_len);
+        Ok(())
+    }
+
+    fn is_checkpoint_due(&self) -> bool {
+        let count = self.machine.book.count;
+        self.checkpoint.is_none_or(|last| count.saturating_sub(last) >= self.interval)
+    }
+
+    /// Copies the page at hand to a spare page, then records that it is there.
+    fn save<T: Source + Target, X: Source + Target, P: Source>(
+        &mut self,
+        flash: &mut Flash<'_, T, X, P>,
+    ) -> Result<()> {
+        let book = &self.machine.book;
+        let (page, page_len) = (book.page(), book.pages.page_len());
+        let (mut pos, end) = (page.saturating_mul(page_len), self.machine.old_end(page));
+        let mut to = self.journal.areas.spare_pos(book.victim());
+        journal::erase(flash.scratch, to, page_len)?;
+        let geometry = flash.scratch.geometry();
+        while pos < end {
+            self.machine.make_room_for_old(pos, geometry.write_len);
+            let buffer = &mut self.machine.buffer;
+            let room = buffer.room(end.saturating_sub(pos));
+            let len = room.len() as u64;
+            flash.slot.read(pos, room).map_err(|_| Error::at(Detail::ReadFailed, pos))?;
+            buffer.commit(len);
+            let bytes = buffer.padded(geometry.write_len.into(), geometry.erased);
+            let failed = Error::at(Detail::WriteFailed, to);
+            flash.scratch.program(to, bytes).map_err(|_| failed)?;
+            (pos, to) = (pos.saturating_add(len), to.saturating_add(len));
+        }
+        // The page before is whole before this one counts as saved.
+        journal::sync(flash.slot)?;
+        self.journal.saved(flash.scratch, page as u32)?;
+        self.machine.book.enter_saved();
+        self.machine.make_room(page.saturating_mul(page_len), self.write_len);
+        self.stage = Stage::Erase;
+        Ok(())
+    }
+
+    fn make<T: Source + Target, X: Source + Target, P: Source>(
+        &mut self,
+        flash: &mut Flash<'_, T, X, P>,
+        is_dry: bool,
+    ) -> Result<()> {
+        let machine = &mut self.machine;
+        if !machine.make(flash.slot, Some(&mut *flash.scratch), flash.payload)? {
+            return Ok(());
+        }
+        let (start, pos) = (machine.buffer.start(), machine.buffer.pos());
+        if !is_dry {
+            let erased = flash.slot.geometry().erased;
+            let bytes = machine.buffer.padded(self.write_len.into(), erased);
+            let failed = Error::at(Detail::WriteFailed, start);
+            flash.slot.program(start, bytes).map_err(|_| failed)?;
+        }
+        if pos < machine.book.bytes().end {
+            machine.make_room(pos, self.write_len);
+        } else {
+            machine.book.leave();
+            self.stage = Stage::Enter;
+        }
+        Ok(())
+    }
+
+    /// Hashes a piece of the new image as it stands in the slot; behind the last one, records
+    /// that all is done.
+    fn check<T: Source + Target, X: Source + Target, P: Source>(
+        &mut self,
+        flash: &mut Flash<'_, T, X, P>,
+    ) -> Result<()> {
+        let Stage::Check { pos, hash } = &mut self.stage else { return Ok(()) };
+        let new = self.machine.header.new;
+        let buffer = &mut self.machine.buffer;
+        buffer.restart(*pos, usize::MAX);
+        let room = buffer.room(new.len.saturating_sub(*pos));
+        if !room.is_empty() {
+            let at = *pos;
+            flash.slot.read(at, room).map_err(|_| Error::at(Detail::ReadFailed, at))?;
+            hash.update(room);
+            *pos = at.saturating_add(room.len() as u64);
+            return Ok(());
+        }
+        if hash.clone().finish() != new.digest {
+            return Err(Detail::NewDigest.into());
+        }
+        self.journal.done(flash.scratch)?;
+        self.stage = Stage::Done;
+        Ok(())
+    }
+
+    /// The proof that the new image is in the slot.
+    ///
+    /// # Errors
+    /// `WrongState` before the last step.
+    pub fn finish(self) -> Result<Verified> {
+        match self.stage {
+            Stage::Done => Ok(Verified { new: self.machine.header.new }),
+            _ => Err(Detail::WrongState.into()),
+        }
+    }
+
+    /// Pages done, of how many: for a progress display.
+    #[must_use]
+    pub const fn progress(&self) -> (u64, u64) {
+        self.machine.book.progress()
+    }
+}
+
+/// Checks everything that can be checked without reading.
+fn prepare<T: Source + Target, X: Source + Target, P: Source>(
+    header: &DeltaHeader,
+    work: &mut [u8],
+    limits: &Limits,
+    flash: &mut Flash<'_, T, X, P>,
+) -> Result<Areas> {
+    header.check(limits)?;
+    Applier::workspace(header)?;
+    let scratch = flash.scratch.geometry();
+    let pages = super::parameters(header)?.pages(header.new.len);
+    let len = pages.count().saturating_mul(pages.page_len());
+    let old_len = header.old.map_or(0, |old| old.len);
+    check_pages(&flash.slot.geometry(), pages.page_len(), len.max(old_len))?;
+    crate::apply::output::check_geometry(&scratch)?;
+    let areas = Areas::of(header, scratch.write_len, work)?;
+    check_pages(&scratch, pages.page_len(), areas.scratch_len())?;
+    Ok(areas)
+}

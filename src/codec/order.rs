@@ -1,0 +1,280 @@
+//! In which order to rewrite pages, and which old ones to keep in spare pages.
+//!
+//! Which pages must come before which is a graph with cycles; to leave out the edges of least
+//! weight (minimum feedback arc set) is hard, and the spare pages make it another problem still.
+//! So orders are improved by moving pages and turning stretches round for as long as that helps:
+//! insertion moves as in R. Martí and G. Reinelt, "The Linear Ordering Problem", 2011.
+
+use std::collections::BTreeMap;
+
+use fwdelta_core::format::pages::{InPlace, Pages, Span};
+
+use crate::matching::Cover;
+
+/// An order to make pages in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// From front to back: nothing of it is coded.
+    Ascending,
+    /// From back to front.
+    Descending,
+    /// So that few old bytes are lost that are needed later, found by trying.
+    Needs,
+}
+
+impl Order {
+    /// Every order.
+    pub const ALL: [Order; 3] = [Order::Ascending, Order::Descending, Order::Needs];
+}
+
+/// What each new page takes from old ones, in bytes: `of[new][old]`, and the same turned round.
+#[derive(Clone, Debug)]
+pub struct Needs {
+    of: Vec<BTreeMap<u64, u64>>,
+    pub(super) by: Vec<BTreeMap<u64, u64>>,
+    pub(super) is_kept: Vec<bool>,
+}
+
+impl Needs {
+    /// Of images and their covers.
+    #[must_use]
+    pub fn new(pages: &Pages, old: &[u8], new: &[u8], covers: &[Cover]) -> Self {
+        let count = pages.count() as usize;
+        let old_count = (old.len() as u64).div_ceil(pages.page_len()) as usize;
+        let mut needs = Self {
+            of: vec![BTreeMap::new(); count],
+            by: vec![BTreeMap::new(); old_count.max(count)],
+            is_kept: Vec::new(),
+        };
+        for cover in covers {
+            for part in by_page(pages, cover) {
+                let (from, to) = (pages.page_of(part.old_pos), pages.page_of(part.new_pos));
+                *needs.of[to as usize].entry(from).or_default() += part.len;
+                *needs.by[from as usize].entry(to).or_default() += part.len;
+            }
+        }
+        let is_kept = |page| {
+            let Span { pos, end } = pages.span(page, 1);
+            old.get(pos as usize..end as usize) == new.get(pos as usize..end as usize)
+        };
+        needs.is_kept = (0..pages.count()).map(is_kept).collect();
+        needs
+    }
+
+    /// The pages in an order.
+    pub(super) fn order(&self, in_place: &InPlace, order: Order) -> Vec<u64> {
+        let ascending: Vec<u64> = (0..self.of.len() as u64).collect();
+        match order {
+            Order::Ascending => ascending,
+            Order::Descending => ascending.into_iter().rev().collect(),
+            Order::Needs => search(self, in_place, ascending),
+        }
+    }
+
+    /// Bytes of old page `page` that pages need which satisfy `is_later`.
+    pub(super) fn value(&self, page: u64, is_later: impl Fn(u64) -> bool) -> u64 {
+        let by = self.by.get(page as usize).into_iter().flatten();
+        by.filter(|(user, _)| is_later(**user)).map(|(_, len)| len).sum()
+    }
+}
+
+/// `cover` cut at the ends of pages of old and of new.
+pub(super) fn by_page(pages: &Pages, cover: &Cover) -> impl Iterator<Item = Cover> + use<> {
+    let (page_len, cover, mut at) = (pages.page_len(), *cover, 0);
+    std::iter::from_fn(move || {
+        let (old_pos, new_pos) = (cover.old_pos + at, cover.new_pos + at);
+        let to_end = |pos: u64| page_len - pos % page_len;
+        let len = to_end(old_pos).min(to_end(new_pos)).min(cover.len - at);
+        at += len;
+        (len > 0).then_some(Cover { old_pos, new_pos, len })
+    })
+}
+
+/// Spare pages, as they are filled.
+pub(super) struct Spare {
+    /// Page and number, plus 1, of what each holds.
+    held: Vec<(Option<u64>, u64)>,
+    interval: usize,
+    victims: Vec<usize>,
+    count: u64,
+}
+
+impl Spare {
+    pub(super) fn new(in_place: &InPlace) -> Self {
+        let held = vec![(None, 0); in_place.spare_count.into()];
+        Self { held, interval: in_place.interval.into(), victims: Vec::new(), count: 0 }
+    }
+
+    /// Saves `page`; where an interval begins, names its victims, those whose pages are worth
+    /// least. Gives their ages, and the pages that are lost.
+    pub(super) fn save(&mut self, page: u64, value: impl Fn(u64) -> u64) -> (Vec<u64>, Vec<u64>) {
+        let (mut ages, mut lost) = (Vec::new(), Vec::new());
+        if self.count.is_multiple_of(self.interval as u64) {
+            self.victims.clear();
+            let has_choice = self.held.len() > self.interval;
+            for _ in 0..self.interval {
+                let mut free: Vec<usize> =
+                    (0..self.held.len()).filter(|spare| !self.victims.contains(spare)).collect();
+                free.sort_by_key(|spare| (self.held[*spare].1, *spare));
+                let worth = |age: usize| self.held[free[age]].0.map_or(0, &value);
+                let last = if has_choice { free.len() } else { 1 };
+                let age = (0..last).min_by_key(|age| worth(*age)).unwrap_or(0);
+                self.victims.push(free[age]);
+                ages.extend(has_choice.then_some(age as u64));
+            }
+            for victim in &self.victims {
+                lost.extend(self.held[*victim].0.take());
+                self.held[*victim] = (None, 0);
+            }
+        }
+        let victim = self.victims[(self.count % self.interval as u64) as usize];
+        self.count += 1;
+        self.held[victim] = (Some(page), self.count);
+        (ages, lost)
+    }
+}
+
+/// What it costs, in bytes of old that are lost, when a page does not follow the one before.
+const BREAK_COST: u64 = 3;
+/// Work that may go into trying orders, in looks at a page.
+const WORK_MAX: u64 = 400_000_000;
+/// Passes over all pages that move single ones.
+const PASS_COUNT: usize = 8;
+
+/// The best order found: first without regard to spare pages, from three beginnings, then with.
+fn search(needs: &Needs, in_place: &InPlace, ascending: Vec<u64>) -> Vec<u64> {
+    let descending: Vec<u64> = ascending.iter().rev().copied().collect();
+    let mut all = vec![ascending.clone(), descending.clone()];
+    all.extend([sorted(needs, ascending), sorted(needs, descending)]);
+    let mut meter = Meter::new(needs, in_place);
+    let best = all.into_iter().min_by_key(|order| meter.cost(order)).unwrap_or_default();
+    improved(&mut meter, best)
+}
+
+/// Moves pages to where they do least harm if nothing is kept.
+fn sorted(needs: &Needs, mut order: Vec<u64>) -> Vec<u64> {
+    // What is lost when `first` is rewritten before `second` is made.
+    let lost = |first: u64, second: u64| -> i64 {
+        if needs.is_kept[first as usize] {
+            return 0;
+        }
+        needs.of[second as usize].get(&first).map_or(0, |len| *len as i64)
+    };
+    for _ in 0..PASS_COUNT {
+        let mut is_better = false;
+        for page in 0..order.len() as u64 {
+            let at = order.iter().position(|other| *other == page).unwrap_or(0);
+            let (mut change, mut best) = (0, (0, at));
+            for to in (0..at).rev() {
+                change += lost(page, order[to]) - lost(order[to], page);
+                best = best.min((change, to));
+            }
+            change = 0;
+            for (to, other) in order.iter().enumerate().skip(at + 1) {
+                change += lost(*other, page) - lost(page, *other);
+                if change < best.0 {
+                    best = (change, to);
+                }
+            }
+            if best.0 < 0 {
+                order.remove(at);
+                order.insert(best.1, page);
+                is_better = true;
+            }
+        }
+        if !is_better {
+            break;
+        }
+    }
+    order
+}
+
+/// Moves stretches of pages, and turns them round, while that loses less.
+fn improved(meter: &mut Meter<'_>, mut order: Vec<u64>) -> Vec<u64> {
+    let count = order.len();
+    let mut work = WORK_MAX / (count.max(1) * (4 + meter.held_max)) as u64;
+    let mut least = meter.cost(&order);
+    let mut is_better = true;
+    while std::mem::take(&mut is_better) && work > 0 {
+        for len in [1, 2, 3, 5, 8, 16, 32] {
+            for from in 0..count.saturating_sub(len - 1) {
+                for to in 0..=count - len {
+                    for is_turned in [false, true] {
+                        if work == 0 || to == from && !is_turned || len == 1 && is_turned {
+                            continue;
+                        }
+                        work -= 1;
+                        let other = moved(&order, from, len, to, is_turned);
+                        let lost = meter.cost(&other);
+                        if lost < least {
+                            (order, least, is_better) = (other, lost, true);
+                        }
+                    }
+                }
+            }
+        }
+    }
+    order
+}
+
+/// `order` with `len` pages from place `from` moved to place `to`.
+fn moved(order: &[u64], from: usize, len: usize, to: usize, is_turned: bool) -> Vec<u64> {
+    let mut part = order[from..from + len].to_vec();
+    if is_turned {
+        part.reverse();
+    }
+    let mut rest = [&order[..from], &order[from + len..]].concat();
+    rest.splice(to..to, part);
+    rest
+}
+
+/// Counts what orders cost.
+struct Meter<'a> {
+    needs: &'a Needs,
+    /// What each page takes from others, and what is taken from each in all.
+    of: Vec<Vec<(usize, u64)>>,
+    all: Vec<u64>,
+    left: Vec<u64>,
+    /// Old pages in spare ones, the oldest first.
+    held: Vec<usize>,
+    held_max: usize,
+}
+
+impl<'a> Meter<'a> {
+    fn new(needs: &'a Needs, in_place: &InPlace) -> Self {
+        let mut all = vec![0; needs.by.len()];
+        let mut of = Vec::new();
+        for (page, from) in needs.of.iter().enumerate() {
+            let others = from.iter().map(|(from, len)| (*from as usize, *len));
+            let others: Vec<_> = others.filter(|(from, _)| *from != page).collect();
+            others.iter().for_each(|(from, len)| all[*from] += len);
+            of.push(others);
+        }
+        let held_max = usize::from(in_place.spare_count - in_place.interval) + 1;
+        Self { needs, of, left: all.clone(), all, held: Vec::new(), held_max }
+    }
+
+    /// Bytes of old that are lost in an order, and what its breaks cost.
+    fn cost(&mut self, order: &[u64]) -> u64 {
+        self.left.copy_from_slice(&self.all);
+        self.held.clear();
+        let (mut cost, mut last) = (0, None);
+        for page in order {
+            cost += if last.is_some_and(|last: u64| last + 1 != *page) { BREAK_COST } else { 0 };
+            last = Some(*page);
+            let page = *page as usize;
+            if !self.needs.is_kept[page] {
+                if self.held.len() == self.held_max {
+                    let least = (0..self.held_max).min_by_key(|at| self.left[self.held[*at]]);
+                    let lost = self.held.remove(least.unwrap_or(0));
+                    cost += std::mem::take(&mut self.left[lost]);
+                }
+                self.held.push(page);
+            }
+            for (from, len) in &self.of[page] {
+                self.left[*from] = self.left[*from].saturating_sub(*len);
+            }
+        }
+        cost
+    }
+}

@@ -1,0 +1,273 @@
+//! Rewriting in place, planned: in which order pages are made, which old ones are kept in spare
+//! pages, and what of old is left while each page is made.
+
+use fwdelta_core::apply::in_place::{KEPT, SPAN_COUNT, SPAN_START, VICTIM};
+use fwdelta_core::format::pages::{InPlace, Pages, Span};
+
+pub use super::order::{Needs, Order};
+use super::order::{Spare, by_page};
+use crate::matching::Cover;
+
+/// Shortest part of a cover that is worth its place.
+const PART_LEN_MIN: u64 = 8;
+
+/// One page, in the order in which they are made.
+#[derive(Clone, Debug)]
+struct Turn {
+    page: u64,
+    is_kept: bool,
+    /// Old pages that cannot be read from here on.
+    lost: Vec<u64>,
+    /// Ages of the spare pages that this interval overwrites, if one begins here.
+    victims: Vec<u64>,
+}
+
+/// Which pages are rewritten, in what order, and until when old ones can be read.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    pages: Pages,
+    is_ordered: bool,
+    turns: Vec<Turn>,
+    /// For each old page the first turn that cannot read it any more.
+    lost_from: Vec<usize>,
+    /// The turn of each new page.
+    turn_of: Vec<usize>,
+}
+
+impl Schedule {
+    /// For images of `new_len` bytes.
+    #[must_use]
+    pub fn new(in_place: &InPlace, order: Order, pages: Pages, needs: &Needs) -> Self {
+        let mut schedule = Self {
+            pages,
+            is_ordered: order != Order::Ascending,
+            turns: Vec::new(),
+            lost_from: vec![usize::MAX; needs.by.len()],
+            turn_of: vec![0; pages.count() as usize],
+        };
+        let order = needs.order(in_place, order);
+        for (turn, page) in order.iter().enumerate() {
+            schedule.turn_of[*page as usize] = turn;
+        }
+        let mut spare = Spare::new(in_place);
+        for (turn, page) in order.into_iter().enumerate() {
+            let mut here =
+                Turn { page, is_kept: needs.is_kept[page as usize], lost: vec![], victims: vec![] };
+            if !here.is_kept {
+                let is_later = |user: u64| schedule.turn_of[user as usize] >= turn;
+                (here.victims, here.lost) = spare.save(page, |page| needs.value(page, is_later));
+            }
+            for lost in &here.lost {
+                schedule.lost_from[*lost as usize] = turn;
+            }
+            schedule.turns.push(here);
+        }
+        schedule
+    }
+
+    /// The spans of new, in the order in which they are made.
+    fn span_at(&self, turn: usize) -> Option<(u64, u64)> {
+        let page = self.turns[turn].page;
+        if turn > 0 && self.turns[turn - 1].page + 1 == page {
+            return None;
+        }
+        let follows = |(at, turn): &(usize, &Turn)| turn.page == page + *at as u64;
+        let count = self.turns[turn..].iter().enumerate().take_while(follows).count();
+        Some((page, count as u64))
+    }
+
+    /// Pages that are rewritten.
+    #[must_use]
+    pub fn rewritten_count(&self) -> usize {
+        self.turns.iter().filter(|turn| !turn.is_kept).count()
+    }
+
+    /// New in the order in which it is made.
+    #[must_use]
+    pub fn made(&self, new: &[u8]) -> Vec<u8> {
+        let spans = self.turns.iter().map(|turn| self.pages.span(turn.page, 1));
+        spans.flat_map(|span| &new[span.pos as usize..span.end as usize]).copied().collect()
+    }
+
+    /// Whether the stream says what the order is.
+    #[must_use]
+    pub const fn is_ordered(&self) -> bool {
+        self.is_ordered
+    }
+
+    /// The parts of `covers` whose old bytes can be read when they are needed.
+    #[must_use]
+    pub fn readable(&self, covers: &[Cover]) -> Vec<Cover> {
+        let mut parts = Vec::with_capacity(covers.len());
+        for cover in covers {
+            let mut open: Option<Cover> = None;
+            for part in by_page(&self.pages, cover) {
+                let turn = self.turn_of[self.pages.page_of(part.new_pos) as usize];
+                if turn < self.lost_from[self.pages.page_of(part.old_pos) as usize] {
+                    open.get_or_insert(Cover { len: 0, ..part }).len += part.len;
+                } else {
+                    parts.extend(open.take());
+                }
+            }
+            parts.extend(open);
+        }
+        parts.retain(|part| part.len >= PART_LEN_MIN);
+        parts
+    }
+
+    /// What the stream says of each page, in the order in which they are made.
+    #[must_use]
+    pub fn steps(&self) -> Vec<Step> {
+        let (mut steps, mut end) = (Vec::new(), 0);
+        for at in 0..self.turns.len() {
+            let Turn { page, is_kept, victims, .. } = &self.turns[at];
+            let (mut numbers, mut span) = (Vec::new(), None);
+            if let Some((page, count)) = self.span_at(at) {
+                if self.is_ordered {
+                    let by = page as i64 - end;
+                    let folded = (by.wrapping_shl(1) ^ (by >> 63)) as u64;
+                    numbers.extend([(SPAN_START, folded), (SPAN_COUNT, count - 1)]);
+                }
+                span = Some(self.pages.span(page, count));
+            }
+            end = *page as i64 + 1;
+            numbers.push((KEPT, u64::from(*is_kept)));
+            numbers.extend(victims.iter().map(|age| (VICTIM, *age)));
+            steps.push(Step { numbers, span, pos: self.pages.span(*page, 1).pos });
+        }
+        steps
+    }
+
+    /// The old image, to be seen as the first page sees it.
+    #[must_use]
+    pub fn shadow(&self, old: &[u8]) -> Shadow<'_> {
+        Shadow { schedule: self, old: old.to_vec(), next: 0, page: None }
+    }
+}
+
+/// What the stream says where a page begins.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Numbers with their contexts.
+    pub numbers: Vec<(u32, u64)>,
+    /// The span that begins here.
+    pub span: Option<Span>,
+    /// Where the page starts in new.
+    pub pos: u64,
+}
+
+/// Gives out what the stream says of pages when their first byte is reached.
+#[derive(Clone, Debug)]
+pub struct Pacer {
+    steps: std::iter::Peekable<std::vec::IntoIter<Step>>,
+}
+
+impl Pacer {
+    /// Before the first page.
+    #[must_use]
+    pub fn new(schedule: &Schedule) -> Self {
+        Self { steps: schedule.steps().into_iter().peekable() }
+    }
+
+    /// The next span, with the numbers of its first page.
+    pub fn next_span(&mut self) -> Option<(Span, Vec<(u32, u64)>)> {
+        let step = self.steps.next()?;
+        Some((step.span?, step.numbers))
+    }
+
+    /// Numbers of further pages of the span that start at or before `pos`.
+    pub fn arrive(&mut self, pos: u64) -> Vec<(u32, u64)> {
+        let mut numbers = Vec::new();
+        while let Some(step) = self.steps.next_if(|step| step.span.is_none() && step.pos <= pos) {
+            numbers.extend(step.numbers);
+        }
+        numbers
+    }
+}
+
+/// The old image as the page at hand sees it: zeros where it is lost.
+#[derive(Clone, Debug)]
+pub struct Shadow<'a> {
+    schedule: &'a Schedule,
+    old: Vec<u8>,
+    next: usize,
+    page: Option<u64>,
+}
+
+impl Shadow<'_> {
+    /// What can be read for the page that holds position `pos` of new, not before the last one.
+    pub fn at(&mut self, pos: u64) -> &[u8] {
+        let Schedule { pages, turns, turn_of, .. } = self.schedule;
+        let page = pages.page_of(pos);
+        if self.page != Some(page) {
+            self.page = Some(page);
+            let turn = turn_of[page as usize];
+            for turn in &turns[self.next..=turn] {
+                for lost in &turn.lost {
+                    let start = (lost * pages.page_len()) as usize;
+                    let end = self.old.len().min(start + pages.page_len() as usize);
+                    if let Some(bytes) = self.old.get_mut(start..end) {
+                        bytes.fill(0);
+                    }
+                }
+            }
+            self.next = turn + 1;
+        }
+        &self.old
+    }
+}
+
+/// `covers` as far as they are in `span`, with their numbers.
+pub fn within(covers: &[Cover], span: Span) -> impl Iterator<Item = (usize, Cover)> + '_ {
+    let first = covers.partition_point(|cover| cover.new_pos + cover.len <= span.pos);
+    let inside = covers[first..].iter().take_while(move |cover| cover.new_pos < span.end);
+    inside.enumerate().map(move |(at, cover)| {
+        let skip = span.pos.saturating_sub(cover.new_pos);
+        let (old_pos, new_pos) = (cover.old_pos + skip, cover.new_pos + skip);
+        let len = (cover.new_pos + cover.len).min(span.end) - new_pos;
+        (first + at, Cover { old_pos, new_pos, len })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COVER: Cover = Cover { old_pos: 0, new_pos: 128, len: 64 * 6 };
+
+    fn schedule(order: Order, spare_count: u8) -> Schedule {
+        let in_place = InPlace { page_len: 64, check: None, spare_count, interval: 1 };
+        let old = vec![1; 64 * 8];
+        let mut new = vec![2; 64 * 8];
+        new[64 * 3..64 * 4].fill(1);
+        let pages = in_place.pages(new.len() as u64);
+        let needs = Needs::new(&pages, &old, &new, &[COVER]);
+        Schedule::new(&in_place, order, pages, &needs)
+    }
+
+    #[test]
+    fn pages_are_lost_when_too_many_were_rewritten_since() {
+        let parts = |order, spare| schedule(order, spare).readable(&[COVER]);
+        let part = |at, len| Cover { old_pos: at, new_pos: at + 128, len };
+        // Page p needs p - 2; page 3 is kept.
+        assert_eq!(parts(Order::Ascending, 1), [part(64 * 3, 64)]);
+        assert_eq!(parts(Order::Ascending, 3), [COVER]);
+        for order in [Order::Descending, Order::Needs] {
+            assert_eq!(parts(order, 1), [COVER]);
+        }
+        assert_eq!(schedule(Order::Descending, 1).rewritten_count(), 7);
+    }
+
+    #[test]
+    fn what_the_stream_says() {
+        let steps = schedule(Order::Descending, 2).steps();
+        assert_eq!(steps.len(), 8);
+        assert_eq!(steps[0].numbers[..3], [(SPAN_START, 14), (SPAN_COUNT, 0), (KEPT, 0)]);
+        assert_eq!(steps[4].numbers, [(SPAN_START, 3), (SPAN_COUNT, 0), (KEPT, 1)]);
+        let ascending = schedule(Order::Ascending, 1);
+        let mut pacer = Pacer::new(&ascending);
+        assert_eq!(pacer.next_span(), Some((Span { pos: 0, end: 512 }, vec![(KEPT, 0)])));
+        assert_eq!(pacer.arrive(63), []);
+        assert_eq!(pacer.arrive(192), [(KEPT, 0), (KEPT, 0), (KEPT, 1)]);
+    }
+}

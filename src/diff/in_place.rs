@@ -1,0 +1,190 @@
+//! Deltas that are applied over the old image: which order of pages, which interval of
+//! checkpoints, and a trial run of the result.
+
+use fwdelta_core::apply::in_place::{Areas, Binding, Flash, Found, Progress, Rehearsal, Rewriting};
+use fwdelta_core::apply::{Applier, Verified, verify_old};
+use fwdelta_core::format::delta::{Coder, DeltaHeader, InPlace};
+use fwdelta_core::format::pages::check_of;
+use fwdelta_core::hash::sha256;
+use fwdelta_core::storage::{Geometry, Source, Target};
+use fwdelta_core::{Detail, Limits};
+
+use super::create::Delta;
+use super::media::RamFlash;
+use crate::codec::pages::{Needs, Order, Schedule};
+use crate::error::Result;
+use crate::matching::Cover;
+
+/// The flash of a device that updates in place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Bytes erased together.
+    pub page_len: u32,
+    /// Spare pages.
+    pub spare_count: u8,
+    /// Bytes programmed together, 1 to 32: only the footprint depends on it.
+    pub write_len: u16,
+    /// What an erased byte reads as: the same.
+    pub erased: u8,
+    /// Order of pages; `None`: the best.
+    pub order: Option<Order>,
+    /// Rewritten pages between checkpoints; `None`: the best.
+    pub interval: Option<u8>,
+}
+
+/// What applying in place takes besides the slot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Footprint {
+    /// Pages that are rewritten; the others stay as they are.
+    pub rewritten_count: u64,
+    /// Bytes of state in a checkpoint.
+    pub state_len: u64,
+    /// Pages of the two areas for checkpoints together.
+    pub checkpoint_pages: u64,
+    /// Bytes of scratch flash: spare pages and checkpoints.
+    pub scratch_len: u64,
+    /// Most erases of one page of an area for checkpoints.
+    pub checkpoint_erases: u64,
+}
+
+/// Of two deltas of nearly the same length, the one with fewer checkpoints is better: less than
+/// one part in so many is nearly the same.
+const INTERVAL_WORTH: usize = 1024;
+/// Longest interval that is tried.
+const INTERVAL_TRIED_MAX: u8 = 2;
+/// Most pages for which the order by needs is tried: its time grows with their square.
+const NEEDS_COUNT_MAX: u64 = 1024;
+
+/// One way to encode.
+pub(super) struct Way {
+    pub(super) in_place: InPlace,
+    pub(super) order: Order,
+}
+
+impl Way {
+    /// The plan for images and covers.
+    pub(super) fn schedule(&self, old: &[u8], new: &[u8], covers: &[Cover]) -> Schedule {
+        let pages = self.in_place.pages(new.len() as u64);
+        let needs = Needs::new(&pages, old, new, covers);
+        Schedule::new(&self.in_place, self.order, pages, &needs)
+    }
+}
+
+/// What was encoded, in the best way.
+pub(super) struct Chosen {
+    pub(super) in_place: InPlace,
+    pub(super) coder: Coder,
+    pub(super) payload: Vec<u8>,
+}
+
+/// Encodes in every way worth trying and keeps the smallest. `encode` gives the payload, and new
+/// in the order in which it is made if that is not its own.
+pub(super) fn choose(
+    place: &Place,
+    page_count: u64,
+    encode: impl Fn(&Way) -> Result<(Coder, Vec<u8>, Option<Vec<u8>>)>,
+) -> Result<Chosen> {
+    let mut best: Option<Chosen> = None;
+    for mut way in ways(place, page_count) {
+        way.in_place.check()?;
+        let (coder, payload, made) = encode(&way)?;
+        way.in_place.check = made.map(|made| check_of(&sha256(&made)));
+        let worth = |len: usize| len + len / INTERVAL_WORTH;
+        let is_better = best.as_ref().is_none_or(|best| {
+            let len = payload.len();
+            match way.in_place.interval < best.in_place.interval {
+                true => worth(len) < best.payload.len(),
+                false => len < best.payload.len(),
+            }
+        });
+        if is_better {
+            best = Some(Chosen { in_place: way.in_place, coder, payload });
+        }
+    }
+    best.ok_or(Detail::BadArgument.into())
+}
+
+/// Orders and intervals worth trying, those with long intervals first.
+fn ways(place: &Place, page_count: u64) -> Vec<Way> {
+    let Place { page_len, spare_count, .. } = *place;
+    let intervals = match place.interval {
+        Some(interval) => vec![interval],
+        None => (1..=spare_count.min(INTERVAL_TRIED_MAX)).rev().collect(),
+    };
+    let mut all = Vec::new();
+    for interval in intervals {
+        let orders = Order::ALL.iter().filter(|order| place.order.is_none_or(|it| it == **order));
+        let is_quick = |order: &Order| *order != Order::Needs || page_count <= NEEDS_COUNT_MAX;
+        for order in orders.copied().filter(is_quick) {
+            let in_place = InPlace { page_len, spare_count, interval, check: None };
+            all.push(Way { in_place, order });
+        }
+    }
+    all
+}
+
+/// What a delta takes on a device whose flash is as `place` says.
+///
+/// # Errors
+/// `BadArgument` for a delta that is not applied in place.
+pub fn footprint(header: &DeltaHeader, place: &Place, old: &[u8], new: &[u8]) -> Result<Footprint> {
+    let in_place = header.in_place.ok_or(Detail::BadArgument)?;
+    let mut work = vec![0; Applier::workspace(header)? as usize];
+    let areas = Areas::of(header, place.write_len, &mut work)?;
+    let way = Way { in_place, order: Order::Ascending };
+    let count = way.schedule(old, new, &[]).rewritten_count() as u64;
+    let checkpoints = count.div_ceil(in_place.interval.into()).max(1);
+    Ok(Footprint {
+        rewritten_count: count,
+        state_len: areas.state_len(),
+        checkpoint_pages: 2 * areas.area_len() / u64::from(in_place.page_len),
+        scratch_len: areas.scratch_len(),
+        checkpoint_erases: checkpoints.div_ceil(2),
+    })
+}
+
+/// Rewrites the image in `flash`, or goes on with it, to the end.
+///
+/// # Errors
+/// As [`Rehearsal`] and [`Rewriting`].
+pub fn rewrite<T: Source + Target, X: Source + Target, P: Source>(
+    header: &DeltaHeader,
+    flash: &mut Flash<'_, T, X, P>,
+    limits: &Limits,
+    binding: Binding,
+) -> Result<Verified> {
+    header.check(limits)?;
+    let mut work = vec![0; Applier::workspace(header)? as usize];
+    let mut rewriting = match Rewriting::look(header, &mut work, flash.scratch, &binding)? {
+        Found::Nothing => {
+            verify_old(header, flash.slot, &mut [0; 4096])?;
+            let mut rehearsal = Rehearsal::open(header, &mut work, limits)?;
+            while rehearsal.step(flash)? == Progress::Yield {}
+            let ready = rehearsal.finish()?;
+            Rewriting::begin(ready, header, &mut work, limits, binding, flash)?
+        }
+        Found::Begun | Found::Done => Rewriting::resume(header, &mut work, limits, binding, flash)?,
+    };
+    while rewriting.step(flash)? == Progress::Yield {}
+    Ok(rewriting.finish()?)
+}
+
+/// Applies `delta` to flash in memory and compares.
+pub(super) fn check(old: &[u8], new: &[u8], delta: &Delta, limits: &Limits) -> Result<()> {
+    let header = &delta.header;
+    let page_len = header.in_place.map_or(1, |in_place| in_place.page_len);
+    let geometry = Geometry {
+        len: (new.len() as u64).next_multiple_of(page_len.into()),
+        sector_len: page_len,
+        write_len: 32,
+        erased: 0xff,
+    };
+    let mut work = vec![0; Applier::workspace(header)? as usize];
+    let scratch_len = Areas::of(header, geometry.write_len, &mut work)?.scratch_len();
+    let mut slot = RamFlash::new(old, geometry);
+    let mut scratch = RamFlash::new(&[], Geometry { len: scratch_len, ..geometry });
+    let payload = &mut &delta.payload[..];
+    let mut flash = Flash { slot: &mut slot, scratch: &mut scratch, payload };
+    rewrite(header, &mut flash, limits, Binding::new(&delta.header_bytes(), &[]))?;
+    if slot.bytes().get(..new.len()) == Some(new) { Ok(()) } else { Err(Detail::Bug.into()) }
+}

@@ -1,0 +1,122 @@
+//! Laws of deltas that are applied in place; power cuts are in `in_place_power.rs`.
+#![allow(missing_docs)]
+
+mod delta;
+
+use delta::{edited, firmware};
+use fwdelta::core::apply::in_place::{Areas, Binding, Flash, Progress, Rehearsal};
+use fwdelta::core::apply::{Applier, in_place};
+use fwdelta::core::format::delta::DeltaHeader;
+use fwdelta::core::storage::Geometry;
+use fwdelta::core::{Detail, Limits};
+use fwdelta::diff::{
+    self, Delta, Options, Order, Place, Profile, RamFlash, create, footprint, rewrite,
+};
+use fwdelta::progress::Silent;
+use fwdelta_sim::fault::Random;
+
+const PLACE: Place = Place {
+    page_len: 1024,
+    spare_count: 3,
+    write_len: 8,
+    erased: 0xff,
+    order: None,
+    interval: Some(1),
+};
+
+/// Makes a delta, which applies it in place and compares.
+fn made(old: &[u8], new: &[u8], profile: Profile, place: Place) -> Delta {
+    let options = Options { profile, threads: 1, in_place: Some(place), ..Options::default() };
+    create(old, new, &options, &Silent).unwrap()
+}
+
+fn slot(image: &[u8]) -> RamFlash {
+    let geometry = Geometry { len: 1 << 19, sector_len: 1024, write_len: 8, erased: 0xff };
+    RamFlash::new(image, geometry)
+}
+
+fn scratch(header: &DeltaHeader) -> RamFlash {
+    let mut work = vec![0; Applier::workspace(header).unwrap() as usize];
+    let len = Areas::of(header, 8, &mut work).unwrap().scratch_len();
+    RamFlash::new(&[], Geometry { len, sector_len: 1024, write_len: 8, erased: 0xff })
+}
+
+#[test]
+fn real_firmware_is_rewritten_and_pages_wear_as_reported() {
+    let (name, old, new) = firmware().swap_remove(0);
+    for profile in [Profile::Tiny, Profile::Small, Profile::Plain] {
+        let delta = made(&old, &new, profile, Place { page_len: 4096, ..PLACE });
+        let parsed = diff::parse_file(&delta.to_file()).unwrap().0;
+        assert_eq!(parsed, delta.header, "{name}");
+        let (mut slot, mut scratch) = (slot(&old), scratch(&delta.header));
+        let payload = &mut &delta.payload[..];
+        let mut flash = Flash { slot: &mut slot, scratch: &mut scratch, payload };
+        let binding = Binding::new(&delta.header_bytes(), b"");
+        rewrite(&delta.header, &mut flash, &Limits::LINUX, binding).unwrap();
+        assert!(slot.bytes().starts_with(&new), "{name}");
+        assert!(slot.erases().iter().all(|count| *count <= 1), "each page once at most");
+        let reported = footprint(&delta.header, &PLACE, &old, &new).unwrap();
+        let worst = scratch.erases().iter().max().copied().unwrap_or(0);
+        let bound = reported.checkpoint_erases.max(reported.rewritten_count) + 1;
+        assert!(u64::from(worst) <= bound, "{worst} erases, {bound} expected");
+    }
+}
+
+#[test]
+fn edited_images_of_every_length_in_every_order() {
+    let mut random = Random::new(5);
+    for len in [1, 63, 64, 65, 700, 5000] {
+        for order in Order::ALL {
+            let (old, new) = edited(&mut random, len, 9);
+            let place = Place { page_len: 64, order: Some(order), spare_count: 2, ..PLACE };
+            for (old, new) in [(&old, &new), (&new, &old), (&new, &Vec::new())] {
+                made(old, new, Profile::Plain, place);
+                made(old, new, Profile::Tiny, Place { interval: Some(2), ..place });
+            }
+        }
+    }
+}
+
+#[test]
+fn a_damaged_payload_is_found_before_anything_is_erased() {
+    let (old, new) = edited(&mut Random::new(3), 6000, 20);
+    let Delta { header, payload } = made(&old, &new, Profile::Small, PLACE);
+    for at in (0..payload.len()).step_by(7) {
+        let mut damaged = payload.clone();
+        damaged[at] ^= 0x10;
+        let (mut slot, mut none) = (slot(&old), slot(&[]));
+        let payload = &mut &damaged[..];
+        let mut flash = Flash { slot: &mut slot, scratch: &mut none, payload };
+        let mut work = vec![0; Applier::workspace(&header).unwrap() as usize];
+        let mut rehearsal = Rehearsal::open(&header, &mut work, &Limits::LINUX).unwrap();
+        let result = loop {
+            match rehearsal.step(&mut flash) {
+                Ok(Progress::Yield) => {}
+                Ok(Progress::Done) => break rehearsal.finish(),
+                Err(error) => break Err(error),
+            }
+        };
+        assert!(result.is_err_and(|error| error.old_intact), "damaged at {at}");
+        assert!(slot.erases().iter().all(|count| *count == 0));
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_refused() {
+    let (old, new) = edited(&mut Random::new(3), 3000, 9);
+    let delta = made(&old, &new, Profile::Small, PLACE);
+    let mut work = vec![0; Applier::workspace(&delta.header).unwrap() as usize];
+    let two_slots = Applier::open(&delta.header, &mut work, &Limits::LINUX);
+    assert_eq!(two_slots.unwrap_err().detail, Detail::NotBuiltIn);
+    let plain = DeltaHeader { in_place: None, ..delta.header };
+    let opened = in_place::Rehearsal::open(&plain, &mut work, &Limits::LINUX);
+    assert_eq!(opened.unwrap_err().detail, Detail::BadArgument);
+    for profile in [Profile::Max, Profile::Bsdiff] {
+        let options = Options { profile, in_place: Some(PLACE), ..Options::default() };
+        let error = create(&old, &new, &options, &Silent).unwrap_err();
+        assert_eq!(error.detail(), Detail::NotBuiltIn);
+    }
+    let options =
+        Options { in_place: Some(Place { page_len: 100, ..PLACE }), ..Options::default() };
+    assert_eq!(create(&old, &new, &options, &Silent).unwrap_err().detail(), Detail::BadValue);
+}

@@ -1,0 +1,188 @@
+//! Mistakes made on purpose in the protocol of updates in place: the power-cut simulator must find
+//! every one, or it proves nothing. They are made in a copy below `target`.
+
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+
+use crate::runner::{Done, Runner, StepResult};
+use crate::tool::{cargo, command, root, run, target_dir};
+
+/// One mistake: in `file`, `good` becomes `bad`.
+struct Mutant {
+    name: &'static str,
+    file: &'static str,
+    good: &'static str,
+    bad: &'static str,
+}
+
+const JOURNAL: &str = "crates/fwdelta-core/src/apply/in_place/journal.rs";
+const REWRITING: &str = "crates/fwdelta-core/src/apply/in_place/rewriting.rs";
+const BOOK: &str = "crates/fwdelta-core/src/apply/in_place/book.rs";
+
+const MUTANTS: [Mutant; 14] = [
+    Mutant {
+        name: "a page is recorded as saved before it is",
+        file: REWRITING,
+        good: "        journal::erase(flash.scratch, to, page_len)?;",
+        bad: "        self.journal.saved(flash.scratch, page as u32)?;\n        \
+              journal::erase(flash.scratch, to, page_len)?;",
+    },
+    Mutant {
+        name: "a record is not synced behind what it tells of",
+        file: JOURNAL,
+        good: "        sync(scratch)?;\n        let crc = record_crc",
+        bad: "        let crc = record_crc",
+    },
+    Mutant {
+        name: "a page is erased before its record is durable",
+        file: JOURNAL,
+        good: "        self.record = self.record.saturating_add(1);\n        sync(scratch)",
+        bad: "        self.record = self.record.saturating_add(1);\n        Ok(())",
+    },
+    Mutant {
+        name: "the CRC of records is not checked",
+        file: JOURNAL,
+        good: "record_crc(binding, generation, record, number) != word(&bytes, 1) {",
+        bad: "number == word(&bytes, 1) {",
+    },
+    Mutant {
+        name: "the CRC of checkpoints is not checked",
+        file: JOURNAL,
+        good: "if seal_crc(binding, crc, generation) != word(&seal, 3) {",
+        bad: "if false && seal_crc(binding, crc, generation) != word(&seal, 3) {",
+    },
+    Mutant {
+        name: "words that cannot be read are a failure of the driver",
+        file: JOURNAL,
+        good: "Err(ReadError::Uncorrectable) => Ok(false),",
+        bad: "Err(ReadError::Uncorrectable) => Err(Error::at(Detail::ReadFailed, pos)),",
+    },
+    Mutant {
+        name: "a checkpoint is used before it is confirmed",
+        file: JOURNAL,
+        good: "if new.is_confirmed { new } else { before }",
+        bad: "new",
+    },
+    Mutant {
+        name: "the older checkpoint is used",
+        file: JOURNAL,
+        good: "if a.generation > b.generation {",
+        bad: "if a.generation < b.generation {",
+    },
+    Mutant {
+        name: "a new checkpoint forgets what was saved since the last",
+        file: JOURNAL,
+        good: "for page in machine.book.ahead.as_slice() {",
+        bad: "for page in machine.book.ahead.as_slice().iter().skip(1) {",
+    },
+    Mutant {
+        name: "the area in use is erased for the next checkpoint",
+        file: JOURNAL,
+        good: "let (area, generation) = (self.area ^ 1,",
+        bad: "let (area, generation) = (self.area,",
+    },
+    Mutant {
+        name: "a resume appends to records that may be torn",
+        file: REWRITING,
+        good: "        journal.save(flash.scratch, &mut machine)?;",
+        bad: "        if journal.generation == 0 {\n            \
+              journal.save(flash.scratch, &mut machine)?;\n        }",
+    },
+    Mutant {
+        name: "the page at which power was cut counts as written",
+        file: REWRITING,
+        good: "self.stage = if !book.is_marked() || next < self.before {",
+        bad: "self.stage = if !book.is_marked() || next <= self.before {",
+    },
+    Mutant {
+        name: "checkpoints need not stand before a rewritten page",
+        file: REWRITING,
+        good: "Some(machine.book.count).filter(|_| machine.is_announced);",
+        bad: "Some(machine.book.count);",
+    },
+    Mutant {
+        name: "what earlier runs saved is not looked up",
+        file: BOOK,
+        good: "Some(page) => self.set_entry(spare.into(), page.wrapping_add(1), number),",
+        bad: "Some(_) => self.set_entry(spare.into(), 0, number),",
+    },
+];
+
+/// Makes each mistake in turn and runs the simulator, which has to fail.
+pub(crate) fn all(runner: &mut Runner) {
+    let copy = target_dir().join("mutants/work");
+    let mut is_ready = false;
+    runner.step("a copy that passes", || {
+        copy_tree(&copy)?;
+        let passes = simulate(&copy)?;
+        is_ready = passes;
+        if passes { Ok(Done::Passed) } else { Err("it fails without a mistake".to_owned()) }
+    });
+    for mutant in MUTANTS.iter().filter(|_| is_ready) {
+        runner.step(&format!("mutant: {}", mutant.name), || try_one(&copy, mutant));
+    }
+}
+
+fn try_one(copy: &Path, mutant: &Mutant) -> StepResult {
+    let path = copy.join(mutant.file);
+    let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", mutant.file))?;
+    if text.matches(mutant.good).count() != 1 {
+        return Err(format!("{} has changed: {:?} is not there once", mutant.file, mutant.good));
+    }
+    let write = |text: &str| fs::write(&path, text).map_err(|error| error.to_string());
+    write(&text.replace(mutant.good, mutant.bad))?;
+    let survives = simulate(copy);
+    write(&text)?;
+    if survives? { Err("it survives".to_owned()) } else { Ok(Done::Passed) }
+}
+
+/// Copies what git knows of; files that did not change keep their time, so that little is compiled.
+fn copy_tree(to: &Path) -> Result<(), String> {
+    let listed = command("git").args(["ls-files", "-z"]).output();
+    let listed = listed.map_err(|error| format!("git: {error}"))?;
+    for name in String::from_utf8_lossy(&listed.stdout).split('\0').filter(|name| !name.is_empty())
+    {
+        let (from, to) = (root().join(name), to.join(name));
+        let Ok(bytes) = fs::read(&from) else { continue };
+        if fs::read(&to).is_ok_and(|there| there == bytes) {
+            continue;
+        }
+        let dir = to.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(dir).and_then(|()| fs::write(&to, bytes)).map_err(|e| e.to_string())?;
+    }
+    Ok(())
+}
+
+/// Whether all devices survive; an error if it does not compile. The copy must not share a target
+/// folder with the original, whose packages have the same names: either would run the other's.
+/// The generator, which makes a few deltas only, need not be fast.
+fn simulate(copy: &Path) -> Result<bool, String> {
+    let target = target_dir().join("mutants/target");
+    let quick =
+        ["opt-level=0", "debug=false"].map(|it| format!("profile.release.package.fwdelta.{it}"));
+    let test = |more: &str| {
+        let mut command = cargo(&format!("test --release --test in_place_power {more}"));
+        command.current_dir(copy).env("CARGO_TARGET_DIR", &target);
+        quick.iter().for_each(|setting| drop(command.args(["--config", setting])));
+        command.env_remove("FWDELTA_EXHAUSTIVE");
+        command
+    };
+    run(&mut test("--no-run"))?;
+    let status = test("").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.map(|status| status.success()).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mistake_can_be_made() {
+        for mutant in &MUTANTS {
+            let text = fs::read_to_string(root().join(mutant.file)).unwrap();
+            assert_eq!(text.matches(mutant.good).count(), 1, "{}", mutant.name);
+            assert_ne!(mutant.good, mutant.bad);
+        }
+    }
+}
