@@ -274,7 +274,7 @@ impl Flash {
     /// Forgets how cells in `range` were.
     fn flush(&mut self, range: &std::ops::Range<u64>) {
         let word_len = self.word_len() as u64;
-        for unsynced in &mut self.unsynced {
+        if let Some(unsynced) = &mut self.unsynced {
             unsynced.retain(|undo| !range.contains(&(undo.first as u64 * word_len)));
         }
     }
