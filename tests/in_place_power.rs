@@ -100,7 +100,7 @@ fn images(case: &Case) -> (Vec<u8>, Vec<u8>) {
     let (mut random, page) = (Random::new(case.page_len.into()), case.page_len as usize);
     let (mut old, mut new) = edited(&mut random, 18 * page + 7, 14);
     let len = 3 * page;
-    new[page..2 * page].copy_from_slice(&old[page..2 * page]);
+    new[..2 * page].copy_from_slice(&old[..2 * page]);
     let swapped = old[4 * page..4 * page + len].to_vec();
     new[9 * page + 5..9 * page + 5 + len].copy_from_slice(&swapped);
     old.truncate(17 * page + 30);

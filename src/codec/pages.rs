@@ -9,7 +9,7 @@ use super::order::{Spare, by_page};
 use crate::matching::Cover;
 
 /// Shortest part of a cover that is worth its place.
-const PART_LEN_MIN: u64 = 8;
+const PART_LEN_MIN: u64 = 4;
 
 /// One page, in the order in which they are made.
 #[derive(Clone, Debug)]

@@ -1,6 +1,8 @@
-//! A slot and the scratch flash beside it in one chip, so that operations have one order.
+//! A slot and the scratch flash beside it in one chip, so that operations have one order; a write
+//! cache, if there is one, is each part's own.
 
 use std::cell::RefCell;
+use std::ops::Range;
 
 use fwdelta_core::storage::{Geometry, ReadError, Source, Target};
 
@@ -13,8 +15,8 @@ pub enum Action {
     Erase(u32),
     /// Programs bytes at a position.
     Program(u64, Vec<u8>),
-    /// Makes it durable.
-    Sync,
+    /// Makes a part durable.
+    Sync(Range<u64>),
 }
 
 /// A chip just before something is done to it.
@@ -79,7 +81,7 @@ pub fn perform(flash: &mut Flash, action: &Action) -> Result<(), FlashError> {
     match action {
         Action::Erase(sector) => flash.erase(*sector),
         Action::Program(pos, data) => flash.program(*pos, data),
-        Action::Sync => flash.sync(),
+        Action::Sync(part) => flash.sync_part(part.clone()),
     }
 }
 
@@ -145,6 +147,6 @@ impl Target for Region<'_> {
     }
 
     fn sync(&mut self) -> Result<(), FlashError> {
-        self.board.borrow_mut().act(Action::Sync)
+        self.board.borrow_mut().act(Action::Sync(self.start..self.start + self.len))
     }
 }

@@ -247,6 +247,38 @@ impl Flash {
         FlashError::NoPower
     }
 
+    /// Makes durable what was done to `range`, which has a cache of its own.
+    ///
+    /// # Errors
+    /// `NoPower`, and the planned fault.
+    pub fn sync_part(&mut self, range: std::ops::Range<u64>) -> Result<(), FlashError> {
+        if !self.has_power {
+            return Err(FlashError::NoPower);
+        }
+        let fault = self.begin(0, 0);
+        let mut random = Random::new(fault.map_or(0, |fault| fault.seed));
+        match fault.map(|fault| fault.kind) {
+            Some(Kind::Error) => Err(FlashError::Driver),
+            Some(Kind::CutAfter) => {
+                self.flush(&range);
+                Err(self.cut(&mut random))
+            }
+            Some(_) => Err(self.cut(&mut random)),
+            None => {
+                self.flush(&range);
+                Ok(())
+            }
+        }
+    }
+
+    /// Forgets how cells in `range` were.
+    fn flush(&mut self, range: &std::ops::Range<u64>) {
+        let word_len = self.word_len() as u64;
+        if let Some(unsynced) = &mut self.unsynced {
+            unsynced.retain(|undo| !range.contains(&(undo.first as u64 * word_len)));
+        }
+    }
+
     /// Leaves `word` half done: each bit is the old one, the new one, or anyone's guess.
     fn tear(&mut self, word: usize, random: &mut Random) {
         let word_len = self.word_len();
@@ -378,23 +410,7 @@ impl Target for Flash {
     }
 
     fn sync(&mut self) -> Result<(), FlashError> {
-        if !self.has_power {
-            return Err(FlashError::NoPower);
-        }
-        let fault = self.begin(0, 0);
-        let mut random = Random::new(fault.map_or(0, |fault| fault.seed));
-        match fault.map(|fault| fault.kind) {
-            Some(Kind::Error) => Err(FlashError::Driver),
-            Some(Kind::CutAfter) => {
-                self.unsynced.iter_mut().for_each(Vec::clear);
-                Err(self.cut(&mut random))
-            }
-            Some(_) => Err(self.cut(&mut random)),
-            None => {
-                self.unsynced.iter_mut().for_each(Vec::clear);
-                Ok(())
-            }
-        }
+        self.sync_part(0..self.geometry.len)
     }
 }
 
