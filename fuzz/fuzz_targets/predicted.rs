@@ -143,6 +143,7 @@ fuzz_target!(|data: &[u8]| {
         workspace_len: 0,
         payload_len: payload.len() as u64,
         chain: None,
+        in_place: None,
     };
     header.workspace_len = memory_len(&header).expect("small tables");
     let made = apply(old, &header, &payload);
