@@ -265,6 +265,7 @@ fuzz_target!(|data: &[u8]| {
         workspace_len: 0,
         payload_len: 0,
         chain: None,
+        in_place: None,
     };
     let mut payload = numbers.0.to_vec();
     if chunks > 0 {
