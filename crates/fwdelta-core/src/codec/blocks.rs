@@ -54,7 +54,7 @@ impl<'w, const N: usize> Blocks<'w, N> {
 
     /// What is left of a stream in the block at hand.
     #[inline]
-    pub(crate) fn stream(&self, kind: usize) -> Result<&[u8]> {
+    fn stream(&self, kind: usize) -> Result<&[u8]> {
         let part = self.parts.get(kind).copied().unwrap_or_default();
         match self.block.get(part.pos..part.end) {
             Some(bytes) if !bytes.is_empty() => Ok(bytes),
@@ -96,7 +96,7 @@ impl<'w, const N: usize> Blocks<'w, N> {
         if fits { Ok(end) } else { Err(Detail::BadStream.into()) }
     }
 
-    pub(crate) fn consume(&mut self, kind: usize, len: usize) {
+    fn consume(&mut self, kind: usize, len: usize) {
         if let Some(part) = self.parts.get_mut(kind) {
             let len = len.min(part.end.saturating_sub(part.pos));
             part.pos = part.pos.saturating_add(len);
@@ -118,6 +118,21 @@ impl<'w, const N: usize> Blocks<'w, N> {
         let byte = self.stream(kind)?.first().copied().ok_or(Detail::BadStream)?;
         self.consume(kind, 1);
         Ok(byte)
+    }
+
+    /// Fills the start of `out` from a stream; gives how many bytes, 0 when more input is needed.
+    pub(crate) fn copy<D: Decompressor>(
+        &mut self,
+        feed: &mut Feed<'_, '_, D>,
+        kind: usize,
+        out: &mut [u8],
+    ) -> Result<usize> {
+        if !self.is_ready(feed)? {
+            return Ok(0);
+        }
+        let len = super::copy(out, self.stream(kind)?);
+        self.consume(kind, len);
+        Ok(len)
     }
 
     /// Whether the frame ends here; `None` when more input is needed to know.

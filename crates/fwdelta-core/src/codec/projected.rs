@@ -218,12 +218,7 @@ impl Symbols for Projected<'_> {
         _: &mut S,
         out: &mut [u8],
     ) -> Result<usize> {
-        if !self.blocks.is_ready(feed)? {
-            return Ok(0);
-        }
-        let len = copy(out, self.blocks.stream(Kind::Literal as usize)?);
-        self.blocks.consume(Kind::Literal as usize, len);
-        Ok(len)
+        self.blocks.copy(feed, Kind::Literal as usize, out)
     }
 
     fn cover<S: Source, D: Decompressor>(

@@ -2,7 +2,7 @@
 //! fit the workspace, under a general decompressor.
 
 use super::blocks::{Blocks, unfolded};
-use super::{Decompressor, Feed, Op, Symbols, copy, moved};
+use super::{Decompressor, Feed, Op, Symbols, moved};
 use crate::error::{Detail, Result};
 use crate::storage::Source;
 
@@ -93,12 +93,7 @@ impl Symbols for Streams<'_> {
         _: &mut S,
         out: &mut [u8],
     ) -> Result<usize> {
-        if !self.blocks.is_ready(feed)? {
-            return Ok(0);
-        }
-        let len = copy(out, self.blocks.stream(Kind::Literal as usize)?);
-        self.blocks.consume(Kind::Literal as usize, len);
-        Ok(len)
+        self.blocks.copy(feed, Kind::Literal as usize, out)
     }
 
     fn cover<S: Source, D: Decompressor>(

@@ -30,7 +30,8 @@ pub enum Content {
 }
 
 impl Content {
-    const ALL: [Self; 11] = [
+    /// All of them, by their numbers in the format.
+    pub(super) const ALL: [Self; 11] = [
         Self::Data,
         Self::A64,
         Self::A32,

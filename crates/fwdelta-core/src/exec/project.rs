@@ -262,19 +262,6 @@ mod tests {
     use super::*;
 
     const LEN: u64 = 0x4000;
-    const ALL: [Content; 11] = [
-        Content::Data,
-        Content::A64,
-        Content::A32,
-        Content::Thumb,
-        Content::X86_64,
-        Content::I386,
-        Content::RiscV,
-        Content::Mips,
-        Content::Xtensa,
-        Content::EhFrameHdr,
-        Content::EhFrame,
-    ];
 
     /// Noise with many small numbers, among which short branches and pointers are common.
     fn image(mut state: u32) -> [u8; LEN as usize] {
@@ -345,7 +332,7 @@ mod tests {
 
     #[test]
     fn pieces_are_as_unit_by_unit() {
-        for (seed, content) in (1..).zip(ALL) {
+        for (seed, content) in (1..).zip(Content::ALL) {
             for (wide, big_endian) in [(false, false), (true, false), (false, true)] {
                 let is_little = matches!(content, Content::X86_64 | Content::I386);
                 let class = Class { content, wide, big_endian: big_endian && !is_little };
