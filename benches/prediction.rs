@@ -94,7 +94,7 @@ fn making(group: &mut BenchmarkGroup<'_, WallTime>, pair: &Pair) {
     group.bench_function(BenchmarkId::new("covers, one round", name), |bencher| {
         let options = matching::MatchOptions::default();
         bencher.iter(|| {
-            matching::covers(&views.0, &views.1, &[], &Costs::MAX, &options, &Silent).unwrap()
+            matching::covers(&views.0, &views.1, &[], &[], &Costs::MAX, &options, &Silent).unwrap()
         });
     });
     group.bench_function(BenchmarkId::new("covers, three rounds with views", name), |bencher| {

@@ -71,8 +71,15 @@ fn a_vote_decides_between_equals() {
         let before = Vote { new_pos: 151, diagonal: -200, weight: 99 };
         let (view, options) = (View::plain(&old), MatchOptions::default());
         let votes = [vote, before, outside];
-        let covers =
-            matching::covers(&view, &View::plain(&new), &votes, &Costs::MAX, &options, &Silent);
+        let covers = matching::covers(
+            &view,
+            &View::plain(&new),
+            &[],
+            &votes,
+            &Costs::MAX,
+            &options,
+            &Silent,
+        );
         let covers = covers.unwrap();
         check(&covers, &old, &new);
         assert_eq!(covers, [Cover { old_pos, new_pos: 100, len: 400 }]);
@@ -90,7 +97,7 @@ fn soft_views_keep_a_diagonal_that_exact_bytes_would_lose() {
     let old = View { soft: &old_soft, ..View::plain(&old) };
     let new = View { soft: &new_soft, ..View::plain(&new) };
     let options = MatchOptions::default();
-    let covers = matching::covers(&old, &new, &[], &Costs::MAX, &options, &Silent).unwrap();
+    let covers = matching::covers(&old, &new, &[], &[], &Costs::MAX, &options, &Silent).unwrap();
     assert_eq!(covers, [Cover { old_pos: 0, new_pos: 0, len: 4000 }]);
 }
 
@@ -98,7 +105,7 @@ fn soft_views_keep_a_diagonal_that_exact_bytes_would_lose() {
 fn readings_of_different_lengths_are_refused() {
     let (image, options) = ([1, 2, 3], MatchOptions::default());
     let odd = View { soft: &image[..2], ..View::plain(&image) };
-    let error = matching::covers(&odd, &odd, &[], &Costs::MAX, &options, &Silent).unwrap_err();
+    let error = matching::covers(&odd, &odd, &[], &[], &Costs::MAX, &options, &Silent).unwrap_err();
     assert_eq!(error.detail(), fwdelta::core::Detail::BadArgument);
 }
 
@@ -106,11 +113,11 @@ fn readings_of_different_lengths_are_refused() {
 fn a_small_bound_still_finds_what_has_moved() {
     let old = noise(1, 6 << 20);
     let new = [&old[5 << 20..], &old[..5 << 20]].concat();
-    let options = MatchOptions { memory_max: Some(1) };
+    let options = MatchOptions { memory_max: Some(1), ..MatchOptions::default() };
     assert!(matching::memory_needed(6 << 20, 6 << 20) > options.memory_bound(6 << 20, 6 << 20));
     let (old_view, new_view) = (View::plain(&old), View::plain(&new));
     let covers =
-        matching::covers(&old_view, &new_view, &[], &Costs::FAST, &options, &Silent).unwrap();
+        matching::covers(&old_view, &new_view, &[], &[], &Costs::FAST, &options, &Silent).unwrap();
     check(&covers, &old, &new);
     assert!(covered(&covers) > (6 << 20) - 1000, "{}", covered(&covers));
 }
@@ -137,9 +144,33 @@ proptest! {
         let (old_view, new_view) = (View::plain(&old), View::plain(&new));
         let options = MatchOptions::default();
         let covers =
-            matching::covers(&old_view, &new_view, &votes, &costs, &options, &Silent).unwrap();
+            matching::covers(&old_view, &new_view, &[], &votes, &costs, &options, &Silent).unwrap();
         check(&covers, &old, &new);
         let found = matching::estimate(&old_view, &new_view, &covers, &costs);
         prop_assert!(found.equal < found.differing && found.literal < 1000);
     }
+}
+
+/// What is known already changes what is sought, not what is found.
+#[test]
+fn long_images_are_covered_whether_or_not_they_are_searched_as_a_whole() {
+    let old = noise(1, 2 << 20);
+    let mut new = [&old[1 << 20..], &noise(2, 5000), &old[..1 << 20]].concat();
+    // Something short from a place where nothing else has changed.
+    new[3000..3300].copy_from_slice(&old[700_000..700_300]);
+    new.iter_mut().skip(100_000).step_by(1999).for_each(|byte| *byte ^= 1);
+    let (old_view, new_view) = (View::plain(&old), View::plain(&new));
+    let found = |known: &[Cover], is_thorough| {
+        let options = MatchOptions { is_thorough, ..MatchOptions::default() };
+        let (costs, progress) = (&Costs::MAX, &Silent);
+        let found =
+            matching::covers(&old_view, &new_view, known, &[], costs, &options, progress).unwrap();
+        check(&found, &old, &new);
+        found
+    };
+    let (quick, thorough) = (found(&[], false), found(&[], true));
+    let least = (2u64 << 20) - 1000;
+    assert!(covered(&quick) >= least - 300 && covered(&thorough) >= least);
+    assert!(thorough.iter().any(|cover| cover.old_pos == 700_000 && cover.len == 300));
+    assert_eq!(found(&thorough, true), thorough);
 }

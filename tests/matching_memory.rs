@@ -55,11 +55,11 @@ fn what_is_taken_stays_below_the_bound() {
     let (old, new) = pair();
     let len = LEN as u64;
     let most = |memory_max| {
-        let options = MatchOptions { memory_max };
+        let options = MatchOptions { memory_max, is_thorough: true };
         let before = HELD.load(Relaxed);
         MOST.store(before, Relaxed);
         let (old, new) = (View::plain(&old), View::plain(&new));
-        let covers = covers(&old, &new, &[], &Costs::MAX, &options, &Silent).unwrap();
+        let covers = covers(&old, &new, &[], &[], &Costs::MAX, &options, &Silent).unwrap();
         let covered: u64 = covers.iter().map(|cover| cover.len).sum();
         assert!(covered > len / 4, "{memory_max:?}: {covered} bytes covered");
         let most = (MOST.load(Relaxed) - before) as u64;

@@ -64,7 +64,7 @@ pub(super) fn run(args: &Args) -> Result<Report> {
 fn native(args: &Args, old: &[u8], new: &[u8], bar: &Bar) -> Result<(Vec<u8>, Value)> {
     let options = args.engine.options();
     let delta = diff::create(old, new, &options, bar)?;
-    let matching = MatchOptions { memory_max: options.memory_max };
+    let matching = MatchOptions { memory_max: options.memory_max, ..MatchOptions::default() };
     let (old_len, new_len) = (old.len() as u64, new.len() as u64);
     let header = &delta.header;
     let mut details = json!({

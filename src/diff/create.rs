@@ -52,7 +52,7 @@ impl Options {
     /// Bytes of memory that making a delta of images of these lengths stays below, images included.
     #[must_use]
     pub fn memory_bound(&self, old_len: u64, new_len: u64) -> u64 {
-        let matching = MatchOptions { memory_max: self.memory_max };
+        let matching = MatchOptions { memory_max: self.memory_max, ..MatchOptions::default() };
         let images = old_len.saturating_add(new_len).saturating_mul(IMAGE_SHARE);
         images.saturating_add(matching.memory_bound(old_len, new_len)).saturating_add(FIXED_LEN)
     }
@@ -313,8 +313,8 @@ fn plain_covers(
     progress: &dyn Progress,
 ) -> Result<Vec<Cover>> {
     let (old, new) = (View::plain(old), View::plain(new));
-    let options = MatchOptions { memory_max: options.memory_max };
-    matching::covers(&old, &new, &[], costs, &options, progress)
+    let options = MatchOptions { memory_max: options.memory_max, is_thorough: true };
+    matching::covers(&old, &new, &[], &[], costs, &options, progress)
 }
 
 /// Compresses with a window that holds the content, as far as allowed.

@@ -54,7 +54,8 @@ pub(super) fn matched<'a>(
         profile::simplify(&mut old_description, len);
         profile::simplify(&mut new_description, len);
     }
-    let matching = MatchOptions { memory_max: options.memory_max };
+    let matching =
+        MatchOptions { memory_max: options.memory_max, is_thorough: !is_projected(options) };
     let costs = match is_projected(options) {
         true => &Costs::PROJECTED_LATER,
         false => &Costs::MAX_LATER,
@@ -126,7 +127,8 @@ pub fn covers(
     new_description: &Description,
 ) -> Result<Vec<Cover>> {
     let (old_description, new_description) = (old_description.clone(), new_description.clone());
-    let (matching, progress) = (MatchOptions::default(), &crate::progress::Silent);
+    let (matching, progress) =
+        (MatchOptions { is_thorough: true, ..MatchOptions::default() }, &crate::progress::Silent);
     let costs = &Costs::MAX_LATER;
     Pair { old, new, old_description, new_description, matching, costs, progress }.covers()
 }
@@ -195,16 +197,24 @@ impl Pair<'_> {
             View { seek: &masked.code, exact: image, soft: &masked.all }
         }
         let views = (view(self.old, &old), view(self.new, &new));
-        let mut covers =
-            matching::covers(&views.0, &views.1, &[], &Costs::MAX, &self.matching, self.progress)?;
-        for _ in 0..ROUNDS {
-            covers = self.again(&covers, &old, &new)?;
+        let quick = MatchOptions { is_thorough: false, ..self.matching };
+        let (costs, progress) = (&Costs::MAX, self.progress);
+        let mut covers = matching::covers(&views.0, &views.1, &[], &[], costs, &quick, progress)?;
+        for round in 1..=ROUNDS {
+            let options = if round < ROUNDS { &quick } else { &self.matching };
+            covers = self.again(&covers, &old, &new, options)?;
         }
         Ok(covers)
     }
 
     /// Matches once more, with labels of where references lead by `covers`.
-    fn again(&self, covers: &[Cover], old: &Masked, new: &Masked) -> Result<Vec<Cover>> {
+    fn again(
+        &self,
+        covers: &[Cover],
+        old: &Masked,
+        new: &Masked,
+        options: &MatchOptions,
+    ) -> Result<Vec<Cover>> {
         let map: Vec<Listed> = chain::select(covers, usize::MAX);
         let segments = &self.new_description.segments;
         let (labels, votes) = rayon::join(
@@ -227,6 +237,6 @@ impl Pair<'_> {
         }
         let views = (view(&labels.0, old), view(&labels.1, new));
         let (costs, votes) = (self.costs, &votes);
-        matching::covers(&views.0, &views.1, votes, costs, &self.matching, self.progress)
+        matching::covers(&views.0, &views.1, covers, votes, costs, options, self.progress)
     }
 }

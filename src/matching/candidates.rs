@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::covers::Task;
+use super::windows::Cursor;
 
 /// Farthest that a match is extended backwards over differing bytes.
 const BACK_LEN_MAX: usize = 4096;
@@ -33,6 +34,7 @@ pub(super) struct Candidates<'a> {
     start: usize,
     /// Where to look on.
     at: usize,
+    matches: Cursor<'a>,
     /// The first vote not looked at.
     next_vote: usize,
     /// Where in new the match last taken ends.
@@ -53,9 +55,10 @@ impl<'a> Candidates<'a> {
             task,
             start,
             at: start,
+            matches: task.matches.from(start),
             next_vote: task.votes.partition_point(|vote| vote.new_pos < start as u64),
             last_end: 0,
-            budget: 0,
+            budget: BACK_LEN_MEAN,
             recent: [(i64::MIN, 0); RECENT_COUNT],
             recent_count: 0,
             found: Vec::new(),
@@ -70,10 +73,13 @@ impl<'a> Candidates<'a> {
         self.found.drain(..self.given);
         let end = self.task.new.len().min(block.end + BACK_LEN_MAX);
         while self.at < end {
-            self.budget += BACK_LEN_MEAN;
             self.take_votes();
-            self.take_match();
-            self.at += 1;
+            let next = self.take_match();
+            let vote =
+                self.task.votes.get(self.next_vote).map_or(end, |vote| vote.new_pos as usize);
+            let next = next.min(vote).min(end).max(self.at + 1);
+            self.budget += BACK_LEN_MEAN * (next - self.at);
+            self.at = next;
         }
         self.found.sort_unstable();
         self.found.dedup();
@@ -95,21 +101,23 @@ impl<'a> Candidates<'a> {
         }
     }
 
-    /// Takes the longest match at the current position, unless it is short or nothing new.
-    fn take_match(&mut self) {
-        let at = self.at;
-        let longest = self.task.matches.at(at);
+    /// Takes the longest match at the current position, unless it is short or nothing new; gives
+    /// where to look next.
+    fn take_match(&mut self) -> usize {
+        let at = self.at as u64;
         // Ends never fall. A match with the end of the last is only the rest of it; a long one
         // that ends a little later is not worth it before the last has ended: in near-periodic
         // data there is one at every byte.
-        let end = at as u64 + longest.len;
-        let is_open = (at as u64) < self.last_end;
-        let slack = if is_open { longest.len / SLACK } else { 0 };
-        if end <= self.last_end + slack || longest.len < self.task.costs.match_len_min {
-            return;
+        let rest = self.last_end.saturating_sub(at);
+        let len_min = self.task.costs.match_len_min.max(rest + 1);
+        let (longest, next) = self.matches.at(self.at, len_min);
+        if let Some(longest) = longest
+            && (rest == 0 || longest.len > rest + longest.len / SLACK)
+        {
+            self.last_end = at + longest.len;
+            self.propose(longest.old_pos as usize);
         }
-        self.last_end = end;
-        self.propose(longest.old_pos as usize);
+        next
     }
 
     /// The diagonal of `old_pos` and the current position, from here and from as far before as
@@ -230,7 +238,7 @@ mod tests {
             assert!(found.is_sorted() && found.iter().all(|found| block.contains(&found.new_pos)));
             count += found.len();
         }
-        (count, new.len() * BACK_LEN_MEAN - candidates.budget)
+        (count, (new.len() + 1) * BACK_LEN_MEAN - candidates.budget)
     }
 
     #[test]

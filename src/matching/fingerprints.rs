@@ -26,7 +26,8 @@ pub(super) fn samples<const WORDS: usize>(
     })
 }
 
-fn hash(string: &[u8]) -> u64 {
+/// A hash of whole words.
+pub(super) fn hash(string: &[u8]) -> u64 {
     let words = string.as_chunks::<8>().0.iter();
     let mixed = words.fold(FACTOR, |hash, word| {
         (hash.rotate_left(29) ^ u64::from_le_bytes(*word)).wrapping_mul(FACTOR)

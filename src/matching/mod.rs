@@ -10,6 +10,7 @@ mod log;
 mod options;
 mod run;
 mod search;
+mod settled;
 mod statistics;
 mod view;
 mod windows;
@@ -30,6 +31,7 @@ use crate::progress::{Progress, Stage, checkpoint};
 
 /// Finds covers of `new` by `old`, ascending and disjoint in new, inside old.
 ///
+/// Where `known` covers, ascending in new, already lead to equal bytes, nothing else is sought.
 /// `votes` ascend by position, then diagonal; each is tried, and lowers the cost of its diagonal.
 /// Linear in the sum of the lengths for any data; the result does not depend on threads.
 ///
@@ -38,6 +40,7 @@ use crate::progress::{Progress, Stage, checkpoint};
 pub fn covers(
     old: &View,
     new: &View,
+    known: &[Cover],
     votes: &[Vote],
     costs: &Costs,
     options: &MatchOptions,
@@ -52,7 +55,7 @@ pub fn covers(
     if old.is_empty() || votes.is_empty() && fingerprints::are_unrelated(old.seek, new.seek) {
         return Ok(covers);
     }
-    let windows = Windows::new(old.seek, new.seek, options);
+    let windows = Windows::new(old.seek, new.seek, known, options);
     for window in windows.ranges() {
         checkpoint(progress, Stage::Match, window.start as u64, total)?;
         let is_part = window.len() < new.len();
@@ -79,7 +82,7 @@ pub fn plain_covers(
     progress: &dyn Progress,
 ) -> Result<Vec<Cover>> {
     let (old, new) = (View::plain(old), View::plain(new));
-    covers(&old, &new, &[], costs, &MatchOptions::default(), progress)
+    covers(&old, &new, &[], &[], costs, &MatchOptions::default(), progress)
 }
 
 #[cfg(test)]

@@ -12,6 +12,9 @@ pub struct MatchOptions {
     /// [`MatchOptions::MEMORY_MIN`] it takes that. `None`: what is needed to see all of both
     /// images at once, or [`MatchOptions::MEMORY_LARGE`] where that is impossible.
     pub memory_max: Option<u64>,
+    /// Whether what has changed is sought in all of old, even where old is known to be as in new:
+    /// takes more time, and finds little more.
+    pub is_thorough: bool,
 }
 
 impl MatchOptions {
@@ -40,13 +43,13 @@ impl MatchOptions {
     }
 }
 
-/// Bytes that matching needs besides the images and their views to see all of both at once: four
-/// for every suffix, with those either the text that is sorted or the table of new.
+/// Bytes that matching needs besides the images and their views to see all of both at once: five
+/// for every suffix and its byte, with those either the text that is sorted or the table of new.
 #[must_use]
 pub fn memory_needed(old_len: u64, new_len: u64) -> u64 {
     let text_len = old_len.saturating_add(new_len);
     let table_len = new_len.saturating_mul(8);
-    text_len.saturating_mul(4).saturating_add(text_len.max(table_len)).saturating_add(FIXED_LEN)
+    text_len.saturating_mul(5).saturating_add(text_len.max(table_len)).saturating_add(FIXED_LEN)
 }
 
 /// Longest windows of old and new that are analysed together in `bound` bytes.
@@ -55,7 +58,7 @@ pub(super) fn window_lens(bound: u64, old_len: u64) -> (usize, usize) {
     // Per byte of old the suffix and a copy, per byte of new suffix and table; more text than
     // table never: old takes at most three times new.
     let old_window = old_len.min(bound / 8);
-    let new_window = (bound - 5 * old_window) / 12;
+    let new_window = (bound - 5 * old_window) / 13;
     let text_max = TEXT_LEN_MAX as u64;
     let old_window = old_window.min(text_max / 4 * 3);
     (old_window as usize, new_window.min(text_max - old_window) as usize)
@@ -72,7 +75,9 @@ mod tests {
 
     #[test]
     fn a_small_bound_is_raised_and_a_large_one_not_used_up() {
-        let bound = |memory_max, len| MatchOptions { memory_max }.memory_bound(len, len);
+        let bound = |memory_max, len| {
+            MatchOptions { memory_max, ..MatchOptions::default() }.memory_bound(len, len)
+        };
         assert_eq!(bound(Some(1), 1 << 30), MatchOptions::MEMORY_MIN);
         assert_eq!(bound(Some(1 << 40), 1 << 20), MatchOptions::MEMORY_MIN);
         assert_eq!(bound(None, 100 << 20), memory_needed(100 << 20, 100 << 20));
@@ -87,7 +92,7 @@ mod tests {
                 let bound = 1u64 << shift;
                 let (old, new) = window_lens(bound, old_len);
                 assert!(old + new <= TEXT_LEN_MAX && new >= 1 << 20, "{old} {new}");
-                let used = memory_needed(old as u64, new as u64) + old as u64 + map_len(bound);
+                let used = memory_needed(old as u64, new as u64) + map_len(bound);
                 assert!(used <= bound, "{shift} {old_len}: {used} of {bound}");
             }
         }

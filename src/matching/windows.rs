@@ -4,11 +4,13 @@
 //! the same place. The parse follows its diagonals through all of old; only what proposes them is
 //! bounded.
 
+use std::iter::once;
 use std::ops::Range;
 
-use super::covers::OVERLAP_LEN;
+use super::covers::{Cover, OVERLAP_LEN};
 use super::fingerprints::Map;
 use super::options::{self, MatchOptions};
+use super::settled::{MARGIN, Part, Settled};
 use super::statistics::{Match, Statistics};
 use crate::error::Result;
 
@@ -17,38 +19,138 @@ const BLOCK_COUNT: usize = 32;
 /// Of those, how many stand where new does.
 const NEAR_COUNT: usize = 8;
 
-/// A run of chosen blocks: where it stands among those, and where in old.
-#[derive(Clone, Copy, Debug)]
+/// A stretch of old in the text that is sorted: where it stands there, and in old.
+#[derive(Clone, Debug)]
 struct Segment {
     gathered_pos: usize,
-    old: (usize, usize),
+    range: Range<usize>,
+}
+
+/// Where the matches of a stretch of new are known from.
+#[derive(Clone, Copy, Debug)]
+enum Source {
+    /// It is in a run.
+    Run(Cover),
+    /// It was searched: where it stands in the text, and where what was searched with it ends.
+    Search { start: usize, end: usize },
+}
+
+#[derive(Clone, Debug)]
+struct Stretch {
+    range: Range<usize>,
+    source: Source,
 }
 
 /// The longest matches of a window of new.
 #[derive(Debug)]
 pub(super) struct Matches {
     statistics: Statistics,
-    new_start: usize,
-    /// None if the window holds all of old.
+    /// Ascending, with nothing between them.
+    stretches: Vec<Stretch>,
     segments: Vec<Segment>,
 }
 
 impl Matches {
-    /// Of all of new in all of old.
-    pub(super) fn whole(old: &[u8], new: &[u8]) -> Result<Self> {
-        Ok(Self { statistics: Statistics::new(old, new)?, new_start: 0, segments: Vec::new() })
+    fn new(text: &Gathered, new: &[u8], end: usize, parts: Vec<Part>) -> Result<Self> {
+        let mut searched = Vec::new();
+        let stretch = |Part { range, run }| {
+            let source = run.map(Source::Run).unwrap_or_else(|| {
+                let start = searched.len();
+                searched.extend_from_slice(&new[range.start..end.min(range.end + MARGIN)]);
+                Source::Search { start, end: searched.len() }
+            });
+            Stretch { range, source }
+        };
+        let stretches = parts.into_iter().map(stretch).collect();
+        let statistics = Statistics::new(&text.bytes, &searched)?;
+        Ok(Self { statistics, stretches, segments: text.segments.clone() })
     }
 
-    /// The longest match of `new_pos`.
-    pub(super) fn at(&self, new_pos: usize) -> Match {
-        let found = self.statistics.at(new_pos - self.new_start);
+    /// Of all of new in all of old.
+    #[cfg(test)]
+    pub(super) fn whole(old: &[u8], new: &[u8]) -> Result<Self> {
+        let windows = Windows::new(old, new, &[], &MatchOptions::default());
+        windows.matches(&(0..new.len()))
+    }
+
+    /// Goes through the matches of new from `new_pos` on.
+    pub(super) fn from(&self, new_pos: usize) -> Cursor<'_> {
+        let before = self.stretches.partition_point(|stretch| stretch.range.end <= new_pos);
+        Cursor { matches: self, stretch: before }
+    }
+
+    /// A match in the text as one in old.
+    fn in_old(&self, found: Match) -> Match {
         let pos = found.old_pos as usize;
         let behind = self.segments.partition_point(|segment| segment.gathered_pos <= pos);
-        let Some(segment) = behind.checked_sub(1).map(|at| self.segments[at]) else { return found };
-        // Where two blocks of old meet that are no neighbours, a match ends.
-        let old_pos = segment.old.0 + (pos - segment.gathered_pos);
-        let len = found.len.min((segment.old.1 - old_pos) as u64);
+        let Some(segment) = behind.checked_sub(1).map(|at| &self.segments[at]) else {
+            return found;
+        };
+        // Where two stretches of old meet that are no neighbours, a match ends.
+        let old_pos = segment.range.start + (pos - segment.gathered_pos);
+        let len = found.len.min((segment.range.end - old_pos) as u64);
         Match { old_pos: old_pos as u64, len }
+    }
+}
+
+/// A way through matches in the order of new.
+#[derive(Debug)]
+pub(super) struct Cursor<'a> {
+    matches: &'a Matches,
+    stretch: usize,
+}
+
+impl Cursor<'_> {
+    /// The longest match of `new_pos`, which does not fall from call to call, if it has `len_min`
+    /// bytes, and the next position of which more than its rest may be said.
+    pub(super) fn at(&mut self, new_pos: usize, len_min: u64) -> (Option<Match>, usize) {
+        let Matches { stretches, statistics, .. } = self.matches;
+        while stretches.get(self.stretch).is_some_and(|stretch| stretch.range.end <= new_pos) {
+            self.stretch += 1;
+        }
+        let Some(Stretch { range, source }) = stretches.get(self.stretch) else {
+            return (None, usize::MAX);
+        };
+        let is_long = |found: &Match| found.len >= len_min;
+        match source {
+            Source::Run(run) => {
+                let by = new_pos as u64 - run.new_pos;
+                let rest = Match { old_pos: run.old_pos + by, len: run.len - by };
+                (Some(rest).filter(is_long), range.end)
+            }
+            Source::Search { start, end } => {
+                let at = start + (new_pos - range.start);
+                let found = statistics.at(at);
+                let found = Match { len: found.len.min((end - at) as u64), ..found };
+                // Where it is in old takes a search: most matches are the rest of the last.
+                let in_old = |found| self.matches.in_old(found);
+                (Some(found).filter(is_long).map(in_old).filter(is_long), new_pos + 1)
+            }
+        }
+    }
+}
+
+/// Stretches of old, one behind the other.
+#[derive(Debug, Default)]
+struct Gathered {
+    bytes: Vec<u8>,
+    segments: Vec<Segment>,
+}
+
+impl Gathered {
+    fn new(old: &[u8], ranges: impl Iterator<Item = Range<usize>>) -> Self {
+        let mut gathered = Self::default();
+        for range in ranges {
+            gathered.bytes.extend_from_slice(&old[range.clone()]);
+            match gathered.segments.last_mut() {
+                Some(last) if last.range.end == range.start => last.range.end = range.end,
+                _ => {
+                    let gathered_pos = gathered.bytes.len() - range.len();
+                    gathered.segments.push(Segment { gathered_pos, range });
+                }
+            }
+        }
+        gathered
     }
 }
 
@@ -61,28 +163,39 @@ pub(super) struct Windows<'a> {
     map: Option<Map>,
     block_len: usize,
     new_len: usize,
+    settled: Settled,
+    is_thorough: bool,
 }
 
 impl<'a> Windows<'a> {
-    /// Cuts a pair so that its windows stay below the bound.
-    pub(super) fn new(old: &'a [u8], new: &'a [u8], options: &MatchOptions) -> Self {
+    /// Cuts a pair so that its windows stay below the bound; new is like old where `known` says so.
+    pub(super) fn new(
+        old: &'a [u8],
+        new: &'a [u8],
+        known: &[Cover],
+        options: &MatchOptions,
+    ) -> Self {
         let (old_len, new_len) = (old.len() as u64, new.len() as u64);
+        let (settled, is_thorough) = (Settled::new(old, new, known), options.is_thorough);
         if options.is_whole(old_len, new_len) {
-            return Self { old, new, map: None, block_len: old.len(), new_len: new.len() };
+            let (block_len, new_len) = (old.len(), new.len());
+            return Self { old, new, map: None, block_len, new_len, settled, is_thorough };
         }
         let bound = options.memory_bound(old_len, new_len);
         let (old_window, new_window) = options::window_lens(bound, old_len);
         // Sorted in place, but grown by doubling.
         let count_max = options::map_len(bound) as usize / Map::ENTRY_LEN / 2;
         let every = (old.len() / count_max.max(1)).next_power_of_two().max(16);
-        Self::cut(old, new, old_window, new_window - new_window / 8 - 2 * OVERLAP_LEN, every)
+        let new_window = new_window - new_window / 8 - 2 * OVERLAP_LEN;
+        Self { settled, ..Self::cut(old, new, old_window, new_window, every) }
     }
 
     /// Windows of these lengths; one of `every` positions of old goes into its map.
     fn cut(old: &'a [u8], new: &'a [u8], old_len: usize, new_len: usize, every: usize) -> Self {
         let block_len = (old_len / BLOCK_COUNT).max(1);
         let map = (old_len < old.len()).then(|| Map::new(old, every, block_len));
-        Self { old, new, map, block_len, new_len }
+        let settled = Settled::default();
+        Self { old, new, map, block_len, new_len, settled, is_thorough: false }
     }
 
     /// The windows of new, one behind the other.
@@ -93,23 +206,20 @@ impl<'a> Windows<'a> {
 
     /// The matches of the window `range` and what is around it.
     pub(super) fn matches(&self, range: &Range<usize>) -> Result<Matches> {
-        let new_start = range.start.saturating_sub(OVERLAP_LEN);
-        let new = &self.new[new_start..self.new.len().min(range.end + 2 * OVERLAP_LEN)];
-        let Some(map) = &self.map else {
-            return Ok(Matches { new_start, ..Matches::whole(self.old, new)? });
+        let start = range.start.saturating_sub(OVERLAP_LEN);
+        let end = self.new.len().min(range.end + 2 * OVERLAP_LEN);
+        let text = match &self.map {
+            None if self.is_thorough => Gathered::new(self.old, once(0..self.old.len())),
+            None => Gathered::new(self.old, self.settled.open_old(self.old.len()).into_iter()),
+            Some(map) => Gathered::new(
+                self.old,
+                self.choose(map, range).into_iter().map(|block| {
+                    let start = block * self.block_len;
+                    start..self.old.len().min(start + self.block_len)
+                }),
+            ),
         };
-        let mut gathered = Vec::with_capacity(self.block_len * BLOCK_COUNT);
-        let mut segments: Vec<Segment> = Vec::new();
-        for block in self.choose(map, range) {
-            let start = block * self.block_len;
-            let end = self.old.len().min(start + self.block_len);
-            match segments.last_mut() {
-                Some(last) if last.old.1 == start => last.old.1 = end,
-                _ => segments.push(Segment { gathered_pos: gathered.len(), old: (start, end) }),
-            }
-            gathered.extend_from_slice(&self.old[start..end]);
-        }
-        Ok(Matches { statistics: Statistics::new(&gathered, new)?, new_start, segments })
+        Matches::new(&text, self.new, end, self.settled.parts(start..end))
     }
 
     /// The blocks of old for `range`, ascending.
@@ -131,7 +241,7 @@ impl<'a> Windows<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::covers::{Cover, Task};
+    use super::super::covers::Task;
     use super::super::testing::noise;
     use super::super::{Costs, View};
     use super::*;
@@ -143,8 +253,9 @@ mod tests {
         let mut covers = Vec::new();
         for window in windows.ranges() {
             let matches = windows.matches(&window).unwrap();
+            let mut cursor = matches.from(window.start);
             for at in window.clone() {
-                let Match { old_pos, len } = matches.at(at);
+                let (Some(Match { old_pos, len }), _) = cursor.at(at, 0) else { panic!("{at}") };
                 let (old_pos, len) = (old_pos as usize, len as usize);
                 assert_eq!(windows.old[old_pos..old_pos + len], windows.new[at..at + len]);
             }
