@@ -23,6 +23,10 @@ pub(super) const MARGIN: usize = 24;
 const BLOCK_LEN: usize = 32;
 /// Blocks of old that are known at most: of longer images fewer than all. Their table takes 16 MiB.
 const BLOCK_COUNT_MAX: usize = 1 << 21;
+/// A run of so many bytes is hardly there by accident.
+const SURE_LEN: usize = 4096;
+/// In the place of a block's number when there are several alike.
+const AMBIGUOUS: u32 = u32::MAX;
 /// Bytes of new that are looked at on their own, so that threads do not matter.
 const PIECE_LEN: usize = 1 << 20;
 
@@ -60,7 +64,8 @@ impl Settled {
         for run in pieces.into_iter().flatten() {
             append(&mut runs, run);
         }
-        Self { runs }
+        let runs = runs.par_iter().with_min_len(64).flat_map_iter(|run| without_filler(new, run));
+        Self { runs: runs.collect() }
     }
 
     /// `range` of new in parts, ascending, with nothing between them.
@@ -129,9 +134,33 @@ fn along(old: &[u8], new: &[u8], cover: &Cover) -> Vec<Cover> {
     runs
 }
 
+/// What of a run is left without filler. Where a diagonal ends within filler nothing shows but
+/// what stands behind it: that takes a search.
+fn without_filler(new: &[u8], run: &Cover) -> Vec<Cover> {
+    let start = run.new_pos as usize;
+    let bytes = &new[start..start + run.len as usize];
+    let is_filler = |block: &[u8; BLOCK_LEN]| *block == [block[0]; BLOCK_LEN];
+    let (mut rest, mut at) = (Vec::new(), 0);
+    let mut add = |range: Range<usize>| {
+        if range.len() >= RUN_LEN_MIN {
+            let by = range.start as u64;
+            let (old_pos, new_pos) = (run.old_pos + by, run.new_pos + by);
+            rest.push(Cover { old_pos, new_pos, len: range.len() as u64 });
+        }
+    };
+    for (number, block) in bytes.as_chunks::<BLOCK_LEN>().0.iter().enumerate() {
+        if is_filler(block) {
+            add(at..number * BLOCK_LEN);
+            at = (number + 1) * BLOCK_LEN;
+        }
+    }
+    add(at..bytes.len());
+    rest
+}
+
 /// Where blocks of old stand, by content.
 struct Blocks {
-    /// Number of the first block with a hash, plus one.
+    /// Number of the first block with a hash, plus one; 0 if there is none.
     table: Vec<u32>,
     /// From one block to the next.
     step: usize,
@@ -145,10 +174,13 @@ impl Blocks {
         let mask = table.len() as u64 - 1;
         for (number, block) in (1..).zip(blocks) {
             let slot = &mut table[(hash(block) >> 20 & mask) as usize];
-            // Filler says nothing about where it stands.
-            if *slot == 0 && block.windows(2).any(|pair| pair[0] != pair[1]) {
-                *slot = number;
-            }
+            *slot = match *slot {
+                0 => number,
+                AMBIGUOUS => AMBIGUOUS,
+                // What there is more than once says nothing about where it stands.
+                known if old[(known as usize - 1) * step..].starts_with(block) => AMBIGUOUS,
+                known => known,
+            };
         }
         Self { table, step }
     }
@@ -158,7 +190,7 @@ impl Blocks {
         let block = new.first_chunk::<BLOCK_LEN>()?;
         let slot = hash(block) >> 20 & (self.table.len() as u64 - 1);
         let at = (self.table[slot as usize] as usize).checked_sub(1)? * self.step;
-        (old[at..at + BLOCK_LEN] == *block).then_some(at)
+        old.get(at..)?.starts_with(block).then_some(at)
     }
 
     /// The runs of a piece of new.
@@ -170,11 +202,11 @@ impl Blocks {
             // As long as possible, old goes on as it did.
             let on = here.filter(|old_at| *old_at < old.len());
             let mut len = on.map_or(0, |old_at| common(&old[old_at..], &new[at..]));
-            if len < BLOCK_LEN
+            if len < SURE_LEN
                 && let Some(found) = self.find(old, &new[at..])
             {
                 let found_len = common(&old[found..], &new[at..]);
-                if found_len >= RUN_LEN_MIN {
+                if found_len > len.max(RUN_LEN_MIN) {
                     (here, len) = (Some(found), found_len);
                 }
             }
