@@ -6,6 +6,7 @@
 
 use super::score::{BLOCK_LEN, Evidence, ISA_COUNT, ISAS, evidence};
 use fwdelta_core::exec::layout::Content;
+use rayon::prelude::*;
 
 /// Evidence that one change of class between blocks has to be worth.
 const CHANGE_COST: i32 = 48;
@@ -35,14 +36,24 @@ pub(super) struct Vote {
 }
 
 impl Vote {
-    /// Adds the blocks of an image, or samples from all over a large one.
-    pub(super) fn add(&mut self, bytes: &[u8]) {
+    /// Of the blocks of an image, or of samples from all over a large one.
+    pub(super) fn of(bytes: &[u8]) -> Self {
         let weight = bytes.len() / SAMPLED_LEN + 1;
-        for part in bytes.chunks(SAMPLE_LEN * weight) {
+        let parts = bytes.par_chunks(SAMPLE_LEN * weight);
+        let counted = parts.fold(Self::default, |mut vote, part| {
             let sampled = if weight == 1 { part } else { &part[..SAMPLE_LEN.min(part.len())] };
-            self.add_blocks(sampled, weight as u64);
-        }
-        self.len += bytes.len() as u64;
+            vote.add_blocks(sampled, weight as u64);
+            vote
+        });
+        Self { len: bytes.len() as u64, ..counted.reduce(Self::default, Self::plus) }
+    }
+
+    /// Both together.
+    pub(super) fn plus(mut self, other: Self) -> Self {
+        self.points.iter_mut().zip(other.points).for_each(|(points, more)| *points += more);
+        self.block_count.iter_mut().zip(other.block_count).for_each(|(count, more)| *count += more);
+        self.len += other.len;
+        self
     }
 
     /// Those blocks count that look most like what the block before does too.

@@ -42,8 +42,8 @@ pub(super) fn describe(images: &[&[u8]], hints: &Hints) -> Vec<Description> {
 }
 
 fn instruction_sets(images: &[&[u8]], hints: &Hints) -> Vec<usize> {
-    let mut vote = Vote::default();
-    images.iter().for_each(|image| vote.add(image));
+    let votes = images.iter().map(|image| Vote::of(image));
+    let vote = votes.reduce(Vote::plus).unwrap_or_default();
     match hints.content {
         Some(content) => vote.only(content),
         None => vote.established(),

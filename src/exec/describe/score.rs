@@ -6,6 +6,7 @@
 
 use super::{score_arm, score_risc, score_x86};
 use fwdelta_core::exec::layout::{Class, Content};
+use rayon::prelude::*;
 
 /// Bytes that are judged together.
 pub(super) const BLOCK_LEN: usize = 512;
@@ -72,7 +73,7 @@ pub(super) fn evidence(block: &[u8], isas: &[usize]) -> Evidence {
 
 /// Points of every block of an image, the last of which may be short.
 pub(super) fn evidence_of_blocks(bytes: &[u8], isas: &[usize]) -> Vec<Evidence> {
-    bytes.chunks(BLOCK_LEN).map(|block| evidence(block, isas)).collect()
+    bytes.par_chunks(BLOCK_LEN).with_min_len(64).map(|block| evidence(block, isas)).collect()
 }
 
 /// Whether a block is text, or filled with one byte: what no instruction set looks like, but what
