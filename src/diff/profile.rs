@@ -2,7 +2,7 @@
 
 use fwdelta_core::apply;
 use fwdelta_core::codec::predict;
-use fwdelta_core::exec::map::{COVER_LEN, ORDER_LEN};
+use fwdelta_core::exec::map::{COVER_LEN, ENTRY_LEN, ORDER_LEN};
 use fwdelta_core::exec::space::{RUN_LEN, SEGMENT_LEN};
 use fwdelta_core::format::chain::{ChainStart, HASH_LEN};
 use fwdelta_core::format::delta::{
@@ -149,8 +149,8 @@ pub(super) fn cover_count_max(shape: &StreamShape, memory_len: Option<u64>) -> u
     let header = DeltaHeader { coder, old: None, new, workspace_len, payload_len, chain, in_place };
     let fixed = apply::memory_len(&header).unwrap_or(u64::MAX);
     let room = memory_len.unwrap_or(FAST_LEN).saturating_sub(fixed);
-    // The index has at most twice as many entries as there are covers.
-    (room / (COVER_LEN + 3 * ORDER_LEN) as u64).min(1 << 20) as usize
+    // There are at most twice as many stretches of old as covers.
+    (room / (COVER_LEN + ENTRY_LEN + 3 * ORDER_LEN) as u64).min(1 << 20) as usize
 }
 
 /// The largest tables that leave room for covers.

@@ -22,7 +22,7 @@ pub(super) const MARGIN: usize = 24;
 /// Bytes of a block of old.
 const BLOCK_LEN: usize = 32;
 /// Blocks of old that are known at most: of longer images fewer than all. Their table takes 16 MiB.
-const BLOCK_COUNT_MAX: usize = 1 << 21;
+const KNOWN_MAX: usize = 1 << 21;
 /// A run of so many bytes is hardly there by accident.
 const SURE_LEN: usize = 4096;
 /// In the place of a block's number when there are several alike.
@@ -168,7 +168,7 @@ struct Blocks {
 
 impl Blocks {
     fn new(old: &[u8]) -> Self {
-        let step = old.len().div_ceil(BLOCK_COUNT_MAX).next_multiple_of(BLOCK_LEN).max(BLOCK_LEN);
+        let step = old.len().div_ceil(KNOWN_MAX).next_multiple_of(BLOCK_LEN).max(BLOCK_LEN);
         let blocks = old.chunks(step).filter_map(|chunk| chunk.first_chunk::<BLOCK_LEN>());
         let mut table = vec![0u32; (old.len() / step * 2).next_power_of_two()];
         let mask = table.len() as u64 - 1;

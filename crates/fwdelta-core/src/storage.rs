@@ -19,6 +19,12 @@ pub trait Source {
     /// # Errors
     /// When the range lies outside the medium or the medium fails.
     fn read(&mut self, pos: u64, buf: &mut [u8]) -> Result<(), ReadError<Self::Error>>;
+
+    /// The `len` bytes from `pos` on where they stand, if they are in memory: saves copying them.
+    fn in_memory(&self, pos: u64, len: usize) -> Option<&[u8]> {
+        let _ = (pos, len);
+        None
+    }
 }
 
 /// How a slot may be written.
@@ -66,14 +72,14 @@ impl Source for &[u8] {
     type Error = core::convert::Infallible;
 
     fn read(&mut self, pos: u64, buf: &mut [u8]) -> Result<(), ReadError<Self::Error>> {
-        let bytes = usize::try_from(pos)
-            .ok()
-            .and_then(|start| self.get(start..))
-            .and_then(|rest| rest.get(..buf.len()))
-            .ok_or(ReadError::Uncorrectable)?;
+        let bytes = self.in_memory(pos, buf.len()).ok_or(ReadError::Uncorrectable)?;
         for (to, from) in buf.iter_mut().zip(bytes) {
             *to = *from;
         }
         Ok(())
+    }
+
+    fn in_memory(&self, pos: u64, len: usize) -> Option<&[u8]> {
+        self.get(usize::try_from(pos).ok()?..)?.get(..len)
     }
 }

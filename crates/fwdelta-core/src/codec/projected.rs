@@ -136,17 +136,19 @@ impl<'w> Projected<'w> {
 
     /// Projects bytes of the cover into `out`; gives how many, none where whole units do not fit.
     fn project<S: Source>(&mut self, old: &mut S, out: &mut [u8]) -> Result<usize> {
-        self.window.show(old, self.stand.old_pos, self.stand.left)?;
+        let view = self.window.around(old, self.stand.old_pos, self.stand.left)?;
         let most = out.len().min(self.ready.len());
         let out = out.get_mut(..most).unwrap_or(&mut []);
-        Ok(self.projection.project(self.window.view(), &mut self.stand, out))
+        Ok(self.projection.project(view, &mut self.stand, out))
     }
 
     /// Projects one unit, to be handed out later.
-    fn project_unit(&mut self) {
-        let (bytes, len) = self.projection.project_unit(self.window.view(), &mut self.stand);
+    fn project_unit<S: Source>(&mut self, old: &mut S) -> Result<()> {
+        let view = self.window.around(old, self.stand.old_pos, self.stand.left)?;
+        let (bytes, len) = self.projection.project_unit(view, &mut self.stand);
         (self.ready_pos, self.ready_len) = (0, len);
         copy(self.ready, &bytes);
+        Ok(())
     }
 
     /// Corrects bytes as projected; gives how many are right then, which is less than all when more
@@ -241,7 +243,7 @@ impl Symbols for Projected<'_> {
                 }
                 count = self.project(old, rest)?;
                 if count == 0 {
-                    self.project_unit();
+                    self.project_unit(old)?;
                     continue;
                 }
             }

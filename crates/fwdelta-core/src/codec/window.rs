@@ -37,6 +37,24 @@ impl<'w> Window<'w> {
         Ok(())
     }
 
+    /// The surroundings of the unit at `pos`, where they stand if they are in memory; `left` bytes
+    /// of its cover are left.
+    pub(crate) fn around<'a, S: Source>(
+        &'a mut self,
+        old: &'a mut S,
+        pos: u64,
+        left: u64,
+    ) -> Result<View<'a>> {
+        let start = pos.saturating_sub(LOOK_BEHIND as u64);
+        let end = self.old_len.min(pos.saturating_add(left).saturating_add(SIGHT));
+        let len = usize::try_from(end.saturating_sub(start)).unwrap_or(usize::MAX);
+        if old.in_memory(start, len).is_none() {
+            self.show(old, pos, left)?;
+            return Ok(self.view());
+        }
+        Ok(View { start, bytes: old.in_memory(start, len).unwrap_or(&[]) })
+    }
+
     /// Shows `len` bytes from `from` on, at most as many as there is room for.
     pub(crate) fn fill<S: Source>(&mut self, old: &mut S, from: u64, len: usize) -> Result<()> {
         let len = len.min(self.buf.len());

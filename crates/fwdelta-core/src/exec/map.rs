@@ -7,6 +7,8 @@ use crate::state::Visit;
 pub const COVER_LEN: usize = 12;
 /// Bytes of its place in the order of old positions.
 pub const ORDER_LEN: usize = 4;
+/// Bytes of a cover of the map, with its number, where there is memory to have it at hand.
+pub const ENTRY_LEN: usize = COVER_LEN + ORDER_LEN;
 
 /// A listed cover.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,16 +52,91 @@ pub enum Trust {
 pub struct CoverMap<'w> {
     covers: &'w mut [[u8; COVER_LEN]],
     order: &'w mut [[u8; ORDER_LEN]],
-    /// For each stretch of old, of 2 to the power of `index_log` bytes, how many covers of the map
-    /// start before it; may have no entries.
-    index: &'w mut [[u8; ORDER_LEN]],
-    index_log: u32,
+    index: Index<'w>,
     count: usize,
     mapped: usize,
     /// Place in the order where the last position was found.
     last: usize,
     /// The last two stretches of old that positions were found in, and by what they moved.
     recent: [(u64, u64, i64); 2],
+}
+
+/// Memory that changes nothing but the time it takes to find a cover; may be none.
+#[derive(Debug, Default)]
+pub struct Index<'w> {
+    /// Covers of the map and their numbers, in order of old.
+    pub entries: &'w mut [[u8; ENTRY_LEN]],
+    /// For each stretch of old, of 2 to the power of `log` bytes, how many covers of the map start
+    /// before its end.
+    pub ends: &'w mut [[u8; ORDER_LEN]],
+    log: u32,
+}
+
+impl<'w> Index<'w> {
+    /// Over memory for as many entries as there are covers, and for any number of ends.
+    #[must_use]
+    pub fn new(entries: &'w mut [[u8; ENTRY_LEN]], ends: &'w mut [[u8; ORDER_LEN]]) -> Index<'w> {
+        Index { entries, ends, log: 0 }
+    }
+
+    fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
+        visit.bytes(self.entries.as_flattened_mut())?;
+        visit.bytes(self.ends.as_flattened_mut())?;
+        visit.u32(&mut self.log)
+    }
+
+    const fn is_empty(&self) -> bool {
+        self.entries.is_empty() || self.ends.is_empty()
+    }
+
+    fn end(&self, stretch: usize) -> Option<usize> {
+        self.ends.get(stretch).map(|end| u32::from_le_bytes(*end) as usize)
+    }
+
+    fn stretch(&self, old_pos: u64) -> usize {
+        usize::try_from(old_pos.wrapping_shr(self.log)).unwrap_or(usize::MAX)
+    }
+
+    /// Stretches such that the last cover, at `last`, is in one of them.
+    fn measure(&mut self, last: u32) {
+        self.log = 0;
+        while u64::from(last) >> self.log >= self.ends.len() as u64 && self.log < 32 {
+            self.log += 1;
+        }
+        self.ends.fill([0; ORDER_LEN]);
+    }
+
+    /// Adds to the end of a stretch; gives what it was.
+    fn add(&mut self, stretch: usize, count: u32) -> usize {
+        let Some(end) = self.ends.get_mut(stretch) else { return usize::MAX };
+        let before = u32::from_le_bytes(*end);
+        *end = before.wrapping_add(count).to_le_bytes();
+        before as usize
+    }
+
+    /// Turns counts into starts.
+    fn start(&mut self) {
+        let mut sum = 0u32;
+        for end in self.ends.iter_mut() {
+            let count = u32::from_le_bytes(*end);
+            *end = sum.to_le_bytes();
+            sum = sum.wrapping_add(count);
+        }
+    }
+
+    /// Between which places a position is, of `mapped`.
+    fn near(&self, old_pos: u64, mapped: usize) -> (usize, usize) {
+        let stretch = self.stretch(old_pos);
+        let low = stretch.checked_sub(1).map_or(0, |before| self.end(before).unwrap_or(mapped));
+        (low, self.end(stretch).unwrap_or(mapped))
+    }
+}
+
+/// A cover as it stands in memory.
+fn listed(bytes: &[u8]) -> Option<Listed> {
+    let [old_pos, new_pos, len] = bytes.as_chunks::<4>().0.first_chunk::<3>()?;
+    let [old_pos, new_pos, len] = [old_pos, new_pos, len].map(|word| u32::from_le_bytes(*word));
+    Some(Listed { old_pos, new_pos, len })
 }
 
 impl<'w> CoverMap<'w> {
@@ -69,25 +146,26 @@ impl<'w> CoverMap<'w> {
         covers: &'w mut [[u8; COVER_LEN]],
         order: &'w mut [[u8; ORDER_LEN]],
     ) -> CoverMap<'w> {
-        Self::with_index(covers, order, &mut [])
+        Self::with_index(covers, order, Index::default())
     }
 
     pub(super) fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
         visit.bytes(self.covers.as_flattened_mut())?;
         visit.bytes(self.order.as_flattened_mut())?;
+        self.index.state(visit)?;
         visit.index(&mut self.count)?;
         visit.index(&mut self.mapped)
     }
 
-    /// The same with memory for an index, which changes nothing but the time it takes.
+    /// The same with an index.
     #[must_use]
     pub fn with_index(
         covers: &'w mut [[u8; COVER_LEN]],
         order: &'w mut [[u8; ORDER_LEN]],
-        index: &'w mut [[u8; ORDER_LEN]],
+        index: Index<'w>,
     ) -> CoverMap<'w> {
         let recent = [(0, 0, 0); 2];
-        CoverMap { covers, order, index, index_log: 0, count: 0, mapped: 0, last: 0, recent }
+        CoverMap { covers, order, index, count: 0, mapped: 0, last: 0, recent }
     }
 
     /// Adds a cover, which serves as a part of the map unless it `is_hidden`; whether there was
@@ -114,10 +192,7 @@ impl<'w> CoverMap<'w> {
     /// Cover number `at` in order of new.
     #[must_use]
     pub fn cover(&self, at: usize) -> Option<Listed> {
-        let (words, _) = self.covers.get(..self.count)?.get(at)?.as_chunks::<4>();
-        let [old_pos, new_pos, len] = words else { return None };
-        let [old_pos, new_pos, len] = [old_pos, new_pos, len].map(|word| u32::from_le_bytes(*word));
-        Some(Listed { old_pos, new_pos, len })
+        listed(self.covers.get(..self.count)?.get(at)?)
     }
 
     /// Number of the first cover that ends after position `new_pos` of new.
@@ -137,6 +212,9 @@ impl<'w> CoverMap<'w> {
     }
 
     fn in_order(&self, at: usize) -> Option<Listed> {
+        if !self.index.is_empty() {
+            return listed(self.index.entries.get(..self.mapped)?.get(at)?);
+        }
         let number = u32::from_le_bytes(*self.order.get(..self.mapped)?.get(at)?);
         self.cover(number as usize)
     }
@@ -144,62 +222,53 @@ impl<'w> CoverMap<'w> {
     /// Sorts the map, after the last cover.
     pub fn seal(&mut self) {
         self.recent = [(0, 0, 0); 2];
-        self.sort();
-        let last = self.mapped.checked_sub(1).and_then(|at| self.in_order(at));
-        let Some(last) = last.map(|cover| cover.old_pos) else { return };
-        let entries = (self.index.len() as u64).saturating_sub(1);
-        self.index_log = 0;
-        while u64::from(last) >> self.index_log >= entries && self.index_log < 32 {
-            self.index_log += 1;
-        }
-        let mut place = 0usize;
-        for at in 0..self.index.len() {
-            let start = (at as u64) << self.index_log;
-            while self.in_order(place).is_some_and(|cover| u64::from(cover.old_pos) < start) {
-                place += 1;
-            }
-            if let Some(slot) = self.index.get_mut(at) {
-                *slot = (place as u32).to_le_bytes();
-            }
+        if self.index.is_empty() {
+            let covers = &*self.covers;
+            let key = |number: &[u8; ORDER_LEN]| {
+                let number = u32::from_le_bytes(*number);
+                let cover = covers.get(number as usize).and_then(|cover| listed(cover));
+                (cover.map_or(0, |cover| cover.old_pos), number)
+            };
+            heap_sort(self.order.get_mut(..self.mapped).unwrap_or(&mut []), key);
+        } else {
+            self.fill_index();
         }
     }
 
-    fn sort(&mut self) {
-        let count = self.mapped;
-        for root in (0..count / 2).rev() {
-            self.sift(root, count);
-        }
-        for end in (1..count).rev() {
-            self.exchange(0, end);
-            self.sift(0, end);
-        }
+    /// Covers of the map as they were pushed, with their numbers.
+    fn pushed(&self, at: usize) -> Option<(Listed, u32)> {
+        let number = u32::from_le_bytes(*self.order.get(..self.mapped)?.get(at)?);
+        Some((self.cover(number as usize)?, number))
     }
 
-    fn exchange(&mut self, a: usize, b: usize) {
-        if let Ok([a, b]) = self.order.get_disjoint_mut([a, b]) {
-            core::mem::swap(a, b);
+    /// Sorts by stretches of old, then within each: most hold a cover or two.
+    fn fill_index(&mut self) {
+        let positions = (0..self.mapped).filter_map(|at| self.pushed(at));
+        let last = positions.map(|(cover, _)| cover.old_pos).max().unwrap_or(0);
+        self.index.measure(last);
+        for at in 0..self.mapped {
+            let Some((cover, _)) = self.pushed(at) else { return };
+            self.index.add(self.index.stretch(cover.old_pos.into()), 1);
         }
-    }
-
-    fn key(&self, at: usize) -> (u32, u32) {
-        let number = self.order.get(at).map_or(0, |number| u32::from_le_bytes(*number));
-        (self.cover(number as usize).map_or(0, |cover| cover.old_pos), number)
-    }
-
-    fn sift(&mut self, mut root: usize, end: usize) {
-        loop {
-            let mut child = 2 * root + 1;
-            if child >= end {
-                return;
+        self.index.start();
+        for at in 0..self.mapped {
+            let Some((Listed { old_pos, new_pos, len }, number)) = self.pushed(at) else { return };
+            let place = self.index.add(self.index.stretch(old_pos.into()), 1);
+            let words = [old_pos, new_pos, len, number].map(u32::to_le_bytes);
+            if let Some(entry) = self.index.entries.get_mut(place) {
+                entry.iter_mut().zip(words.as_flattened()).for_each(|(to, from)| *to = *from);
             }
-            if child + 1 < end && self.key(child) < self.key(child + 1) {
-                child += 1;
-            }
-            if self.key(root) >= self.key(child) {
-                return;
-            }
-            self.exchange(root, child);
-            root = child;
+        }
+        let mut start = 0usize;
+        for stretch in 0..self.index.ends.len() {
+            let end = self.index.end(stretch).unwrap_or(start);
+            let entries = self.index.entries.get_mut(start..end).unwrap_or(&mut []);
+            heap_sort(entries, |entry: &[u8; ENTRY_LEN]| {
+                let words = entry.as_chunks::<4>().0.first_chunk::<4>();
+                let [old_pos, _, _, number] = words.copied().unwrap_or_default();
+                (u32::from_le_bytes(old_pos), u32::from_le_bytes(number))
+            });
+            start = end;
         }
     }
 
@@ -251,10 +320,13 @@ impl<'w> CoverMap<'w> {
             at.checked_sub(1).is_none_or(|at| starts(map, at).is_some_and(|pos| pos <= old_pos))
                 && starts(map, at).is_none_or(|pos| pos > old_pos)
         };
-        if self.index.is_empty() && is_here(self, self.last) {
+        let is_indexed = !self.index.is_empty();
+        if !is_indexed && is_here(self, self.last) {
             return self.last;
         }
-        let (mut low, mut high) = self.near(old_pos);
+        let all = (0, self.mapped);
+        let (mut low, mut high) =
+            if is_indexed { self.index.near(old_pos, self.mapped) } else { all };
         while low < high {
             let middle = low + (high - low) / 2;
             if starts(self, middle).is_some_and(|pos| pos <= old_pos) {
@@ -266,12 +338,43 @@ impl<'w> CoverMap<'w> {
         self.last = low;
         low
     }
+}
 
-    /// Between which places a position is, by the index.
-    fn near(&self, old_pos: u64) -> (usize, usize) {
-        let at = usize::try_from(old_pos.wrapping_shr(self.index_log)).unwrap_or(usize::MAX);
-        let place = |at: usize| self.index.get(at).map(|place| u32::from_le_bytes(*place) as usize);
-        let low = place(at.min(self.index.len().saturating_sub(1))).unwrap_or(0);
-        (low, at.checked_add(1).and_then(place).unwrap_or(self.mapped))
+/// Sorts without recursion, memory or a worst case.
+fn heap_sort<T>(items: &mut [T], key: impl Fn(&T) -> (u32, u32)) {
+    let count = items.len();
+    if count < 2 {
+        return;
+    }
+    for root in (0..count / 2).rev() {
+        sift(items, root, &key);
+    }
+    for end in (1..count).rev() {
+        exchange(items, 0, end);
+        sift(items.get_mut(..end).unwrap_or(&mut []), 0, &key);
+    }
+}
+
+fn exchange<T>(items: &mut [T], a: usize, b: usize) {
+    if let Ok([a, b]) = items.get_disjoint_mut([a, b]) {
+        core::mem::swap(a, b);
+    }
+}
+
+fn sift<T>(items: &mut [T], mut root: usize, key: impl Fn(&T) -> (u32, u32)) {
+    let key_at = |items: &[T], at: usize| items.get(at).map(&key);
+    loop {
+        let mut child = 2 * root + 1;
+        if child >= items.len() {
+            return;
+        }
+        if child + 1 < items.len() && key_at(items, child) < key_at(items, child + 1) {
+            child += 1;
+        }
+        if key_at(items, root) >= key_at(items, child) {
+            return;
+        }
+        exchange(items, root, child);
+        root = child;
     }
 }

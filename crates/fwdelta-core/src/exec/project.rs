@@ -257,7 +257,7 @@ fn site<'a>(
 #[cfg(test)]
 mod tests {
     use super::super::layout::{Class, Content, Run, Segment};
-    use super::super::map::{COVER_LEN, CoverMap, ORDER_LEN};
+    use super::super::map::{COVER_LEN, CoverMap, ENTRY_LEN, Index, ORDER_LEN};
     use super::super::space::{RUN_LEN, SEGMENT_LEN, Segments};
     use super::*;
 
@@ -292,8 +292,12 @@ mod tests {
         for (way, (made, len)) in made.iter_mut().zip(&mut lens).enumerate() {
             let (mut old, mut new) = ([[0; SEGMENT_LEN]], [[0; SEGMENT_LEN]; 2]);
             let (mut runs, mut covers) = ([[0; RUN_LEN]], [[0; COVER_LEN]; 4]);
-            let (mut order, mut index) = ([[0; ORDER_LEN]; 4], [[0; ORDER_LEN]; 5]);
-            let index = if way == 0 { &mut index[..] } else { &mut [] };
+            let (mut order, mut ends) = ([[0; ORDER_LEN]; 4], [[0; ORDER_LEN]; 5]);
+            let mut entries = [[0; ENTRY_LEN]; 4];
+            let index = match way {
+                0 => Index::new(&mut entries, &mut ends),
+                _ => Index::default(),
+            };
             let map = CoverMap::with_index(&mut covers, &mut order, index);
             let (old, new) = (Segments::new(&mut old), Segments::new(&mut new));
             let mut space = Space::new(old, new, &mut runs, map);

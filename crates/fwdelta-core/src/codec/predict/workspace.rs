@@ -7,7 +7,7 @@ use super::nodes;
 use super::prologue::Counts;
 use super::{Averaged, Predicted, Predictor, Values, history};
 use crate::error::{Detail, Result};
-use crate::exec::map::{self, CoverMap};
+use crate::exec::map::{self, CoverMap, Index};
 use crate::exec::project::Projection;
 use crate::exec::space::{self, Segments, Space};
 use crate::format::shape::{Shape, StreamShape};
@@ -134,16 +134,16 @@ pub fn large<'w>(
 }
 
 /// Lengths in bytes of the tables of coder 6, in order.
-fn projection_lens(shape: &StreamShape) -> [u64; 6] {
+fn projection_lens(shape: &StreamShape) -> [u64; 7] {
     let of = |count: u32, len: usize| u64::from(count) * len as u64;
-    let index = shape.covers.next_power_of_two().saturating_add(1);
     [
         of(shape.old_segments, space::SEGMENT_LEN),
         of(shape.new_segments, space::SEGMENT_LEN),
         of(shape.runs, space::RUN_LEN),
         of(shape.covers, map::COVER_LEN),
         of(shape.covers, map::ORDER_LEN),
-        of(index, map::ORDER_LEN),
+        of(shape.covers, map::ENTRY_LEN),
+        of(shape.covers.next_power_of_two(), map::ORDER_LEN),
     ]
 }
 
@@ -158,10 +158,12 @@ pub fn projection_len(shape: &StreamShape) -> u64 {
 /// # Errors
 /// `WorkspaceTooSmall`.
 pub fn projection<'w>(shape: &StreamShape, work: &'w mut [u8]) -> Result<Projection<'w>> {
-    let [old, new, runs, covers, order, index] = projection_lens(shape);
+    let [old, new, runs, covers, order, entries, ends] = projection_lens(shape);
     let mut cut = Cutter(work);
     let (old, new) = (Segments::new(cut.table(old)?), Segments::new(cut.table(new)?));
     let runs = cut.table(runs)?;
-    let map = CoverMap::with_index(cut.table(covers)?, cut.table(order)?, cut.table(index)?);
+    let (covers, order) = (cut.table(covers)?, cut.table(order)?);
+    let index = Index::new(cut.table(entries)?, cut.table(ends)?);
+    let map = CoverMap::with_index(covers, order, index);
     Ok(Projection::new(Space::new(old, new, runs, map)))
 }
