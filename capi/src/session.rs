@@ -1,24 +1,24 @@
 //! One package on one device, in the order of docs/format.md, section 7.
 
 use fwdelta_core::apply::{Applier, Io, Step, verify_old};
-use fwdelta_core::format::delta::{Coder, DeltaHeader};
+use fwdelta_core::format::delta::DeltaHeader;
 use fwdelta_core::format::envelope::{PayloadKey, Span};
 use fwdelta_core::format::trust::Trust;
-use fwdelta_core::limits::COMPONENT_COUNT_MAX;
+use fwdelta_core::hash::{Sha256, Sha256Digest};
+use fwdelta_core::limits::{COMPONENT_COUNT_MAX, HEADER_LEN_MAX};
 use fwdelta_core::storage::Source as _;
 use fwdelta_core::verify::{Device, Package};
 use fwdelta_core::{Detail, Error, Limits, Result};
 
 use crate::abi;
+use crate::delta::needs_decompressor;
 use crate::driver::{Medium, Old, Progress, Slot, Unpacker, Verifier};
+use crate::pointers::About;
 
 /// Payload bytes read at a time while decoding; they are on the stack.
 const INPUT_LEN: usize = 256;
 /// Largest write unit, as core's `Geometry` says.
 const WRITE_LEN_MAX: u16 = 32;
-
-/// An error and the component it is about.
-pub(crate) type About = (Error, Option<u8>);
 
 /// What the caller lends for a whole call, checked for null.
 #[derive(Debug)]
@@ -124,15 +124,38 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    /// Step 7 for one component, and what it takes to apply it without its package.
+    pub(crate) fn delta(
+        &mut self,
+        index: u8,
+        detached: Option<&'a abi::Source>,
+        detached_len: u64,
+    ) -> core::result::Result<abi::Delta, About> {
+        let about = |error| (error, Some(index));
+        self.check_small()?;
+        self.package.manifest.component(index).map_err(|error| (error, None))?;
+        let (mut payload, span) = self.payload(index, detached, detached_len).map_err(about)?;
+        self.package.check_delta(&mut payload, span, index, self.work).map_err(about)?;
+        let (mut header, decision) = ([0; HEADER_LEN_MAX], decision(self.package));
+        let bytes = self.package.read_header(&mut self.file, index, &mut header).map_err(about)?;
+        let (abi, header_len) = (abi::ABI_VERSION, bytes.len() as u32);
+        let Span { pos: payload_pos, len: payload_len } = span;
+        Ok(abi::Delta { abi, header_len, payload_pos, payload_len, decision, header })
+    }
+
     /// Where the payload of component `index` is.
-    fn payload(&self, index: u8, part: &Part<'a>) -> Result<(Medium<'a>, Span)> {
+    fn payload(
+        &self,
+        index: u8,
+        detached: Option<&'a abi::Source>,
+        len: u64,
+    ) -> Result<(Medium<'a>, Span)> {
         if self.package.manifest.component(index)?.detached.is_none() {
             let span = self.package.envelope.payload(PayloadKey::Delta(index));
             return Ok((self.file, span.ok_or(Detail::MissingPayload)?));
         }
-        let table = part.payload.ok_or(Detail::MissingPayload)?;
-        let medium = Medium { table, progress: self.progress() };
-        Ok((medium, Span { pos: 0, len: part.payload_len }))
+        let table = detached.ok_or(Detail::MissingPayload)?;
+        Ok((Medium { table, progress: self.progress() }, Span { pos: 0, len }))
     }
 
     fn old(&self, part: &Part<'a>) -> Old<'a> {
@@ -140,7 +163,7 @@ impl<'a> Session<'a> {
     }
 
     fn check_payload(&mut self, index: u8, _: &DeltaHeader, part: &Part<'a>) -> Result<()> {
-        let (mut payload, span) = self.payload(index, part)?;
+        let (mut payload, span) = self.payload(index, part.payload, part.payload_len)?;
         self.package.check_delta(&mut payload, span, index, self.work)
     }
 
@@ -167,14 +190,7 @@ impl<'a> Session<'a> {
             return Err(Detail::NoSpace.into());
         }
         Applier::open(header, self.work, &self.limits)?;
-        match header.coder {
-            Coder::Streams { .. } | Coder::Bsdiff { .. } | Coder::Projected(_) => {
-                self.unpacker.is_there()
-            }
-            Coder::Stored | Coder::Bits { .. } | Coder::Predicted(_) | Coder::PredictedMax(_) => {
-                Ok(())
-            }
-        }
+        if needs_decompressor(header) { self.unpacker.is_there() } else { Ok(()) }
     }
 
     /// Steps 7 to 10 for all components.
@@ -192,7 +208,7 @@ impl<'a> Session<'a> {
     // Not inlined: its applier and buffer would lie on the stack while signatures are verified.
     #[inline(never)]
     fn apply_one(&mut self, index: u8, header: &DeltaHeader, part: &Part<'a>) -> Result<()> {
-        let (payload, span) = self.payload(index, part)?;
+        let (payload, span) = self.payload(index, part.payload, part.payload_len)?;
         let mut old = self.old(part);
         let mut new = Slot { table: part.slot, progress: self.progress() };
         let mut unpacker = self.unpacker;
@@ -212,6 +228,18 @@ impl<'a> Session<'a> {
         }
         applier.finish(io.new).map(|_| ())
     }
+}
+
+/// Digest of a manifest and of the operator decision about it.
+fn decision(package: &Package<'_>) -> Sha256Digest {
+    let mut hash = Sha256::new();
+    hash.update(package.auth.digest);
+    let mode = package.decision.approval.map_or(0, |(_, mode)| mode as u8);
+    hash.update(&[package.decision.basis as u8, mode]);
+    if let Some((plmn, _)) = package.decision.approval {
+        hash.update(plmn.as_str().as_bytes());
+    }
+    hash.finish()
 }
 
 /// The payload on its way from its medium to the applier.

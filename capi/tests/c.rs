@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-use fwdelta_core::limits::COMPONENT_COUNT_MAX;
+use fwdelta_core::limits::{COMPONENT_COUNT_MAX, HEADER_LEN_MAX};
 use fwdelta_core::verify::{Basis, EF_FOTA_LEN};
 use fwdelta_core::{Category, Detail};
 
@@ -83,7 +83,11 @@ fn c99() -> Command {
 fn run_program(name: &str, library: &Path) {
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     run(c99().arg("-o").arg(&program).arg(here().join(format!("tests/{name}.c"))).arg(library));
-    let output = run(Command::new(program).arg(here().join("../testdata")));
+    let mut command = Command::new(program);
+    command.arg(here().join("../testdata"));
+    // Programs that sample try everything then.
+    command.args(std::env::var_os("FWDELTA_EXHAUSTIVE").map(|_| "0"));
+    let output = run(&mut command);
     let text = String::from_utf8(output.stdout).unwrap();
     print!("{text}");
     assert!(text.trim_end().ends_with("checks passed"), "{text}");
@@ -92,6 +96,11 @@ fn run_program(name: &str, library: &Path) {
 #[test]
 fn real_packages_are_verified_and_applied_from_c() {
     run_program("apply", &libraries().ed25519);
+}
+
+#[test]
+fn updates_in_place_survive_power_cuts_and_failing_drivers_from_c() {
+    run_program("in_place", &libraries().ed25519);
 }
 
 #[test]
@@ -240,6 +249,12 @@ fn constants() -> Vec<(String, u64)> {
         ("FWDELTA_ABI_VERSION", u64::from(abi::ABI_VERSION)),
         ("FWDELTA_NO_COMPONENT", u64::from(abi::NO_COMPONENT)),
         ("FWDELTA_COMPONENT_COUNT_MAX", COMPONENT_COUNT_MAX as u64),
+        ("FWDELTA_HEADER_LEN_MAX", HEADER_LEN_MAX as u64),
+        ("FWDELTA_HEADER_LEN_MAX", abi::HEADER_LEN_MAX as u64),
+        ("FWDELTA_STATE_WORD_COUNT", abi::STATE_WORD_COUNT as u64),
+        ("FWDELTA_FOUND_NOTHING", u64::from(abi::FOUND_NOTHING)),
+        ("FWDELTA_FOUND_BEGUN", u64::from(abi::FOUND_BEGUN)),
+        ("FWDELTA_FOUND_DONE", u64::from(abi::FOUND_DONE)),
         ("FWDELTA_EF_FOTA_LEN", EF_FOTA_LEN as u64),
         ("FWDELTA_EF_FOTA_LEN", abi::EF_FOTA_LEN as u64),
         ("FWDELTA_PLMN_LEN", abi::PLMN_LEN as u64),
@@ -293,6 +308,14 @@ fn layout_program() -> String {
         Component fwdelta_component: name name_len payload_uri_len payload_uri payload_name
             payload_name_len has_old old_len new_len payload_len work_len old_digest new_digest
             payload_digest;
+        Flash fwdelta_flash: abi sector_len len write_len erased ctx read erase program sync;
+        Delta fwdelta_delta: abi header_len payload_pos payload_len decision header;
+        DeltaInfo fwdelta_delta_info: old_len new_len payload_len work_len slot_len has_old
+            needs_decompressor in_place spare_count page_len old_digest new_digest;
+        State fwdelta_state: opaque;
+        InPlace fwdelta_in_place: abi delta slot scratch payload limits progress state work
+            work_len;
+        Step fwdelta_step: done page_done page_count;
         Failure fwdelta_error: detail category old_intact component pos;
         Codes fwdelta_codes: fumo install_notify lwm2m;
     }

@@ -56,4 +56,20 @@ approved pair \
     --component "boot:$firmware/apollo/old.bin:$firmware/apollo/new.bin" \
     --component "app:$firmware/moondancer/old.bin:$firmware/moondancer/new.bin"
 approved full --new "$firmware/apollo/new.bin"
+approved in-place --old "$firmware/apollo/old.bin" --new "$firmware/apollo/new.bin" \
+    --in-place --page 1K --spare 2
+
+# Deltas for one slot, by coder: 4 with a small and a larger model, 1; page, spare pages, interval
+# and order differ.
+cat > "$out/in-place.tsv" <<'INDEX'
+small	1K	2	1
+tiny	512	3	3
+plain	2K	1	1
+INDEX
+while read -r profile page spare interval; do
+    "$fwdelta" diff "$firmware/apollo/old.bin" "$firmware/apollo/new.bin" \
+        "$out/in-place-$profile.fwd" --in-place --profile "$profile" --page "$page" \
+        --spare "$spare" --interval "$interval"
+done < "$out/in-place.tsv"
+rm "$out/in-place.tsv"
 ls -l "$out"

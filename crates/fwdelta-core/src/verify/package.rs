@@ -112,7 +112,7 @@ impl<'b> Package<'b> {
     ///
     /// # Errors
     /// `PayloadSize`, `HeaderDigest`, `EnvelopeTooLarge`, `ReadFailed`.
-    fn read_header<'h, S: Source>(
+    pub fn read_header<'h, S: Source>(
         &self,
         package: &mut S,
         index: u8,

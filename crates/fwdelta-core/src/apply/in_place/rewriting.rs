@@ -53,15 +53,16 @@ impl<'w> Rewriting<'w> {
     /// What the scratch flash says of a delta.
     ///
     /// # Errors
-    /// As [`Areas::of`], and `ReadFailed`.
+    /// As [`Areas::of`], and `ReadFailed`. Whether the old image is intact is not known then, so
+    /// they say that it is not.
     pub fn look<X: Source + Target>(
         header: &DeltaHeader,
         work: &mut [u8],
         scratch: &mut X,
         binding: &Binding,
     ) -> Result<Found> {
-        let areas = Areas::of(header, scratch.geometry().write_len, work)?;
-        let found = journal::find(&areas, scratch, binding)?;
+        let areas = Areas::of(header, scratch.geometry().write_len, work).map_err(unknown)?;
+        let found = journal::find(&areas, scratch, binding).map_err(unknown)?;
         Ok(found.map_or(Found::Nothing, |found| match found.is_done {
             true => Found::Done,
             false => Found::Begun,
@@ -98,8 +99,11 @@ impl<'w> Rewriting<'w> {
         flash: &mut Flash<'_, T, X, P>,
     ) -> Result<Self> {
         let areas = prepare(header, work, limits, flash)?;
-        let is_begun = journal::find(&areas, flash.scratch, &binding)?.is_some();
-        if is_begun || ready.new != header.new {
+        let found = journal::find(&areas, flash.scratch, &binding).map_err(unknown)?;
+        if found.is_some() {
+            return Err(unknown(Detail::WrongState.into()));
+        }
+        if ready.new != header.new {
             return Err(Detail::WrongState.into());
         }
         let machine = Machine::new(header, Memory::cut(header, work)?, false)?;
@@ -109,7 +113,8 @@ impl<'w> Rewriting<'w> {
     /// Goes on after a power cut.
     ///
     /// # Errors
-    /// `WrongState` when there is nothing to resume, else as [`Rewriting::begin`].
+    /// `WrongState` when there is nothing to resume, else as [`Rewriting::begin`]. They say that
+    /// the old image is intact only where the journal was read and says so.
     pub fn resume<T: Source + Target, X: Source + Target, P: Source>(
         header: &DeltaHeader,
         work: &'w mut [u8],
@@ -117,10 +122,12 @@ impl<'w> Rewriting<'w> {
         binding: Binding,
         flash: &mut Flash<'_, T, X, P>,
     ) -> Result<Self> {
-        let areas = prepare(header, work, limits, flash)?;
-        let found = journal::find(&areas, flash.scratch, &binding)?.ok_or(Detail::WrongState)?;
-        let mut machine = Machine::new(header, Memory::cut(header, work)?, false)?;
-        machine.state(&mut Loader::new(flash.scratch, &areas, found.area))?;
+        let areas = prepare(header, work, limits, flash).map_err(unknown)?;
+        let found = journal::find(&areas, flash.scratch, &binding).map_err(unknown)?;
+        let found = found.ok_or(unknown(Detail::WrongState.into()))?;
+        let machine = Memory::cut(header, work).and_then(|it| Machine::new(header, it, false));
+        let mut machine = machine.map_err(unknown)?;
+        machine.state(&mut Loader::new(flash.scratch, &areas, found.area)).map_err(unknown)?;
         machine.book.ahead = found.saved;
         let journal = Journal::new(areas, binding, found.area, found.generation);
         let is_touched = machine.book.count > 0 || !found.saved.as_slice().is_empty();
@@ -331,6 +338,11 @@ impl<'w> Rewriting<'w> {
     pub const fn progress(&self) -> (u64, u64) {
         self.machine.book.progress()
     }
+}
+
+/// An error at a time when pages may have been rewritten already.
+fn unknown(error: Error) -> Error {
+    Error { old_intact: false, ..error }
 }
 
 /// Checks everything that can be checked without reading.
