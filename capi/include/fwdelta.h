@@ -38,6 +38,8 @@ extern "C" {
 #define FWDELTA_HEADER_LEN_MAX 512u
 /* Words of a fwdelta_state. */
 #define FWDELTA_STATE_WORD_COUNT 512u
+/* Words of a fwdelta_stream_state. */
+#define FWDELTA_STREAM_WORD_COUNT 640u
 /* fwdelta_error.component of an error that is not about one component. */
 #define FWDELTA_NO_COMPONENT UINT32_MAX
 
@@ -491,9 +493,9 @@ typedef struct fwdelta_delta_info {
     uint64_t slot_len;
     /* 0: the new image is sent in full */
     uint8_t has_old;
-    /* not 0: fwdelta_apply needs a decompressor for it */
+    /* not 0: fwdelta_stream.decompressor must not be NULL for it */
     uint8_t needs_decompressor;
-    /* not 0: for the fwdelta_in_place_ functions, else for a slot of its own */
+    /* not 0: for the fwdelta_in_place_ functions; 0: for the fwdelta_stream_ functions */
     uint8_t in_place;
     /* in place: pages of scratch flash that old pages are saved to; else 0 */
     uint8_t spare_count;
@@ -503,6 +505,42 @@ typedef struct fwdelta_delta_info {
     uint8_t old_digest[32];
     uint8_t new_digest[32];
 } fwdelta_delta_info;
+
+/* Where decoding to a slot of its own stands from one call to the next. Zeroed before its first
+ * use; then only handed back. */
+typedef struct fwdelta_stream_state {
+    uint64_t opaque[FWDELTA_STREAM_WORD_COUNT];
+} fwdelta_stream_state;
+
+/* One delta that is applied to a slot of its own. The same for every call until the last. */
+typedef struct fwdelta_stream {
+    uint32_t abi;
+    const fwdelta_delta *delta;
+    /* NULL where has_old is 0 */
+    const fwdelta_source *old;
+    uint64_t old_len;
+    const fwdelta_target *slot;
+    const fwdelta_limits *limits;
+    /* NULL: deltas that need one are refused (FWDELTA_UNSUPPORTED) */
+    const fwdelta_decompressor *decompressor;
+    /* NULL: none. Of fwdelta_stream_feed it knows no number of bytes. */
+    const fwdelta_progress *progress;
+    fwdelta_stream_state *state;
+    /* fwdelta_delta_info.work_len bytes; uninitialised and without alignment. Not touched by the
+     * caller as long as `state` is in use. */
+    uint8_t *work;
+    size_t work_len;
+} fwdelta_stream;
+
+/* What fwdelta_stream_feed wants next. */
+enum fwdelta_wish {
+    /* more payload */
+    FWDELTA_STREAM_NEEDS_INPUT = 0,
+    /* to be called again, with the payload that was not taken: feed the watchdog before */
+    FWDELTA_STREAM_YIELDS = 1,
+    /* fwdelta_stream_finish */
+    FWDELTA_STREAM_DONE = 2
+};
 
 /* Where an update in place stands from one call to the next. Zeroed before its first use; then
  * only handed back. It is lost with the power: the scratch flash knows where to go on. */
@@ -586,11 +624,12 @@ fwdelta_status fwdelta_check(const fwdelta_update *update, const fwdelta_part *p
 fwdelta_status fwdelta_apply(const fwdelta_update *update, const fwdelta_part *parts,
                              uint32_t part_count, fwdelta_error *error);
 
-/* Verifies the package, and one component's payload, as fwdelta_check does (steps 1 to 7), and gives
+/* Verifies the package, and one component's payload, as fwdelta_check does (steps 1 to 7); gives
  * the delta of that component for the calls below, which verify nothing. `decision` is then of the
  * manifest and of what the operator decision was. `payload` is where a detached payload is, NULL
- * where the package holds it: fwdelta_in_place.payload is then the package. Old images and slots
- * are not looked at. */
+ * where the package holds it: payload_pos is then a position in the package. NULL for a detached
+ * one leaves the payload unchecked, as before its download: the header has the hash of its first
+ * chunk, that chunk the next one's. Old images and slots are not looked at. */
 fwdelta_status fwdelta_delta_of_package(const fwdelta_update *update, uint32_t component,
                                         const fwdelta_source *payload, uint64_t payload_len,
                                         fwdelta_delta *out, fwdelta_error *error);
@@ -611,6 +650,25 @@ fwdelta_status fwdelta_in_place_scratch_len(const fwdelta_delta *delta,
                                             const fwdelta_limits *limits, uint16_t write_len,
                                             uint8_t *work, size_t work_len, uint64_t *out,
                                             fwdelta_error *error);
+
+/* Checks the delta, the slot and the digest of the old image, and starts: nothing is written yet.
+ * A delta that was begun and not finished is started anew. */
+fwdelta_status fwdelta_stream_open(const fwdelta_stream *stream, fwdelta_error *error);
+
+/* Takes payload from `input`, in pieces of any length, and works for a bounded time: at most one
+ * buffer is programmed. `*taken` bytes were taken, the rest is to be offered again. `*wish` is an
+ * enum fwdelta_wish. Each chunk is checked before it is decoded where the header has a hash (all
+ * packages have). */
+fwdelta_status fwdelta_stream_feed(const fwdelta_stream *stream, const void *input,
+                                   size_t input_len, size_t *taken, uint32_t *wish,
+                                   fwdelta_error *error);
+
+/* Makes the new image durable and checks its digest. Only FWDELTA_OK means that it is there. */
+fwdelta_status fwdelta_stream_finish(const fwdelta_stream *stream, fwdelta_error *error);
+
+/* All of that in one call, the payload read from delta->payload_pos of `payload`. */
+fwdelta_status fwdelta_stream_run(const fwdelta_stream *stream, const fwdelta_source *payload,
+                                  fwdelta_error *error);
 
 /* An update in place, at every start of the device (docs/in-place.md):
  *

@@ -32,6 +32,14 @@ pub const FOUND_DONE: u32 = 2;
 pub const HEADER_LEN_MAX: usize = 512;
 /// Words of [`State`].
 pub const STATE_WORD_COUNT: usize = 512;
+/// Words of [`StreamState`].
+pub const STREAM_WORD_COUNT: usize = 640;
+/// [`Stream`]: more payload is needed.
+pub const STREAM_NEEDS_INPUT: u32 = 0;
+/// [`Stream`]: there is more to do with what it has.
+pub const STREAM_YIELDS: u32 = 1;
+/// [`Stream`]: the new image is written.
+pub const STREAM_DONE: u32 = 2;
 
 /// `fwdelta_source`
 #[repr(C)]
@@ -406,4 +414,40 @@ pub struct Step {
     pub page_done: u64,
     /// Of how many.
     pub page_count: u64,
+}
+
+/// `fwdelta_stream_state`
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct StreamState {
+    /// Nobody's business.
+    pub opaque: [u64; STREAM_WORD_COUNT],
+}
+
+/// `fwdelta_stream`
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Stream {
+    /// [`ABI_VERSION`]
+    pub abi: u32,
+    /// What is applied.
+    pub delta: *const Delta,
+    /// The old image; null where none is needed.
+    pub old: *const Source,
+    /// Its length.
+    pub old_len: u64,
+    /// The slot for the new image.
+    pub slot: *const Target,
+    /// Ceilings.
+    pub limits: *const Limits,
+    /// Decompressor; null for none.
+    pub decompressor: *const Decompressor,
+    /// Called before every read; null for none.
+    pub progress: *const Progress,
+    /// Where decoding stands from call to call.
+    pub state: *mut StreamState,
+    /// Working memory.
+    pub work: *mut u8,
+    /// Its length.
+    pub work_len: usize,
 }

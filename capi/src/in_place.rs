@@ -21,7 +21,7 @@ pub(crate) struct Update<'a> {
     pub(crate) slot: Chip<'a>,
     pub(crate) scratch: Chip<'a>,
     pub(crate) payload: Payload<'a>,
-    pub(crate) seat: Seat,
+    pub(crate) seat: Seat<Stage>,
 }
 
 /// An error at a time when the old image may be gone.
@@ -107,7 +107,7 @@ impl<'a> Update<'a> {
     pub(crate) fn step(&mut self) -> Result<abi::Step> {
         let Self { slot, scratch, payload, seat, .. } = self;
         let mut flash = Flash { slot, scratch, payload };
-        let (result, (page_done, page_count)) = match seat.stage().map_err(unknown)? {
+        let (result, (page_done, page_count)) = match seat.machine().map_err(unknown)? {
             Stage::Rehearsal(rehearsal) => (rehearsal.step(&mut flash), rehearsal.progress()),
             Stage::Rewriting(rewriting) => (rewriting.step(&mut flash), rewriting.progress()),
         };

@@ -40,6 +40,7 @@ versioned! {
     Flash: read erase program sync;
     Delta:;
     InPlace:;
+    Stream:;
 }
 
 /// Follows a pointer.

@@ -1,54 +1,77 @@
-//! Where an update stands between two calls, in memory of the caller.
+//! Where something stands between two calls, in memory of the caller.
 //!
-//! The caller's `fwdelta_state` holds a mark and, behind it, a machine that borrows the caller's
-//! working memory. Without the mark there is nothing to look at. A machine that is forgotten or
-//! overwritten needs no care: it owns no memory, and its hash is of nothing secret.
+//! The caller's `fwdelta_state` or `fwdelta_stream_state` holds a mark and, behind it, a machine
+//! that borrows the caller's working memory. Without the mark there is nothing to look at. A
+//! machine that is forgotten or overwritten needs no care: it owns no memory, and its hash is of
+//! nothing secret.
 
 use core::mem::MaybeUninit;
 
+use fwdelta_core::apply::Applier;
 use fwdelta_core::apply::in_place::{Rehearsal, Rewriting};
 use fwdelta_core::{Detail, Result};
 
 use crate::abi;
 use crate::pointers::check_range;
 
-/// What says that a state holds a machine.
-const MARK: u64 = 0x6677_6465_6c74_6102;
+/// A machine, and the caller's memory for it.
+pub(crate) trait Machine {
+    /// What the header calls the memory.
+    type Memory;
+    /// What says that the memory holds a machine.
+    const MARK: u64;
+}
 
-/// What is under way.
+/// An update in place under way.
+#[derive(Debug)]
 pub(crate) enum Stage {
     Rehearsal(Rehearsal<'static>),
     Rewriting(Rewriting<'static>),
 }
 
+impl Machine for Stage {
+    type Memory = abi::State;
+    const MARK: u64 = 0x6677_6465_6c74_6102;
+}
+
+impl Machine for Applier<'static> {
+    type Memory = abi::StreamState;
+    const MARK: u64 = 0x6677_6465_6c74_6103;
+}
+
 #[repr(C)]
-struct Kept {
+struct Kept<M> {
     mark: u64,
     /// The working memory that the machine borrows.
     work: *mut u8,
     work_len: usize,
-    stage: MaybeUninit<Stage>,
+    machine: MaybeUninit<M>,
 }
 
-const _: () = assert!(size_of::<Kept>() <= size_of::<abi::State>(), "FWDELTA_STATE_WORD_COUNT");
-const _: () = assert!(align_of::<Kept>() <= align_of::<abi::State>(), "alignment of a state");
+const fn fits<M: Machine>() -> bool {
+    size_of::<Kept<M>>() <= size_of::<M::Memory>()
+        && align_of::<Kept<M>>() <= align_of::<M::Memory>()
+}
+
+const _: () = assert!(fits::<Stage>(), "make FWDELTA_STATE_WORD_COUNT larger");
+const _: () = assert!(fits::<Applier<'_>>(), "make FWDELTA_STREAM_WORD_COUNT larger");
 
 /// The caller's state and working memory.
 #[derive(Debug)]
-pub(crate) struct Seat {
-    kept: *mut Kept,
+pub(crate) struct Seat<M> {
+    kept: *mut Kept<M>,
     work: *mut u8,
     work_len: usize,
 }
 
-impl Seat {
+impl<M: Machine> Seat<M> {
     /// Checks the pointers.
     ///
     /// # Safety
     /// `state` and `work` are null or as the header asks for: memory that nothing else uses from
     /// now on until the state is closed or opened anew.
     pub(crate) unsafe fn new(
-        state: *mut abi::State,
+        state: *mut M::Memory,
         work: *mut u8,
         work_len: usize,
     ) -> Result<Self> {
@@ -66,15 +89,15 @@ impl Seat {
         unsafe { core::slice::from_raw_parts_mut(self.work, self.work_len) }
     }
 
-    /// Keeps `stage`, which borrows what [`Seat::clear`] lent last.
-    pub(crate) fn put(&mut self, stage: Stage) {
+    /// Keeps `machine`, which borrows what [`Seat::clear`] lent last.
+    pub(crate) fn put(&mut self, machine: M) {
         let Self { kept, work, work_len } = *self;
         // SAFETY: checked by `new`: room for a state, aligned, of nobody else.
         unsafe {
             (&raw mut (*kept).work).write(work);
             (&raw mut (*kept).work_len).write(work_len);
-            (&raw mut (*kept).stage).write(MaybeUninit::new(stage));
-            (&raw mut (*kept).mark).write(MARK);
+            (&raw mut (*kept).machine).write(MaybeUninit::new(machine));
+            (&raw mut (*kept).mark).write(M::MARK);
         }
     }
 
@@ -83,27 +106,27 @@ impl Seat {
     /// # Errors
     /// `WrongState` if there is nothing, `BadArgument` with other working memory than it was
     /// opened with.
-    pub(crate) fn stage(&mut self) -> Result<&mut Stage> {
+    pub(crate) fn machine(&mut self) -> Result<&mut M> {
         // SAFETY: checked by `new`; behind the mark stands what `put` wrote.
         unsafe {
-            if (&raw const (*self.kept).mark).read() != MARK {
+            if (&raw const (*self.kept).mark).read() != M::MARK {
                 return Err(Detail::WrongState.into());
             }
             if (*self.kept).work != self.work || (*self.kept).work_len != self.work_len {
                 return Err(Detail::BadArgument.into());
             }
-            Ok((*self.kept).stage.assume_init_mut())
+            Ok((*self.kept).machine.assume_init_mut())
         }
     }
 
     /// The same, moved out: nothing is under way any more.
     ///
     /// # Errors
-    /// As [`Seat::stage`].
-    pub(crate) fn take(&mut self) -> Result<Stage> {
-        // SAFETY: `stage` points to a whole value. The mark goes: there is one owner of it.
-        let stage = unsafe { core::ptr::read(self.stage()?) };
+    /// As [`Seat::machine`].
+    pub(crate) fn take(&mut self) -> Result<M> {
+        // SAFETY: `machine` points to a whole value. The mark goes: there is one owner of it.
+        let machine = unsafe { core::ptr::read(self.machine()?) };
         self.clear();
-        Ok(stage)
+        Ok(machine)
     }
 }

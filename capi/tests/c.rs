@@ -5,12 +5,15 @@
 #[path = "../src/abi.rs"]
 #[allow(dead_code)] // Its layout is what is tested.
 mod abi;
+#[path = "../../tests/program/mod.rs"]
+mod program;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
+use fwdelta_core::hash::sha256;
 use fwdelta_core::limits::{COMPONENT_COUNT_MAX, HEADER_LEN_MAX};
 use fwdelta_core::verify::{Basis, EF_FOTA_LEN};
 use fwdelta_core::{Category, Detail};
@@ -81,10 +84,15 @@ fn c99() -> Command {
 
 /// Compiles a program of this folder, links it with `library` and runs it on testdata.
 fn run_program(name: &str, library: &Path) {
+    run_program_with(name, library, &[]);
+}
+
+/// The same, with more arguments.
+fn run_program_with(name: &str, library: &Path, arguments: &[&Path]) {
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     run(c99().arg("-o").arg(&program).arg(here().join(format!("tests/{name}.c"))).arg(library));
     let mut command = Command::new(program);
-    command.arg(here().join("../testdata"));
+    command.arg(here().join("../testdata")).args(arguments);
     // Programs that sample try everything then.
     command.args(std::env::var_os("FWDELTA_EXHAUSTIVE").map(|_| "0"));
     let output = run(&mut command);
@@ -101,6 +109,34 @@ fn real_packages_are_verified_and_applied_from_c() {
 #[test]
 fn updates_in_place_survive_power_cuts_and_failing_drivers_from_c() {
     run_program("in_place", &libraries().ed25519);
+}
+
+/// Writes the images that the stored deltas lead from and to; gives their folder.
+fn images() -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("images");
+    std::fs::create_dir_all(&dir).unwrap();
+    let index = std::fs::read_to_string(here().join("../testdata/deltas/index.tsv")).unwrap();
+    let names = index.lines().skip(1).filter_map(|line| line.split_once('\t'));
+    for (name, digests) in names {
+        let mut machines = program::machine::all().into_iter();
+        let is_its = |machine: &program::machine::Machine| {
+            name.strip_prefix(machine.name).is_some_and(|rest| rest.starts_with('-'))
+        };
+        let (old, new) = program::pair(&machines.find(is_its).unwrap());
+        let digest = |image: &[u8]| {
+            sha256(image).iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+        };
+        let stated: Vec<_> = digests.split('\t').collect();
+        assert_eq!([&digest(&old), &digest(&new)], [stated[0], stated[1]], "{name}");
+        std::fs::write(dir.join(format!("{name}.old")), old).unwrap();
+        std::fs::write(dir.join(format!("{name}.new")), new).unwrap();
+    }
+    dir
+}
+
+#[test]
+fn stored_and_damaged_deltas_give_the_same_in_c() {
+    run_program_with("deltas", &libraries().callback, &[&images()]);
 }
 
 #[test]
@@ -252,6 +288,10 @@ fn constants() -> Vec<(String, u64)> {
         ("FWDELTA_HEADER_LEN_MAX", HEADER_LEN_MAX as u64),
         ("FWDELTA_HEADER_LEN_MAX", abi::HEADER_LEN_MAX as u64),
         ("FWDELTA_STATE_WORD_COUNT", abi::STATE_WORD_COUNT as u64),
+        ("FWDELTA_STREAM_WORD_COUNT", abi::STREAM_WORD_COUNT as u64),
+        ("FWDELTA_STREAM_NEEDS_INPUT", u64::from(abi::STREAM_NEEDS_INPUT)),
+        ("FWDELTA_STREAM_YIELDS", u64::from(abi::STREAM_YIELDS)),
+        ("FWDELTA_STREAM_DONE", u64::from(abi::STREAM_DONE)),
         ("FWDELTA_FOUND_NOTHING", u64::from(abi::FOUND_NOTHING)),
         ("FWDELTA_FOUND_BEGUN", u64::from(abi::FOUND_BEGUN)),
         ("FWDELTA_FOUND_DONE", u64::from(abi::FOUND_DONE)),
@@ -314,6 +354,9 @@ fn layout_program() -> String {
             needs_decompressor in_place spare_count page_len old_digest new_digest;
         State fwdelta_state: opaque;
         InPlace fwdelta_in_place: abi delta slot scratch payload limits progress state work
+            work_len;
+        StreamState fwdelta_stream_state: opaque;
+        Stream fwdelta_stream: abi delta old old_len slot limits decompressor progress state work
             work_len;
         Step fwdelta_step: done page_done page_count;
         Failure fwdelta_error: detail category old_intact component pos;
