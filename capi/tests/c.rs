@@ -46,10 +46,12 @@ fn run(command: &mut Command) -> Output {
     output
 }
 
-/// The release libraries: signatures by callback, and with the built-in Ed25519.
+/// The release libraries: signatures by callback, with the built-in Ed25519, and by callback for
+/// one instruction set only.
 struct Libraries {
     callback: PathBuf,
     ed25519: PathBuf,
+    thumb: PathBuf,
 }
 
 fn libraries() -> &'static Libraries {
@@ -66,6 +68,7 @@ fn libraries() -> &'static Libraries {
         Libraries {
             callback: build("library-callback", &[]),
             ed25519: build("library-ed25519", &["--features", "ed25519"]),
+            thumb: build("library-thumb", &["--no-default-features", "--features", "isa-thumb"]),
         }
     })
 }
@@ -89,7 +92,9 @@ fn run_program(name: &str, library: &Path) {
 
 /// The same, with more arguments.
 fn run_program_with(name: &str, library: &Path, arguments: &[&Path]) {
-    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let kind = library.ancestors().nth(2).and_then(Path::file_name).unwrap();
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let program = program.join(format!("{name}-{}", kind.display()));
     run(c99().arg("-o").arg(&program).arg(here().join(format!("tests/{name}.c"))).arg(library));
     let mut command = Command::new(program);
     command.arg(here().join("../testdata")).args(arguments);
@@ -137,6 +142,32 @@ fn images() -> PathBuf {
 #[test]
 fn stored_and_damaged_deltas_give_the_same_in_c() {
     run_program_with("deltas", &libraries().callback, &[&images()]);
+}
+
+#[test]
+fn an_instruction_set_that_is_left_out_is_refused() {
+    run_program_with("deltas", &libraries().thumb, &[&images(), Path::new("thumb")]);
+}
+
+/// Parts of symbol names of what verifies packages.
+const OF_PACKAGES: [&str; 8] =
+    ["_core6verify", "8envelope", "8manifest", "4auth", "5trust", "4hmac", "4hkdf", "7session"];
+
+#[test]
+fn a_program_that_decodes_only_links_no_verification() {
+    let linked = |name: &str| {
+        let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-gc"));
+        let source = here().join(format!("tests/{name}.c"));
+        let library = &libraries().callback;
+        run(c99().arg("-Wl,--gc-sections").arg("-o").arg(&program).arg(source).arg(library));
+        let symbols = symbols(&program);
+        let names = symbols.iter().filter_map(|line| line.split_whitespace().last());
+        let has = |part: &&&str| names.clone().any(|name| name.contains(**part));
+        OF_PACKAGES.iter().filter(has).copied().collect::<Vec<_>>()
+    };
+    assert_eq!(linked("deltas"), [""; 0], "what decodes deltas links verification");
+    let found = linked("callback");
+    assert!(found.len() > 3, "names are not what they were: of packages only {found:?}");
 }
 
 #[test]
