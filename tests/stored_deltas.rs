@@ -61,7 +61,7 @@ fn cases() -> Vec<Case> {
             let options = Options { profile, hints, threads: 1, ..Options::default() };
             // The other instruction sets differ in what is predicted, not in how it is applied.
             if machine.name == "thumb" && matches!(profile_name, "tiny" | "small" | "plain") {
-                let options = Options { in_place: Some(PLACE), ..options.clone() };
+                let options = Options { in_place: Some(PLACE), ..options };
                 let name = format!("{}-in-place-{profile_name}", machine.name);
                 cases.push(Case { name, options, old: old.clone(), new: new.clone() });
             }

@@ -428,7 +428,30 @@ typedef struct fwdelta_summary {
     uint8_t approval_mode;
     /* PLMN of the operator whose approval counted, zero-terminated; empty for none */
     char approved_by[FWDELTA_PLMN_LEN];
+    /* bytes of the prompts to show on this device, in all languages; 0 for none */
+    uint64_t prompts_len;
 } fwdelta_summary;
+
+/* When a prompt is shown. */
+enum fwdelta_moment {
+    FWDELTA_BEFORE_DOWNLOAD = 1,
+    FWDELTA_AFTER_DOWNLOAD = 2,
+    FWDELTA_BEFORE_UPDATE = 3,
+    FWDELTA_AFTER_UPDATE = 4
+};
+
+/* One prompt. The texts stand in fwdelta_update.work, in UTF-8 without terminating zero and without
+ * control characters, until that memory is used again. */
+typedef struct fwdelta_prompt {
+    /* at most 256 characters; NULL where the package has none for this moment and language */
+    const char *text;
+    /* BCP 47 tag of the language that was chosen; NULL where the package has no prompts */
+    const char *language;
+    uint32_t text_len;
+    uint32_t language_len;
+    /* not 0: of the operator whose approval counted, else of the vendor */
+    uint32_t by_operator;
+} fwdelta_prompt;
 
 /* What a package says of one component. The texts stand in envelope_buf, without terminating
  * zero, until that buffer is used again. */
@@ -612,6 +635,15 @@ fwdelta_status fwdelta_limits_linux(fwdelta_limits *out);
 fwdelta_status fwdelta_verify(const fwdelta_update *update, fwdelta_summary *out,
                               fwdelta_component *components, uint32_t component_max,
                               fwdelta_error *error);
+
+/* Verifies as fwdelta_verify does (steps 1 to 6) and gives the prompt of an enum fwdelta_moment.
+ * `language` is that of the device's user, zero-terminated: a BCP 47 tag or a POSIX locale, as in
+ * "de-AT" or "de_AT.UTF-8"; NULL where it is not known. Chosen is the best of the package's
+ * languages for it (RFC 4647 lookup), else English, else the first; a language that is malformed
+ * is passed over. `work` has summary.prompts_len bytes. */
+fwdelta_status fwdelta_prompt_of(const fwdelta_update *update, uint32_t moment,
+                                 const char *language, fwdelta_prompt *out,
+                                 fwdelta_error *error);
 
 /* Does every check that comes before the first write (steps 1 to 8), for all components: also
  * payloads, old images, slots and working memory. `parts` holds one entry for each component of

@@ -232,6 +232,24 @@ pub struct Summary {
     pub approval_mode: u8,
     /// Whose approval it was, empty for none.
     pub approved_by: [c_char; PLMN_LEN],
+    /// Bytes of the prompts for this device, 0 for none.
+    pub prompts_len: u64,
+}
+
+/// `fwdelta_prompt`
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Prompt {
+    /// What to show, in `work`; null for nothing.
+    pub text: *const c_char,
+    /// Tag of its language, in `work`; null for none.
+    pub language: *const c_char,
+    /// Bytes of `text`.
+    pub text_len: u32,
+    /// Bytes of `language`.
+    pub language_len: u32,
+    /// Whether it is the operator's.
+    pub by_operator: u32,
 }
 
 /// `fwdelta_component`

@@ -7,6 +7,7 @@ use core::ffi::{CStr, c_char};
 
 use fwdelta_core::format::manifest::base_name;
 use fwdelta_core::format::plmn::Plmn;
+use fwdelta_core::format::prompts::MOMENT_MAX;
 use fwdelta_core::limits::COMPONENT_COUNT_MAX;
 use fwdelta_core::verify::codes::{SUCCESS, codes_of};
 use fwdelta_core::verify::{Device, EfFota, Sim};
@@ -134,6 +135,7 @@ fn summary(session: &Session<'_>) -> abi::Summary {
         decision: package.decision.basis as u8,
         approval_mode: package.decision.approval.map_or(0, |(_, mode)| mode as u8),
         approved_by,
+        prompts_len: package.prompts().map_or(0, |(_, span)| span.len),
     }
 }
 
@@ -305,6 +307,38 @@ pub unsafe extern "C" fn fwdelta_delta_of_package(
         let delta = session.delta(index, payload, payload_len)?;
         // SAFETY: checked above, and the rest by this function's contract.
         unsafe { out.write(delta) };
+        Ok(())
+    };
+    // SAFETY: passed on.
+    unsafe { run(update, failure, work) }
+}
+
+/// Steps 1 to 6, and one prompt.
+///
+/// # Safety
+/// Every pointer is null or as the header asks for.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fwdelta_prompt_of(
+    update: *const abi::Update,
+    moment: u32,
+    language: *const c_char,
+    out: *mut abi::Prompt,
+    failure: *mut abi::Failure,
+) -> u32 {
+    let work = |session: &mut Session<'_>| {
+        let alone = |error| (error, None);
+        writable(out).map_err(alone)?;
+        let moment = u8::try_from(moment).ok().filter(|moment| (1..=MOMENT_MAX).contains(moment));
+        let moment = moment.ok_or(Error::from(Detail::BadArgument)).map_err(alone)?;
+        // What is not UTF-8 is no language, and like any unknown one no reason to fail.
+        let language = match language.is_null() {
+            true => "",
+            // SAFETY: not null, and zero-terminated as the header asks for.
+            false => unsafe { CStr::from_ptr(language) }.to_str().unwrap_or(""),
+        };
+        let prompt = session.prompt(moment, language).map_err(alone)?;
+        // SAFETY: checked above, and the rest by this function's contract.
+        unsafe { out.write(prompt) };
         Ok(())
     };
     // SAFETY: passed on.

@@ -3,6 +3,7 @@
 use fwdelta_core::apply::{Applier, Io};
 use fwdelta_core::format::delta::DeltaHeader;
 use fwdelta_core::format::envelope::{PayloadKey, Span};
+use fwdelta_core::format::prompts::Prompts;
 use fwdelta_core::format::trust::Trust;
 use fwdelta_core::hash::{Sha256, Sha256Digest};
 use fwdelta_core::limits::{COMPONENT_COUNT_MAX, HEADER_LEN_MAX};
@@ -116,6 +117,26 @@ impl<'a> Session<'a> {
             }
         }
         Ok(())
+    }
+
+    /// The prompt of `moment` in the language that fits `language` best: the operator's, if the
+    /// approval that counted has some, else the vendor's.
+    pub(crate) fn prompt(&mut self, moment: u8, language: &str) -> Result<abi::Prompt> {
+        let (none, by_operator) = (core::ptr::null(), self.package.prompts());
+        let by_operator = by_operator.map(|(key, _)| key != PayloadKey::Prompts);
+        let by_operator = u32::from(by_operator.unwrap_or(false));
+        let mut prompt =
+            abi::Prompt { text: none, language: none, text_len: 0, language_len: 0, by_operator };
+        let Some(bytes) = self.package.read_prompts(&mut self.file, self.work)? else {
+            return Ok(prompt);
+        };
+        let prompts = Prompts::parse(bytes)?;
+        let tag = prompts.choose(language);
+        (prompt.language, prompt.language_len) = (tag.as_ptr().cast(), tag.len() as u32);
+        if let Some(text) = prompts.text(tag, moment) {
+            (prompt.text, prompt.text_len) = (text.as_ptr().cast(), text.len() as u32);
+        }
+        Ok(prompt)
     }
 
     /// Step 7 for one component, and what it takes to apply it without its package.

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
+use fwdelta_core::format::prompts::MOMENT_MAX;
 use fwdelta_core::hash::sha256;
 use fwdelta_core::limits::{COMPONENT_COUNT_MAX, HEADER_LEN_MAX};
 use fwdelta_core::verify::{Basis, EF_FOTA_LEN};
@@ -142,6 +143,11 @@ fn images() -> PathBuf {
 #[test]
 fn stored_and_damaged_deltas_give_the_same_in_c() {
     run_program_with("deltas", &libraries().callback, &[&images()]);
+}
+
+#[test]
+fn prompts_in_the_language_of_the_user_from_c() {
+    run_program("prompts", &libraries().ed25519);
 }
 
 #[test]
@@ -319,6 +325,10 @@ fn constants() -> Vec<(String, u64)> {
         ("FWDELTA_HEADER_LEN_MAX", HEADER_LEN_MAX as u64),
         ("FWDELTA_HEADER_LEN_MAX", abi::HEADER_LEN_MAX as u64),
         ("FWDELTA_STATE_WORD_COUNT", abi::STATE_WORD_COUNT as u64),
+        ("FWDELTA_BEFORE_DOWNLOAD", 1),
+        ("FWDELTA_AFTER_DOWNLOAD", 2),
+        ("FWDELTA_BEFORE_UPDATE", 3),
+        ("FWDELTA_AFTER_UPDATE", u64::from(MOMENT_MAX)),
         ("FWDELTA_STREAM_WORD_COUNT", abi::STREAM_WORD_COUNT as u64),
         ("FWDELTA_STREAM_NEEDS_INPUT", u64::from(abi::STREAM_NEEDS_INPUT)),
         ("FWDELTA_STREAM_YIELDS", u64::from(abi::STREAM_YIELDS)),
@@ -375,7 +385,8 @@ fn layout_program() -> String {
             decompressor progress envelope_buf envelope_buf_len work work_len;
         Part fwdelta_part: old old_len payload payload_len slot;
         Summary fwdelta_summary: sequence vendor_id class_id component_count decision
-            approval_mode approved_by;
+            approval_mode approved_by prompts_len;
+        Prompt fwdelta_prompt: text language text_len language_len by_operator;
         Component fwdelta_component: name name_len payload_uri_len payload_uri payload_name
             payload_name_len has_old old_len new_len payload_len work_len old_digest new_digest
             payload_digest;
