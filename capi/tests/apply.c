@@ -417,7 +417,7 @@ static void names_and_codes(void)
 int main(int argc, char **argv)
 {
     char packages[512];
-    CHECK(argc >= 2);
+    CHECK(argc == 2);
     snprintf(packages, sizeof packages, "%s/capi", argv[1]);
     one_component(argv[1], packages);
     two_components(argv[1], packages);

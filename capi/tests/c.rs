@@ -97,11 +97,17 @@ fn run_program_with(name: &str, library: &Path, arguments: &[&Path]) {
     let program = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let program = program.join(format!("{name}-{}", kind.display()));
     run(c99().arg("-o").arg(&program).arg(here().join(format!("tests/{name}.c"))).arg(library));
-    let mut command = Command::new(program);
-    command.arg(here().join("../testdata")).args(arguments);
-    // Programs that sample try everything then.
-    command.args(std::env::var_os("FWDELTA_EXHAUSTIVE").map(|_| "0"));
-    let output = run(&mut command);
+    let mut command = match std::env::var_os("FWDELTA_VALGRIND") {
+        Some(valgrind) => {
+            let mut command = Command::new(valgrind);
+            command.args(["--quiet", "--error-exitcode=88", "--leak-check=full"]);
+            command.args(["--errors-for-leak-kinds=definite", "--trace-children=yes"]);
+            command.arg(program);
+            command
+        }
+        None => Command::new(program),
+    };
+    let output = run(command.arg(here().join("../testdata")).args(arguments));
     let text = String::from_utf8(output.stdout).unwrap();
     print!("{text}");
     assert!(text.trim_end().ends_with("checks passed"), "{text}");
@@ -143,6 +149,35 @@ fn images() -> PathBuf {
 #[test]
 fn stored_and_damaged_deltas_give_the_same_in_c() {
     run_program_with("deltas", &libraries().callback, &[&images()]);
+}
+
+#[test]
+fn the_boot_loader_of_the_examples_survives_power_cuts() {
+    run_program("bare_metal", &libraries().ed25519);
+}
+
+#[test]
+fn the_agent_of_the_examples_survives_being_killed() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("linux-files");
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    run_program_with("linux", &libraries().ed25519, &[&folder]);
+}
+
+/// As their reader would compile them.
+#[test]
+fn the_examples_compile_by_themselves() {
+    let output = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let source = |name: &str| here().join(format!("examples/{name}.c"));
+    run(c99().arg("-o").arg(output.join("agent")).arg(source("linux")).arg(&libraries().ed25519));
+    let object = output.join("boot_loader.o");
+    run(c99().arg("-c").arg("-o").arg(&object).arg(source("bare_metal")));
+    let symbols = symbols(&object);
+    let needed: Vec<_> = symbols.iter().filter_map(|line| line.split_once(" U ")).collect();
+    let known = |name: &str| {
+        name.starts_with("board_") || name.starts_with("fwdelta_") || name.starts_with("mem")
+    };
+    assert!(needed.len() > 10 && needed.iter().all(|(_, name)| known(name)), "{needed:?}");
 }
 
 #[test]

@@ -123,7 +123,7 @@ static void decompressors(const char *vectors)
 int main(int argc, char **argv)
 {
     char dir[512];
-    CHECK(argc >= 2);
+    CHECK(argc == 2);
     snprintf(dir, sizeof dir, "%s/capi", argv[1]);
     signatures(dir);
     snprintf(dir, sizeof dir, "%s/vectors", argv[1]);

@@ -85,7 +85,7 @@ int main(int argc, char **argv)
     fwdelta_target slot;
     fwdelta_device device = { 0 };
     uint64_t sequence = 0;
-    CHECK(argc >= 2);
+    CHECK(argc == 2);
     snprintf(dir, sizeof dir, "%s/capi", argv[1]);
     package_bytes = load(dir, "package.suit");
     trust = load(dir, "trust.cbor");

@@ -32,13 +32,15 @@ static struct bytes allocate(size_t len)
     return bytes;
 }
 
+/* The file `name` of folder `dir`; a whole path under no folder. */
 static struct bytes load(const char *dir, const char *name)
 {
+    const char *between = dir[0] == '\0' ? "" : "/";
     char path[1024];
     FILE *file;
     long len;
     struct bytes bytes;
-    CHECK((size_t)snprintf(path, sizeof path, "%s/%s", dir, name) < sizeof path);
+    CHECK((size_t)snprintf(path, sizeof path, "%s%s%s", dir, between, name) < sizeof path);
     file = fopen(path, "rb");
     if (file == NULL) {
         perror(path);
@@ -53,7 +55,7 @@ static struct bytes load(const char *dir, const char *name)
     return bytes;
 }
 
-static int32_t read_bytes(void *ctx, uint64_t pos, uint8_t *buf, size_t len)
+static inline int32_t read_bytes(void *ctx, uint64_t pos, uint8_t *buf, size_t len)
 {
     const struct bytes *bytes = ctx;
     if (pos > bytes->len || len > bytes->len - pos) {
@@ -63,10 +65,20 @@ static int32_t read_bytes(void *ctx, uint64_t pos, uint8_t *buf, size_t len)
     return 0;
 }
 
-static fwdelta_source source_of(struct bytes *bytes)
+static inline fwdelta_source source_of(struct bytes *bytes)
 {
     fwdelta_source source = { FWDELTA_ABI_VERSION, bytes, read_bytes };
     return source;
+}
+
+/* Moments of an update that are tried at most, 0 for all: `usual` ones, all of them when tests are
+ * to be exhaustive, few where each takes long. */
+static inline long moment_count(long usual)
+{
+    if (getenv("FWDELTA_VALGRIND") != NULL) {
+        return 3;
+    }
+    return getenv("FWDELTA_EXHAUSTIVE") != NULL ? 0 : usual;
 }
 
 static int passed(const char *program)

@@ -1,7 +1,7 @@
 /* Updates in place from C: power cuts at many moments, drivers that fail, every misuse. Linked with
  * the library that has the built-in Ed25519.
  *
- * in_place TESTDATA [MOMENTS] tries at most so many moments of each update, 0 for all. */
+ * in_place TESTDATA */
 #include "device.h"
 #include "nor.h"
 
@@ -537,7 +537,7 @@ static void packaged(const char *testdata, const char *packages)
     memcpy(bench.file.data, rig.package_bytes.data, rig.package_bytes.len);
     bench.payload = source_of(&bench.file);
     bench_flash(&bench, 1024, 16, 0xff);
-    power_cuts(&bench, 40);
+    power_cuts(&bench, moment_count(40));
     damaged_payloads(&bench);
     bench_close(&bench);
     rig_close(&rig);
@@ -565,9 +565,8 @@ int main(int argc, char **argv)
 {
     static struct bench bench;
     char packages[512];
-    long moments;
-    CHECK(argc >= 2);
-    moments = argc > 2 ? strtol(argv[2], NULL, 10) : 120;
+    long moments = moment_count(120);
+    CHECK(argc == 2);
     snprintf(packages, sizeof packages, "%s/capi", argv[1]);
     bench_open(&bench, argv[1], "capi/in-place-small.fwd", 1024, 8, 0xff);
     printf("small: work %llu, scratch %llu bytes\n", (unsigned long long)bench.info.work_len,

@@ -108,7 +108,7 @@ static void nor_restore(struct nor *nor, const struct bytes *image)
     }
 }
 
-static int nor_holds(const struct nor *nor, const struct bytes *image)
+static inline int nor_holds(const struct nor *nor, const struct bytes *image)
 {
     return memcmp(nor->cells.data, image->data, image->len) == 0;
 }
@@ -201,7 +201,7 @@ static int32_t nor_sync(void *ctx)
     return board_cut(nor->board) ? 5 : 0;
 }
 
-static fwdelta_flash flash_table(struct nor *nor)
+static inline fwdelta_flash flash_table(struct nor *nor)
 {
     fwdelta_flash flash;
     memset(&flash, 0, sizeof flash);

@@ -109,7 +109,7 @@ static void of_nobody(const char *vectors)
 int main(int argc, char **argv)
 {
     char dir[512];
-    CHECK(argc >= 2);
+    CHECK(argc == 2);
     snprintf(dir, sizeof dir, "%s/capi", argv[1]);
     of_the_vendor(dir);
     of_the_operator(dir);

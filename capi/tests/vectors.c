@@ -139,7 +139,7 @@ int main(int argc, char **argv)
     FILE *index;
     int count = 0;
     int accepted = 0;
-    CHECK(argc >= 2);
+    CHECK(argc == 2);
     snprintf(dir, sizeof dir, "%s/vectors", argv[1]);
     snprintf(text, sizeof text, "%s/vectors/index.tsv", argv[1]);
     index = fopen(text, "r");
