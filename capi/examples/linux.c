@@ -230,34 +230,59 @@ static void open_package(struct opened *opened, const char *package, const char 
     opened->update.work = allocate(opened->update.work_len);
 }
 
+static void close_package(struct opened *opened)
+{
+    close(opened->package_fd);
+    free((void *)(uintptr_t)opened->update.trust);
+    free(opened->update.envelope_buf);
+    free(opened->update.work);
+}
+
 /* ---- Two slots: a part file, then one rename. */
+
+/* Writes `new_fd`, which is not visible yet. */
+static fwdelta_status fill_slot(struct opened *opened, int *old_fd, uint64_t old_len, int *new_fd,
+                                fwdelta_error *error)
+{
+    fwdelta_summary summary;
+    fwdelta_component component;
+    fwdelta_source old = source_of(old_fd);
+    fwdelta_target slot = target_of(new_fd);
+    fwdelta_part part = { NULL, 0, NULL, 0, NULL };
+    fwdelta_status status = fwdelta_verify(&opened->update, &summary, &component, 1, error);
+    if (status != FWDELTA_OK) {
+        return status;
+    }
+    free(opened->update.work);
+    opened->update.work = allocate(component.work_len);
+    opened->update.work_len = (size_t)component.work_len;
+    part.old = &old;
+    part.old_len = old_len;
+    part.slot = &slot;
+    status = fwdelta_apply(&opened->update, &part, 1, error);
+    if (status == FWDELTA_OK) {
+        printf("%llu bytes; store sequence %llu once it has proved itself\n",
+               (unsigned long long)component.new_len, (unsigned long long)summary.sequence);
+    }
+    return status;
+}
 
 static int to_slot(const char *package, const char *trust, const char *old_path,
                    const char *new_path)
 {
     struct opened opened;
-    fwdelta_summary summary;
-    fwdelta_component component;
     fwdelta_error error;
     char part_path[4096];
     int old_fd = open_file(old_path, O_RDONLY);
-    int new_fd;
-    fwdelta_source old = source_of(&old_fd);
-    fwdelta_target slot = target_of(&new_fd);
-    fwdelta_part part = { NULL, 0, NULL, 0, NULL };
+    int new_fd = open_file(beside(part_path, sizeof part_path, new_path, ".part"),
+                           O_RDWR | O_CREAT | O_TRUNC);
+    fwdelta_status status;
     open_package(&opened, package, trust);
-    if (fwdelta_verify(&opened.update, &summary, &component, 1, &error) != FWDELTA_OK) {
-        return report(package, &error);
-    }
-    free(opened.update.work);
-    opened.update.work = allocate(component.work_len);
-    opened.update.work_len = (size_t)component.work_len;
-    part.old = &old;
-    part.old_len = len_of(old_fd, old_path);
-    part.slot = &slot;
-    new_fd = open_file(beside(part_path, sizeof part_path, new_path, ".part"),
-                       O_RDWR | O_CREAT | O_TRUNC);
-    if (fwdelta_apply(&opened.update, &part, 1, &error) != FWDELTA_OK) {
+    status = fill_slot(&opened, &old_fd, len_of(old_fd, old_path), &new_fd, &error);
+    close_package(&opened);
+    close(old_fd);
+    close(new_fd);
+    if (status != FWDELTA_OK) {
         unlink(part_path);
         return report(package, &error);
     }
@@ -266,14 +291,13 @@ static int to_slot(const char *package, const char *trust, const char *old_path,
         fail(new_path);
     }
     sync_folder(new_path);
-    printf("%s: %llu bytes; store sequence %llu once it has proved itself\n", new_path,
-           (unsigned long long)component.new_len, (unsigned long long)summary.sequence);
     return 0;
 }
 
 /* ---- In place: a request and a journal.
  *
  * The order of what becomes durable:
+ *   that no journal is there, before the request;
  *   the request, whole and under its name, before the first checkpoint;
  *   the journal's name before its content counts;
  *   the new image and its length before the request goes;
@@ -286,10 +310,13 @@ static int make_request(const char *package, const char *trust, const char *path
 {
     struct opened opened;
     fwdelta_error error;
+    fwdelta_status status;
     char part_path[4096];
     int fd;
     open_package(&opened, package, trust);
-    if (fwdelta_delta_of_package(&opened.update, 0, NULL, 0, delta, &error) != FWDELTA_OK) {
+    status = fwdelta_delta_of_package(&opened.update, 0, NULL, 0, delta, &error);
+    close_package(&opened);
+    if (status != FWDELTA_OK) {
         return report(package, &error);
     }
     fd = open_file(beside(part_path, sizeof part_path, path, ".part"), O_RDWR | O_CREAT | O_TRUNC);
@@ -360,58 +387,82 @@ static void cut_image(int fd, const char *path, uint64_t len)
     }
 }
 
-static int in_place(const char *package, const char *trust, const char *image,
-                    const char *journal)
+/* Rewrites the image as `delta` says, or goes on with it. */
+static fwdelta_status apply_request(const fwdelta_delta *delta, const fwdelta_delta_info *info,
+                                    int *package_fd, int *image_fd, const char *journal,
+                                    fwdelta_error *error)
 {
     static fwdelta_state state;
-    fwdelta_delta delta;
-    fwdelta_delta_info info;
     fwdelta_limits limits;
     fwdelta_in_place update;
-    fwdelta_error error;
-    char request[4096];
     uint64_t scratch_len = 0;
-    int request_fd = open(beside(request, sizeof request, journal, ".request"), O_RDONLY);
-    int package_fd = open_file(package, O_RDONLY);
-    int image_fd;
-    int journal_fd;
-    fwdelta_source payload = source_of(&package_fd);
-    fwdelta_flash slot;
+    fwdelta_status status;
+    fwdelta_source payload = source_of(package_fd);
+    fwdelta_flash slot = flash_of(image_fd, info->slot_len);
     fwdelta_flash scratch;
-    if (request_fd < 0) {
-        int code = make_request(package, trust, request, &delta);
-        if (code != 0) {
-            return code;
-        }
-        /* Of an earlier update, if it is there. */
-        unlink(journal);
-    } else if (file_read(&request_fd, 0, (uint8_t *)&delta, sizeof delta) != 0) {
-        fail(request);
-    }
+    int journal_fd;
     fwdelta_limits_linux(&limits);
-    if (fwdelta_delta_read(&delta, &limits, &info, &error) != FWDELTA_OK) {
-        return report(request, &error);
-    }
     memset(&update, 0, sizeof update);
-    update.work = allocate(info.work_len);
-    update.work_len = (size_t)info.work_len;
-    if (fwdelta_in_place_scratch_len(&delta, &limits, 1, update.work, update.work_len,
-                                     &scratch_len, &error) != FWDELTA_OK) {
-        unlink(request); /* it is not for in place */
-        return report(package, &error);
-    }
-    image_fd = open_file(image, O_RDWR);
-    journal_fd = open_journal(journal, scratch_len);
-    slot = flash_of(&image_fd, info.slot_len);
-    scratch = flash_of(&journal_fd, scratch_len);
     update.abi = FWDELTA_ABI_VERSION;
-    update.delta = &delta;
+    update.delta = delta;
     update.slot = &slot;
     update.scratch = &scratch;
     update.payload = &payload;
     update.limits = &limits;
     update.state = &state;
-    if (rewrite(&update, &error) != FWDELTA_OK) {
+    update.work = allocate(info->work_len);
+    update.work_len = (size_t)info->work_len;
+    status = fwdelta_in_place_scratch_len(delta, &limits, 1, update.work, update.work_len,
+                                          &scratch_len, error);
+    if (status == FWDELTA_OK) {
+        journal_fd = open_journal(journal, scratch_len);
+        scratch = flash_of(&journal_fd, scratch_len);
+        status = rewrite(&update, error);
+        close(journal_fd);
+    }
+    free(update.work);
+    return status;
+}
+
+/* The delta that is asked for, by an earlier run or by this one. */
+static int find_request(const char *package, const char *trust, const char *journal,
+                        const char *request, fwdelta_delta *delta)
+{
+    int fd = open(request, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        unlink(journal); /* of an earlier update, if it is there: it may say "done" */
+        sync_folder(journal);
+        return make_request(package, trust, request, delta);
+    }
+    if (file_read(&fd, 0, (uint8_t *)delta, sizeof *delta) != 0) {
+        fail(request);
+    }
+    close(fd);
+    return 0;
+}
+
+static int in_place(const char *package, const char *trust, const char *image,
+                    const char *journal)
+{
+    fwdelta_delta delta;
+    fwdelta_delta_info info;
+    fwdelta_limits limits;
+    fwdelta_error error;
+    fwdelta_status status;
+    char request[4096];
+    int package_fd = open_file(package, O_RDONLY);
+    int image_fd = open_file(image, O_RDWR);
+    int code = find_request(package, trust, journal,
+                            beside(request, sizeof request, journal, ".request"), &delta);
+    if (code != 0) {
+        return code;
+    }
+    fwdelta_limits_linux(&limits);
+    status = fwdelta_delta_read(&delta, &limits, &info, &error);
+    if (status == FWDELTA_OK) {
+        status = apply_request(&delta, &info, &package_fd, &image_fd, journal, &error);
+    }
+    if (status != FWDELTA_OK) {
         if (error.old_intact || error.category == FWDELTA_WRONG_OLD) {
             unlink(request); /* nothing was begun: another package may come */
         }
@@ -423,6 +474,8 @@ static int in_place(const char *package, const char *trust, const char *image,
     }
     sync_folder(request);
     unlink(journal);
+    close(package_fd);
+    close(image_fd);
     printf("%s: %llu bytes in place\n", image, (unsigned long long)info.new_len);
     return 0;
 }
