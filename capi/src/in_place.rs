@@ -3,7 +3,7 @@
 //! An error says that the old image is intact only where that is known: not before the journal was
 //! read and the old image's digest was right, since an earlier run may have begun.
 
-use fwdelta_core::apply::in_place::{Binding, Flash, Found, Progress, Rehearsal, Rewriting};
+use fwdelta_core::apply::in_place::{Binding, Flash, Found, Progress, Ready, Rehearsal, Rewriting};
 use fwdelta_core::apply::verify_old;
 use fwdelta_core::format::delta::DeltaHeader;
 use fwdelta_core::{Detail, Error, Limits, Result};
@@ -73,24 +73,28 @@ impl<'a> Update<'a> {
         }
         // Another image in the slot may be one that was half rewritten under another decision.
         verify_old(&header, &mut self.slot, self.seat.clear()).map_err(unknown)?;
-        let rehearsal = Rehearsal::open(&header, self.seat.clear(), &self.limits)?;
-        self.seat.put(Stage::Rehearsal(rehearsal));
-        Ok(())
+        let work = self.seat.clear();
+        self.seat.put(Rehearsal::open(&header, work, &self.limits), Stage::Rehearsal)
+    }
+
+    /// What a rehearsal gives that was brought to its end.
+    #[inline(never)]
+    fn ready(&mut self) -> Result<Ready> {
+        match self.seat.take() {
+            Ok(Stage::Rehearsal(rehearsal)) => rehearsal.finish(),
+            Ok(Stage::Rewriting(_)) => Err(unknown(Detail::WrongState.into())),
+            Err(error) => Err(unknown(error)),
+        }
     }
 
     /// Begins what was rehearsed to the end.
     #[inline(never)]
     pub(crate) fn begin(&mut self) -> Result<()> {
         let (header, binding, limits) = (self.header()?, self.binding(), self.limits);
-        let Stage::Rehearsal(rehearsal) = self.seat.take().map_err(unknown)? else {
-            return Err(unknown(Detail::WrongState.into()));
-        };
-        let ready = rehearsal.finish()?;
+        let ready = self.ready()?;
         let work = self.seat.clear();
-        let rewriting =
-            Rewriting::begin(ready, &header, work, &limits, binding, &mut self.flash())?;
-        self.seat.put(Stage::Rewriting(rewriting));
-        Ok(())
+        let begun = Rewriting::begin(ready, &header, work, &limits, binding, &mut self.flash());
+        self.seat.put(begun, Stage::Rewriting)
     }
 
     /// Goes on with what an earlier run began.
@@ -98,9 +102,8 @@ impl<'a> Update<'a> {
     pub(crate) fn resume(&mut self) -> Result<()> {
         let (header, binding, limits) = (self.header()?, self.binding(), self.limits);
         let work = self.seat.clear();
-        let rewriting = Rewriting::resume(&header, work, &limits, binding, &mut self.flash())?;
-        self.seat.put(Stage::Rewriting(rewriting));
-        Ok(())
+        let resumed = Rewriting::resume(&header, work, &limits, binding, &mut self.flash());
+        self.seat.put(resumed, Stage::Rewriting)
     }
 
     /// Does a bounded piece of work.

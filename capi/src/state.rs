@@ -89,15 +89,21 @@ impl<M: Machine> Seat<M> {
         unsafe { core::slice::from_raw_parts_mut(self.work, self.work_len) }
     }
 
-    /// Keeps `machine`, which borrows what [`Seat::clear`] lent last.
-    pub(crate) fn put(&mut self, machine: M) {
+    /// Keeps the machine that `make` gives, which borrows what [`Seat::clear`] lent last.
+    // Not moved twice: machines are large, and a microcontroller's stack is small.
+    #[inline(always)]
+    pub(crate) fn put<T>(&mut self, made: Result<T>, wrap: impl FnOnce(T) -> M) -> Result<()> {
         let Self { kept, work, work_len } = *self;
-        // SAFETY: checked by `new`: room for a state, aligned, of nobody else.
-        unsafe {
-            (&raw mut (*kept).work).write(work);
-            (&raw mut (*kept).work_len).write(work_len);
-            (&raw mut (*kept).machine).write(MaybeUninit::new(machine));
-            (&raw mut (*kept).mark).write(M::MARK);
+        match made {
+            // SAFETY: checked by `new`: room for a state, aligned, of nobody else.
+            Ok(machine) => unsafe {
+                (&raw mut (*kept).machine).write(MaybeUninit::new(wrap(machine)));
+                (&raw mut (*kept).work).write(work);
+                (&raw mut (*kept).work_len).write(work_len);
+                (&raw mut (*kept).mark).write(M::MARK);
+                Ok(())
+            },
+            Err(error) => Err(error),
         }
     }
 

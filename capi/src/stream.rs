@@ -37,9 +37,8 @@ impl Stream<'_> {
         check_slot(&header, self.slot.table)?;
         check_decompressor(&header, self.unpacker)?;
         check_old(&header, &mut self.old, self.old_len, work)?;
-        let applier = Applier::open(&header, self.seat.clear(), &self.limits)?;
-        self.seat.put(applier);
-        Ok(())
+        let work = self.seat.clear();
+        self.seat.put(Applier::open(&header, work, &self.limits), |applier| applier)
     }
 
     /// Takes payload bytes; gives how many, and what is to be done.

@@ -1,7 +1,7 @@
 //! The page loop: save, record, erase, write.
 
 use super::areas::{Areas, Memory};
-use super::journal::{self, Found, Journal, Loader};
+use super::journal::{self, Checkpoint, Found, Journal, Loader};
 use super::machine::Machine;
 use super::rehearsal::Ready;
 use super::{Binding, Flash, Progress, check_pages};
@@ -106,8 +106,7 @@ impl<'w> Rewriting<'w> {
         if ready.new != header.new {
             return Err(Detail::WrongState.into());
         }
-        let machine = Machine::new(header, Memory::cut(header, work)?, false)?;
-        Self::start(machine, Journal::new(areas, binding, 1, 0), flash)
+        Self::start(header, work, Journal::new(areas, binding, 1, 0), None, flash)
     }
 
     /// Goes on after a power cut.
@@ -125,31 +124,72 @@ impl<'w> Rewriting<'w> {
         let areas = prepare(header, work, limits, flash).map_err(unknown)?;
         let found = journal::find(&areas, flash.scratch, &binding).map_err(unknown)?;
         let found = found.ok_or(unknown(Detail::WrongState.into()))?;
-        let machine = Memory::cut(header, work).and_then(|it| Machine::new(header, it, false));
-        let mut machine = machine.map_err(unknown)?;
-        machine.state(&mut Loader::new(flash.scratch, &areas, found.area)).map_err(unknown)?;
-        machine.book.ahead = found.saved;
         let journal = Journal::new(areas, binding, found.area, found.generation);
-        let is_touched = machine.book.count > 0 || !found.saved.as_slice().is_empty();
-        Self::start(machine, journal, flash)
-            .map_err(|error| Error { old_intact: !is_touched, ..error })
+        Self::start(header, work, journal, Some(&found), flash)
+    }
+
+    /// Builds the machine, as it stood at the checkpoint that was found.
+    #[inline(never)]
+    fn start<T: Source + Target, X: Source + Target, P: Source>(
+        header: &DeltaHeader,
+        work: &'w mut [u8],
+        journal: Journal,
+        found: Option<&Checkpoint>,
+        flash: &mut Flash<'_, T, X, P>,
+    ) -> Result<Self> {
+        let mut made = Self::build(header, work, journal, flash.slot.geometry().write_len);
+        // By reference: it is large, and a microcontroller's stack is small.
+        let restored = match &mut made {
+            Ok(this) => this.restore(found, flash),
+            Err(error) => Err(Error { old_intact: found.is_none(), ..*error }),
+        };
+        if let Err(error) = restored {
+            made = Err(error);
+        }
+        made
+    }
+
+    // Not inlined: what is needed before and after would lie on the same stack.
+    #[inline(never)]
+    fn build(
+        header: &DeltaHeader,
+        work: &'w mut [u8],
+        journal: Journal,
+        write_len: u16,
+    ) -> Result<Self> {
+        let interval = super::parameters(header)?.interval.into();
+        Ok(Self {
+            machine: Machine::new(header, Memory::cut(header, work)?, false)?,
+            journal,
+            stage: Stage::Enter,
+            interval,
+            checkpoint: None,
+            before: 0,
+            write_len,
+            has_failed: false,
+        })
     }
 
     /// Saves a checkpoint first, in any case: a torn record of the last run may look like none.
-    fn start<T: Source + Target, X: Source + Target, P: Source>(
-        mut machine: Machine<'w>,
-        mut journal: Journal,
+    fn restore<T: Source + Target, X: Source + Target, P: Source>(
+        &mut self,
+        found: Option<&Checkpoint>,
         flash: &mut Flash<'_, T, X, P>,
-    ) -> Result<Self> {
-        let parameters = super::parameters(&machine.header)?;
-        journal.save(flash.scratch, &mut machine)?;
+    ) -> Result<()> {
+        let Self { machine, journal, .. } = self;
+        if let Some(found) = found {
+            let mut loader = Loader::new(flash.scratch, &journal.areas, found.area);
+            machine.state(&mut loader).map_err(unknown)?;
+            machine.book.ahead = found.saved;
+        }
+        let is_touched = machine.book.count > 0 || !machine.book.ahead.as_slice().is_empty();
+        journal
+            .save(flash.scratch, machine)
+            .map_err(|error| Error { old_intact: !is_touched, ..error })?;
         let ahead = machine.book.ahead.as_slice().len() as u32;
-        let checkpoint = Some(machine.book.count).filter(|_| machine.is_announced);
-        let before = machine.book.count.saturating_add(ahead);
-        let write_len = flash.slot.geometry().write_len;
-        let (interval, stage) = (parameters.interval.into(), Stage::Enter);
-        let has_failed = false;
-        Ok(Self { machine, journal, stage, interval, checkpoint, before, write_len, has_failed })
+        self.checkpoint = Some(machine.book.count).filter(|_| machine.is_announced);
+        self.before = machine.book.count.saturating_add(ahead);
+        Ok(())
     }
 
     /// Does a bounded piece of work.
@@ -346,6 +386,7 @@ fn unknown(error: Error) -> Error {
 }
 
 /// Checks everything that can be checked without reading.
+#[inline(never)]
 fn prepare<T: Source + Target, X: Source + Target, P: Source>(
     header: &DeltaHeader,
     work: &mut [u8],
