@@ -303,6 +303,81 @@ fn the_library_exports_what_the_header_declares() {
     }
 }
 
+/// What a type of an exported function is called in C.
+fn c_type(rust: &str) -> String {
+    let (pointer, name) = match rust.strip_prefix("*const ") {
+        Some(name) => ("const * ", name),
+        None => rust.strip_prefix("*mut ").map_or(("", rust), |name| ("* ", name)),
+    };
+    let name = match name {
+        "u8" | "u16" | "u32" | "u64" => format!("{}int{}_t", &name[..1], &name[1..]),
+        "usize" => "size_t".to_owned(),
+        "c_char" => "char".to_owned(),
+        "c_void" => "void".to_owned(),
+        "abi::Failure" => "fwdelta_error".to_owned(),
+        other => {
+            let name = upper_snake(other.strip_prefix("abi::").unwrap()).to_ascii_lowercase();
+            format!("fwdelta_{name}")
+        }
+    };
+    match pointer {
+        "const * " => format!("const {name} *"),
+        "* " => format!("{name} *"),
+        _ => name,
+    }
+}
+
+/// Names of exported functions with the types of their arguments, then of what they return.
+fn rust_signatures() -> BTreeMap<String, Vec<String>> {
+    let mut all = BTreeMap::new();
+    for file in ["ffi", "ffi_delta", "ffi_stream"] {
+        let text = std::fs::read_to_string(here().join(format!("src/{file}.rs"))).unwrap();
+        for part in text.split("extern \"C\" fn ").skip(1) {
+            let (name, rest) = part.split_once('(').unwrap();
+            let (arguments, rest) = rest.split_once(") ->").unwrap();
+            let returned = rest.split_once('{').unwrap().0.trim();
+            let types = arguments.split(',').filter_map(|it| it.split_once(':'));
+            let mut types: Vec<_> = types.map(|(_, rust)| c_type(rust.trim())).collect();
+            types.push(c_type(returned).replace("uint32_t", "fwdelta_status"));
+            all.insert(name.to_owned(), types);
+        }
+    }
+    all
+}
+
+/// The same of the header.
+fn header_signatures() -> BTreeMap<String, Vec<String>> {
+    let header = header();
+    let starts =
+        |line: &&str| line.starts_with("fwdelta_status ") || line.starts_with("const char");
+    let mut all = BTreeMap::new();
+    for line in header.lines().filter(starts) {
+        let from = header.find(line).unwrap();
+        let declaration = header[from..].split_once(");").unwrap().0;
+        let (head, arguments) = declaration.split_once('(').unwrap();
+        let at = head.rfind("fwdelta_").unwrap();
+        let type_of = |argument: &str| {
+            let words = argument.split_whitespace().collect::<Vec<_>>().join(" ");
+            let name_at = words.rfind([' ', '*']).unwrap() + 1;
+            words[..name_at].trim().to_owned()
+        };
+        let mut types: Vec<_> = arguments.split(',').map(type_of).collect();
+        types.push(head[..at].trim().to_owned());
+        all.insert(head[at..].to_owned(), types);
+    }
+    all
+}
+
+#[test]
+fn functions_take_and_give_what_the_header_declares() {
+    let mut rust = rust_signatures();
+    let version = rust.remove("fwdelta_abi_version").unwrap();
+    assert_eq!(version, ["fwdelta_status"], "a number that the header calls uint32_t");
+    assert!(header().contains("\nuint32_t fwdelta_abi_version(void);\n"));
+    assert!(rust.len() > 20);
+    assert_eq!(header_signatures(), rust);
+}
+
 /// `UpperCamel` as `UPPER_SNAKE`.
 fn upper_snake(name: &str) -> String {
     let mut out = String::new();

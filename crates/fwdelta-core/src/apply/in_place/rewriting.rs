@@ -183,9 +183,8 @@ impl<'w> Rewriting<'w> {
             machine.book.ahead = found.saved;
         }
         let is_touched = machine.book.count > 0 || !machine.book.ahead.as_slice().is_empty();
-        journal
-            .save(flash.scratch, machine)
-            .map_err(|error| Error { old_intact: !is_touched, ..error })?;
+        let saved = journal.save(flash.scratch, machine);
+        saved.map_err(|error| Error { old_intact: !is_touched, ..error })?;
         let ahead = machine.book.ahead.as_slice().len() as u32;
         self.checkpoint = Some(machine.book.count).filter(|_| machine.is_announced);
         self.before = machine.book.count.saturating_add(ahead);
