@@ -1,7 +1,7 @@
 //! The page loop: save, record, erase, write.
 
 use super::areas::{Areas, Memory};
-use super::journal::{self, Found, Journal, Loader};
+use super::journal::{self, Checkpoint, Found, Journal, Loader};
 use super::machine::Machine;
 use super::rehearsal::Ready;
 use super::{Binding, Flash, Progress, check_pages};
@@ -53,15 +53,16 @@ impl<'w> Rewriting<'w> {
     /// What the scratch flash says of a delta.
     ///
     /// # Errors
-    /// As [`Areas::of`], and `ReadFailed`.
+    /// As [`Areas::of`], and `ReadFailed`. Whether the old image is intact is not known then, so
+    /// they say that it is not.
     pub fn look<X: Source + Target>(
         header: &DeltaHeader,
         work: &mut [u8],
         scratch: &mut X,
         binding: &Binding,
     ) -> Result<Found> {
-        let areas = Areas::of(header, scratch.geometry().write_len, work)?;
-        let found = journal::find(&areas, scratch, binding)?;
+        let areas = Areas::of(header, scratch.geometry().write_len, work).map_err(unknown)?;
+        let found = journal::find(&areas, scratch, binding).map_err(unknown)?;
         Ok(found.map_or(Found::Nothing, |found| match found.is_done {
             true => Found::Done,
             false => Found::Begun,
@@ -98,18 +99,21 @@ impl<'w> Rewriting<'w> {
         flash: &mut Flash<'_, T, X, P>,
     ) -> Result<Self> {
         let areas = prepare(header, work, limits, flash)?;
-        let is_begun = journal::find(&areas, flash.scratch, &binding)?.is_some();
-        if is_begun || ready.new != header.new {
+        let found = journal::find(&areas, flash.scratch, &binding).map_err(unknown)?;
+        if found.is_some() {
+            return Err(unknown(Detail::WrongState.into()));
+        }
+        if ready.new != header.new {
             return Err(Detail::WrongState.into());
         }
-        let machine = Machine::new(header, Memory::cut(header, work)?, false)?;
-        Self::start(machine, Journal::new(areas, binding, 1, 0), flash)
+        Self::start(header, work, Journal::new(areas, binding, 1, 0), None, flash)
     }
 
     /// Goes on after a power cut.
     ///
     /// # Errors
-    /// `WrongState` when there is nothing to resume, else as [`Rewriting::begin`].
+    /// `WrongState` when there is nothing to resume, else as [`Rewriting::begin`]. They say that
+    /// the old image is intact only where the journal was read and says so.
     pub fn resume<T: Source + Target, X: Source + Target, P: Source>(
         header: &DeltaHeader,
         work: &'w mut [u8],
@@ -117,32 +121,74 @@ impl<'w> Rewriting<'w> {
         binding: Binding,
         flash: &mut Flash<'_, T, X, P>,
     ) -> Result<Self> {
-        let areas = prepare(header, work, limits, flash)?;
-        let found = journal::find(&areas, flash.scratch, &binding)?.ok_or(Detail::WrongState)?;
-        let mut machine = Machine::new(header, Memory::cut(header, work)?, false)?;
-        machine.state(&mut Loader::new(flash.scratch, &areas, found.area))?;
-        machine.book.ahead = found.saved;
+        let areas = prepare(header, work, limits, flash).map_err(unknown)?;
+        let found = journal::find(&areas, flash.scratch, &binding).map_err(unknown)?;
+        let found = found.ok_or(unknown(Detail::WrongState.into()))?;
         let journal = Journal::new(areas, binding, found.area, found.generation);
-        let is_touched = machine.book.count > 0 || !found.saved.as_slice().is_empty();
-        Self::start(machine, journal, flash)
-            .map_err(|error| Error { old_intact: !is_touched, ..error })
+        Self::start(header, work, journal, Some(&found), flash)
+    }
+
+    /// Builds the machine, as it stood at the checkpoint that was found.
+    #[inline(never)]
+    fn start<T: Source + Target, X: Source + Target, P: Source>(
+        header: &DeltaHeader,
+        work: &'w mut [u8],
+        journal: Journal,
+        found: Option<&Checkpoint>,
+        flash: &mut Flash<'_, T, X, P>,
+    ) -> Result<Self> {
+        let mut made = Self::build(header, work, journal, flash.slot.geometry().write_len);
+        // By reference: it is large, and a microcontroller's stack is small.
+        let restored = match &mut made {
+            Ok(this) => this.restore(found, flash),
+            Err(error) => Err(Error { old_intact: found.is_none(), ..*error }),
+        };
+        if let Err(error) = restored {
+            made = Err(error);
+        }
+        made
+    }
+
+    // Not inlined: what is needed before and after would lie on the same stack.
+    #[inline(never)]
+    fn build(
+        header: &DeltaHeader,
+        work: &'w mut [u8],
+        journal: Journal,
+        write_len: u16,
+    ) -> Result<Self> {
+        let interval = super::parameters(header)?.interval.into();
+        Ok(Self {
+            machine: Machine::new(header, Memory::cut(header, work)?, false)?,
+            journal,
+            stage: Stage::Enter,
+            interval,
+            checkpoint: None,
+            before: 0,
+            write_len,
+            has_failed: false,
+        })
     }
 
     /// Saves a checkpoint first, in any case: a torn record of the last run may look like none.
-    fn start<T: Source + Target, X: Source + Target, P: Source>(
-        mut machine: Machine<'w>,
-        mut journal: Journal,
+    fn restore<T: Source + Target, X: Source + Target, P: Source>(
+        &mut self,
+        found: Option<&Checkpoint>,
         flash: &mut Flash<'_, T, X, P>,
-    ) -> Result<Self> {
-        let parameters = super::parameters(&machine.header)?;
-        journal.save(flash.scratch, &mut machine)?;
+    ) -> Result<()> {
+        let Self { machine, journal, .. } = self;
+        if let Some(found) = found {
+            let mut loader = Loader::new(flash.scratch, &journal.areas, found.area);
+            machine.state(&mut loader).map_err(unknown)?;
+            machine.book.ahead = found.saved;
+        }
+        let is_touched = machine.book.count > 0 || !machine.book.ahead.as_slice().is_empty();
+        let saved = journal.save(flash.scratch, machine);
+        saved.map_err(|error| Error { old_intact: !is_touched, ..error })?;
         let ahead = machine.book.ahead.as_slice().len() as u32;
-        let checkpoint = Some(machine.book.count).filter(|_| machine.is_announced);
-        let before = machine.book.count.saturating_add(ahead);
-        let write_len = flash.slot.geometry().write_len;
-        let (interval, stage) = (parameters.interval.into(), Stage::Enter);
-        let has_failed = false;
-        Ok(Self { machine, journal, stage, interval, checkpoint, before, write_len, has_failed })
+        self.checkpoint = Some(machine.book.count).filter(|_| machine.is_announced);
+        self.before = machine.book.count.saturating_add(ahead);
+        Ok(())
     }
 
     /// Does a bounded piece of work.
@@ -333,7 +379,13 @@ impl<'w> Rewriting<'w> {
     }
 }
 
+/// An error at a time when pages may have been rewritten already.
+fn unknown(error: Error) -> Error {
+    Error { old_intact: false, ..error }
+}
+
 /// Checks everything that can be checked without reading.
+#[inline(never)]
 fn prepare<T: Source + Target, X: Source + Target, P: Source>(
     header: &DeltaHeader,
     work: &mut [u8],
