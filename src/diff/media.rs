@@ -43,6 +43,41 @@ impl Target for FileTarget<'_> {
     }
 }
 
+/// A file as the slot for a new image that a later run may go on with: what is written can be read
+/// again, and is on the disk once it is synced.
+#[derive(Debug)]
+pub struct PartialFile(pub File);
+
+impl Source for PartialFile {
+    type Error = io::Error;
+
+    fn read(&mut self, pos: u64, buf: &mut [u8]) -> Result<(), ReadError<io::Error>> {
+        self.0.seek(SeekFrom::Start(pos)).map_err(ReadError::Io)?;
+        self.0.read_exact(buf).map_err(ReadError::Io)
+    }
+}
+
+impl Target for PartialFile {
+    type Error = io::Error;
+
+    fn geometry(&self) -> Geometry {
+        Geometry { len: u64::MAX, sector_len: 1, write_len: 1, erased: 0xff }
+    }
+
+    fn erase(&mut self, _: u32) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn program(&mut self, pos: u64, data: &[u8]) -> io::Result<()> {
+        self.0.seek(SeekFrom::Start(pos))?;
+        self.0.write_all(data)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+}
+
 /// Memory as the slot for a new image; grows with what is written.
 #[derive(Debug, Default)]
 pub struct VecTarget(pub Vec<u8>);

@@ -112,6 +112,12 @@ impl Coder {
         matches!(self, Coder::Stored | Coder::Bits { .. } | Coder::Predicted(_))
     }
 
+    /// Whether it needs a general decompressor, which has no state that could be saved.
+    #[must_use]
+    pub const fn has_decompressor(&self) -> bool {
+        matches!(self, Coder::Streams { .. } | Coder::Bsdiff { .. } | Coder::Projected(_))
+    }
+
     /// The name used in reports.
     #[must_use]
     pub const fn name(&self) -> &'static str {

@@ -7,22 +7,21 @@
 
 mod areas;
 mod book;
-mod journal;
 mod machine;
 mod rehearsal;
 mod rewriting;
 mod view;
 
-pub use areas::Areas;
 pub(super) use areas::{book_len, marks_len};
-pub use journal::Found;
 pub use machine::{KEPT, SPAN_COUNT, SPAN_START, VICTIM};
 pub use rehearsal::{Ready, Rehearsal};
 pub use rewriting::Rewriting;
 
+pub use super::areas::Areas;
+pub use super::journal::{Binding, Found};
+
 use crate::error::{Detail, Result};
 use crate::format::delta::{DeltaHeader, InPlace};
-use crate::hash::{Sha256, Sha256Digest};
 use crate::storage::Geometry;
 
 /// What the caller lends for one call.
@@ -43,27 +42,6 @@ pub enum Progress {
     Yield,
     /// All is done.
     Done,
-}
-
-/// What a journal belongs to: one package, and one decision to install it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Binding([u8; 32]);
-
-impl Binding {
-    /// Of the bytes of a delta header, and of whatever the decision to install was made from, so
-    /// that another decision finds no journal. A resume asks no policy: it was asked before.
-    #[must_use]
-    pub fn new(header: &[u8], decision: &[u8]) -> Self {
-        let mut hash = Sha256::new();
-        hash.update(&(header.len() as u64).to_le_bytes());
-        hash.update(header);
-        hash.update(decision);
-        Self(hash.finish())
-    }
-
-    pub(super) const fn bytes(&self) -> &Sha256Digest {
-        &self.0
-    }
 }
 
 /// The parameters of key 14.

@@ -1,10 +1,10 @@
 //! The page loop: save, record, erase, write.
 
-use super::areas::{Areas, Memory};
-use super::journal::{self, Found, Journal, Loader};
+use super::areas::Memory;
 use super::machine::Machine;
 use super::rehearsal::Ready;
-use super::{Binding, Flash, Progress, check_pages};
+use super::{Areas, Binding, Flash, Found, Progress, check_pages};
+use crate::apply::journal::{self, Journal, Loader, Stateful};
 use crate::apply::{Applier, Verified};
 use crate::error::{Detail, Error, Result};
 use crate::format::delta::DeltaHeader;
@@ -61,11 +61,7 @@ impl<'w> Rewriting<'w> {
         binding: &Binding,
     ) -> Result<Found> {
         let areas = Areas::of(header, scratch.geometry().write_len, work)?;
-        let found = journal::find(&areas, scratch, binding)?;
-        Ok(found.map_or(Found::Nothing, |found| match found.is_done {
-            true => Found::Done,
-            false => Found::Begun,
-        }))
+        journal::look(&areas, scratch, binding)
     }
 
     /// Forgets a delta that is done or not wanted: not while it is being applied.
@@ -78,10 +74,7 @@ impl<'w> Rewriting<'w> {
         scratch: &mut X,
     ) -> Result<()> {
         let areas = Areas::of(header, scratch.geometry().write_len, work)?;
-        for area in [0, 1] {
-            journal::erase(scratch, areas.area_pos(area), areas.area_len())?;
-        }
-        journal::sync(scratch)
+        journal::clear(&areas, scratch)
     }
 
     /// Begins. From the first [`Rewriting::step`] on there is no way back but through the end.

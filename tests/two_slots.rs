@@ -1,0 +1,177 @@
+//! Laws of deltas that go on after they broke off: no more than an interval is made again, what
+//! comes out is the same, and nothing wrong is taken for what was written.
+#![allow(missing_docs)]
+
+mod delta;
+
+use delta::{Pair, chained, every_coder, noise};
+use fwdelta::core::apply::Applier;
+use fwdelta::core::apply::in_place::Areas;
+use fwdelta::core::apply::two_slots::{Binding, Settings};
+use fwdelta::core::storage::{Geometry, ReadError, Source, Target};
+use fwdelta::core::{Detail, Limits};
+use fwdelta::diff::{Delta, Media, Profile, RamFlash, Written, write};
+use fwdelta::progress::Silent;
+use fwdelta_sim::fault::Random;
+
+const INTERVAL: u64 = 1024;
+const GEOMETRY: Geometry = Geometry { len: 1 << 16, sector_len: 256, write_len: 8, erased: 0xff };
+
+/// A slot whose driver fails for good once so many bytes were written.
+struct Failing {
+    flash: RamFlash,
+    left: usize,
+    /// Lowest and highest byte written since power was on.
+    written: (u64, u64),
+}
+
+impl Failing {
+    fn new(flash: RamFlash, left: usize) -> Self {
+        Self { flash, left, written: (u64::MAX, 0) }
+    }
+}
+
+impl Source for Failing {
+    type Error = std::io::Error;
+
+    fn read(&mut self, pos: u64, buf: &mut [u8]) -> Result<(), ReadError<Self::Error>> {
+        self.flash.read(pos, buf)
+    }
+}
+
+impl Target for Failing {
+    type Error = std::io::Error;
+
+    fn geometry(&self) -> Geometry {
+        self.flash.geometry()
+    }
+
+    fn erase(&mut self, sector: u32) -> std::io::Result<()> {
+        self.flash.erase(sector)
+    }
+
+    fn program(&mut self, pos: u64, data: &[u8]) -> std::io::Result<()> {
+        if data.len() > self.left {
+            return Err(std::io::ErrorKind::StorageFull.into());
+        }
+        self.left -= data.len();
+        let end = pos + data.len() as u64;
+        self.written = (self.written.0.min(pos), self.written.1.max(end));
+        self.flash.program(pos, data)
+    }
+
+    fn sync(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn scratch(delta: &Delta) -> RamFlash {
+    let mut work = vec![0; Applier::workspace(&delta.header).unwrap() as usize];
+    let areas = Areas::of_two_slots(&delta.header, &GEOMETRY, &mut work, &Limits::LINUX).unwrap();
+    RamFlash::new(&[], Geometry { len: areas.scratch_len(), ..GEOMETRY })
+}
+
+fn settings(delta: &Delta, interval: u64) -> Settings {
+    Settings { binding: Binding::new(&delta.header_bytes(), b"yes"), interval }
+}
+
+fn run(
+    pair: &Pair,
+    delta: &Delta,
+    new: &mut Failing,
+    scratch: &mut RamFlash,
+    settings: &Settings,
+) -> fwdelta::Result<Written> {
+    let (mut old, mut payload) = (&pair.old[..], &delta.payload[..]);
+    let (old, payload) = (&mut old, &mut payload);
+    let mut media = Media { old, new, scratch, payload, payload_start: 0 };
+    write(&delta.header, &mut media, &Limits::LINUX, settings, &Silent)
+}
+
+/// Old slots hold something.
+fn junk() -> RamFlash {
+    RamFlash::new(&noise(&mut Random::new(2), 1 << 14, 256), GEOMETRY)
+}
+
+fn every_delta() -> Vec<(Pair, Delta)> {
+    let pair = delta::short_pair();
+    let mut all = every_coder(&pair);
+    all.push((pair.clone(), delta::delta(&pair.old, &pair.new, Profile::Fast)));
+    let chained = all.iter().map(|(pair, delta)| (pair.clone(), chained(delta, 64)));
+    let chained: Vec<_> = chained.collect();
+    all.into_iter().chain(chained).collect()
+}
+
+#[test]
+fn at_most_an_interval_is_made_again_with_every_coder() {
+    for (pair, delta) in every_delta() {
+        let settings = settings(&delta, INTERVAL);
+        for cut in (1..=pair.new.len()).step_by(97) {
+            let what = format!("{} coder {} cut {cut}", pair.name, delta.header.coder.name());
+            let mut scratch = scratch(&delta);
+            let mut new = Failing::new(junk(), cut);
+            let broken = run(&pair, &delta, &mut new, &mut scratch, &settings);
+            assert_eq!(broken.unwrap_err().detail(), Detail::WriteFailed, "{what}");
+            let made = if new.written.0 == u64::MAX { 0 } else { new.written.1 };
+            let mut new = Failing::new(new.flash, usize::MAX);
+            let written = run(&pair, &delta, &mut new, &mut scratch, &settings).unwrap();
+            assert!(new.flash.bytes().starts_with(&pair.new), "{what}");
+            let at = written.resumed_at.expect("there is a checkpoint from the start on");
+            assert_eq!(at.new_pos, made / INTERVAL * INTERVAL, "{what}");
+            assert_eq!(new.written.0, at.new_pos, "{what}: nothing before is written again");
+            assert!(at.payload_pos <= delta.header.payload_len);
+            let goes_on = made > INTERVAL && !delta.header.coder.has_decompressor();
+            assert!(!goes_on || at.payload_pos > 0, "{what}: the transport goes on as well");
+        }
+    }
+}
+
+#[test]
+fn it_breaks_off_again_and_again() {
+    for (pair, delta) in every_delta() {
+        let mut scratch = scratch(&delta);
+        let (mut flash, mut runs) = (junk(), 0);
+        let last = loop {
+            // Intervals may differ between runs.
+            let settings = settings(&delta, 512 << (runs % 2));
+            let mut new = Failing::new(flash, 1300);
+            let written = run(&pair, &delta, &mut new, &mut scratch, &settings);
+            flash = new.flash;
+            runs += 1;
+            match written {
+                Ok(_) => break flash,
+                Err(error) => assert_eq!(error.detail(), Detail::WriteFailed),
+            }
+            assert!(runs < 20, "each run gets on");
+        };
+        assert!(runs > 2 && last.bytes().starts_with(&pair.new), "{}", delta.header.coder.name());
+    }
+}
+
+#[test]
+fn another_package_or_decision_finds_nothing_to_resume() {
+    let (pair, delta) = every_delta().swap_remove(1);
+    let mut scratch = scratch(&delta);
+    let mut new = Failing::new(junk(), 2000);
+    run(&pair, &delta, &mut new, &mut scratch, &settings(&delta, INTERVAL)).unwrap_err();
+    let other = Settings { binding: Binding::new(&delta.header_bytes(), b"no"), interval: 512 };
+    let mut new = Failing::new(new.flash, usize::MAX);
+    let written = run(&pair, &delta, &mut new, &mut scratch, &other).unwrap();
+    assert_eq!((written.resumed_at, new.written.0), (None, 0));
+    assert!(new.flash.bytes().starts_with(&pair.new));
+}
+
+#[test]
+fn what_was_changed_meanwhile_is_made_anew() {
+    for (pair, delta) in every_delta() {
+        let mut scratch = scratch(&delta);
+        let settings = settings(&delta, INTERVAL);
+        let mut new = Failing::new(junk(), 2500);
+        run(&pair, &delta, &mut new, &mut scratch, &settings).unwrap_err();
+        new.flash.program(8, &[0x5a; 8]).unwrap();
+        let mut new = Failing::new(new.flash, usize::MAX);
+        let written = run(&pair, &delta, &mut new, &mut scratch, &settings).unwrap();
+        assert_eq!(written.resumed_at, None, "the digest is wrong: it began again");
+        assert!(new.flash.bytes().starts_with(&pair.new));
+    }
+}
