@@ -4,7 +4,10 @@
 
 mod delta;
 
-use delta::{Pair, chained, every_coder, noise};
+use std::path::Path;
+use std::process::{Command, Output};
+
+use delta::{Pair, chained, edited, every_coder, noise};
 use fwdelta::core::apply::Applier;
 use fwdelta::core::apply::in_place::Areas;
 use fwdelta::core::apply::two_slots::{Binding, Settings};
@@ -173,5 +176,59 @@ fn what_was_changed_meanwhile_is_made_anew() {
         let written = run(&pair, &delta, &mut new, &mut scratch, &settings).unwrap();
         assert_eq!(written.resumed_at, None, "the digest is wrong: it began again");
         assert!(new.flash.bytes().starts_with(&pair.new));
+    }
+}
+
+/// Runs the command in `dir`; a file that would grow beyond `len_max` kills it.
+#[cfg(unix)]
+fn limited(dir: &Path, args: &str, len_max: u64) -> Output {
+    // The shell counts blocks of 512 bytes.
+    let script = format!("ulimit -f {}; exec \"$0\" {args} --json", len_max.div_ceil(512));
+    let mut command = Command::new("sh");
+    command.current_dir(dir).args(["-c", &script, env!("CARGO_BIN_EXE_fwdelta")]);
+    command.output().unwrap()
+}
+
+#[test]
+#[cfg(unix)]
+fn a_killed_command_goes_on_at_half_and_near_the_end() {
+    use std::os::unix::process::ExitStatusExt as _;
+    let (len, interval, profiles) = match std::env::var_os("FWDELTA_EXHAUSTIVE").is_some() {
+        true => (30 << 20, 1 << 20, ["small", "plain", "fast"].as_slice()),
+        false => (2 << 20, 64 << 10, ["small", "fast"].as_slice()),
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let (old, new) = edited(&mut Random::new(30), len, 300);
+    let write = |name: &str, bytes: &[u8]| std::fs::write(dir.path().join(name), bytes).unwrap();
+    write("old", &old);
+    write("new", &new);
+    for profile in profiles {
+        let diff = format!("diff old new delta --profile {profile}");
+        assert!(limited(dir.path(), &diff, 1 << 30).status.success());
+        let patch = format!("patch old delta out --journal journal --interval {interval}");
+        for percent in [50, 99] {
+            let killed = limited(dir.path(), &patch, new.len() as u64 * percent / 100);
+            assert!(killed.status.signal().is_some(), "{killed:?}");
+            assert!(!dir.path().join("out").exists(), "not before it is whole");
+            let report = limited(dir.path(), &patch, 1 << 30);
+            assert!(report.status.success(), "{report:?}");
+            let report: serde_json::Value = serde_json::from_slice(&report.stdout).unwrap();
+            let number = |name: &str| report["journal"][name].as_u64().unwrap();
+            let (at, again) = (number("resumed_at"), number("decoded_again_len"));
+            println!(
+                "{profile}: killed at {percent} % of {}, went on at {at}, {again} bytes decoded \
+                 again, {} in all, payload from byte {} of {}",
+                new.len(),
+                number("decoded_len"),
+                number("payload_resumed_at"),
+                report["delta_len"],
+            );
+            assert!(again <= interval && at >= new.len() as u64 * percent / 100 - interval);
+            assert_eq!(number("decoded_len"), new.len() as u64 - at);
+            assert!(std::fs::read(dir.path().join("out")).unwrap() == new);
+            std::fs::remove_file(dir.path().join("out")).unwrap();
+        }
+        let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();
+        assert_eq!(left.len(), 3, "journal and partial file are gone");
     }
 }

@@ -21,7 +21,7 @@ use crate::package::inspect::mode_name;
 use crate::package::receive::{self, Checked, Extent, Supply};
 
 /// What the device knows and has.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct DeviceArgs {
     /// The package
     pub package: PathBuf,
@@ -39,6 +39,13 @@ pub(crate) struct DeviceArgs {
     /// The device's state: the sequence number of its last confirmed update
     #[arg(long, value_name = "FILE")]
     pub state: Option<PathBuf>,
+}
+
+impl DeviceArgs {
+    /// The same with these old images.
+    pub(crate) fn with_old(&self, old: Vec<String>) -> Self {
+        Self { old, ..self.clone() }
+    }
 }
 
 /// Verify a package as a device would, without applying it
@@ -118,6 +125,7 @@ fn basis_name(basis: Basis) -> &'static str {
         Basis::Unapproved => "unapproved",
         Basis::WithoutFota => "sim-without-ef-fota",
         Basis::WithoutSim => "no-sim",
+        Basis::Begun => "begun",
     }
 }
 
@@ -127,6 +135,7 @@ fn basis_text(basis: Basis) -> &'static str {
         Basis::Unapproved => "not approved, which the device's policy allows",
         Basis::WithoutFota => "the SIM has no EF_FOTA",
         Basis::WithoutSim => "no SIM, which the device's policy allows",
+        Basis::Begun => "made before an earlier run began",
     }
 }
 
@@ -140,23 +149,56 @@ pub(crate) fn with_package<R>(
     let trust = Trust::parse(&anchor)?;
     let sequence = args.state.as_deref().map(read_state).transpose()?.flatten();
     let device = Device { sim: args.sim.sim(&trust)?, sequence };
-    let about = |error: Error| error.about(args.package.display());
+    let limits = &Limits::LINUX;
+    with_file(args, |file, len, buf| {
+        let package = Package::verify(file, len, buf, &trust, &device, &Ed25519, limits)
+            .map_err(|error| Error::from(error).about(args.package.display()))?;
+        checked(args, extent, &package, file, work)
+    })
+}
+
+/// Opens a package that an earlier run accepted, if `is_begun` says of its journal that it was,
+/// checks it whole, then does `work`; `None` if it was not. Neither trust nor SIM are asked again.
+pub(crate) fn with_begun<R>(
+    args: &DeviceArgs,
+    is_begun: impl FnOnce(&Package<'_>, &mut FileSource) -> Result<bool>,
+    work: impl FnOnce(&mut Opened<'_, '_>) -> Result<R>,
+) -> Result<Option<R>> {
+    with_file(args, |file, len, buf| {
+        let package = Package::reopen(file, len, buf, &Limits::LINUX)
+            .map_err(|error| Error::from(error).about(args.package.display()))?;
+        match is_begun(&package, file)? {
+            true => checked(args, Extent::Package, &package, file, work).map(Some),
+            false => Ok(None),
+        }
+    })
+}
+
+/// With the package's file, its length, and memory for what is authenticated of it.
+fn with_file<R>(
+    args: &DeviceArgs,
+    work: impl FnOnce(&mut FileSource, u64, &mut [u8]) -> Result<R>,
+) -> Result<R> {
     let (mut file, len) = open(&args.package)?;
-    let limits = Limits::LINUX;
-    let mut buf = vec![0; limits.envelope_len.min(usize::try_from(len).unwrap_or(usize::MAX))];
-    let package = Package::verify(&mut file, len, &mut buf, &trust, &device, &Ed25519, &limits)
-        .map_err(|error| about(error.into()))?;
+    let envelope_len = Limits::LINUX.envelope_len;
+    let mut buf = vec![0; envelope_len.min(usize::try_from(len).unwrap_or(usize::MAX))];
+    work(&mut file, len, &mut buf)
+}
+
+fn checked<R>(
+    args: &DeviceArgs,
+    extent: Extent,
+    package: &Package<'_>,
+    file: &mut FileSource,
+    work: impl FnOnce(&mut Opened<'_, '_>) -> Result<R>,
+) -> Result<R> {
+    let about = |error: Error| error.about(args.package.display());
     let mut supply = Files::new(args, &package.manifest)?;
     let bar = Bar::new();
-    let checked = receive::check(&package, &mut file, &mut supply, extent, &limits, &bar)
+    let limits = Limits::LINUX;
+    let checked = receive::check(package, file, &mut supply, extent, &limits, &bar)
         .map_err(|error| if error.has_subject() { error } else { about(error) })?;
-    work(&mut Opened {
-        package: &package,
-        file: &mut file,
-        supply: &mut supply,
-        checked,
-        bar: &bar,
-    })
+    work(&mut Opened { package, file, supply: &mut supply, checked, bar: &bar })
 }
 
 fn open(path: &Path) -> Result<(FileSource, u64)> {

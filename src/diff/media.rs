@@ -201,6 +201,12 @@ impl FileFlash {
         Ok(Self { file, len })
     }
 
+    /// A file that grows to `len` bytes at most, when it is written behind its end.
+    #[must_use]
+    pub const fn growing(file: File, len: u64) -> Self {
+        Self { file, len }
+    }
+
     /// Cuts the file to `len` bytes and makes that durable.
     ///
     /// # Errors

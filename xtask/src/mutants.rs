@@ -16,7 +16,7 @@ struct Mutant {
     bad: &'static str,
 }
 
-const JOURNAL: &str = "crates/fwdelta-core/src/apply/in_place/journal.rs";
+const JOURNAL: &str = "crates/fwdelta-core/src/apply/journal.rs";
 const BITS: &str = "crates/fwdelta-core/src/codec/bits.rs";
 const REWRITING: &str = "crates/fwdelta-core/src/apply/in_place/rewriting.rs";
 const BOOK: &str = "crates/fwdelta-core/src/apply/in_place/book.rs";
@@ -80,8 +80,8 @@ const MUTANTS: [Mutant; 15] = [
     Mutant {
         name: "a new checkpoint forgets what was saved since the last",
         file: JOURNAL,
-        good: "for page in machine.book.ahead.as_slice() {",
-        bad: "for page in machine.book.ahead.as_slice().iter().skip(1) {",
+        good: "for page in machine.ahead().as_slice() {",
+        bad: "for page in machine.ahead().as_slice().iter().skip(1) {",
     },
     Mutant {
         name: "the area in use is erased for the next checkpoint",

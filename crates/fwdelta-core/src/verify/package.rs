@@ -1,8 +1,9 @@
 //! One package on one device: the checks of docs/format.md, section 7, in their order.
 
 use super::crypto::Crypto;
-use super::operator::{Decision, Sim, decide};
+use super::operator::{Basis, Decision, Sim, decide};
 use super::signers::check_signers;
+use crate::apply::in_place::Binding;
 use crate::error::{Detail, Error, Result};
 use crate::format::auth::{Authentication, Claim};
 use crate::format::cbor::{HEAD_LEN_MAX, Major, SliceSink, Writer};
@@ -63,6 +64,43 @@ impl<'b> Package<'b> {
         check_device(&manifest, trust, device)?;
         let decision = decide(&auth, requirement, trust, device.sim)?;
         Ok(Self { envelope, auth, manifest, decision })
+    }
+
+    /// Opens a package that an earlier run verified and began to apply. No signature is checked and
+    /// no policy asked: a SIM or an anchor that changed meanwhile must not strand a device between
+    /// two images. What it gives may only be gone on with, where the journal has its
+    /// [`Package::binding`]; the payload is to be checked again, with [`Package::check_delta`].
+    ///
+    /// # Errors
+    /// Those of shape and digest, as [`Package::verify`].
+    pub fn reopen<S: Source>(
+        package: &mut S,
+        len: u64,
+        buf: &'b mut [u8],
+        limits: &Limits,
+    ) -> Result<Self> {
+        let envelope = Envelope::scan(package, len, limits, buf)?;
+        let auth = Authentication::parse(envelope.auth, envelope.auth_pos)?;
+        if manifest_digest(envelope.manifest)? != *auth.digest {
+            return Err(Error::at(Detail::DigestMismatch, envelope.manifest_pos));
+        }
+        let manifest = Manifest::parse(envelope.manifest, envelope.manifest_pos)?;
+        check_references(&envelope, &auth, &manifest)?;
+        Ok(Self { envelope, auth, manifest, decision: Decision::without(Basis::Begun) })
+    }
+
+    /// What a journal of component `index` belongs to: this manifest, which the decision to install
+    /// was made for.
+    ///
+    /// # Errors
+    /// `BadArgument` when there is no such component.
+    pub fn binding(&self, index: u8) -> Result<Binding> {
+        let header = self.manifest.component(index)?.header.digest;
+        let mut decision = [index; 33];
+        for (to, from) in decision.iter_mut().zip(self.auth.digest) {
+            *to = *from;
+        }
+        Ok(Binding::new(&header, &decision))
     }
 
     /// First part of step 7: text and prompts, where present, match their digests.
