@@ -106,7 +106,7 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
             _ => numbered(&args.output, files[0].old.as_ref())?,
         };
         let options = BuildOptions {
-            diff: args.engine.options(),
+            diff: args.engine.options()?,
             chunk_len: args.chunk_len,
             sequence,
             requirement: args.require.as_ref().map(|list| list.0.clone()),

@@ -12,6 +12,7 @@ mod demo;
 mod describe;
 mod diff;
 mod engine;
+mod geometry;
 mod input;
 mod inspect;
 mod journaled;

@@ -58,10 +58,7 @@ impl<'p> Over<'p> {
     /// Rewrites the image, or goes on with it; then cuts the file to the new length.
     pub(super) fn rewrite<P: Source>(&self, payload: &mut P, binding: Binding) -> Result<()> {
         let Self { header, image, journal, scratch_len } = self;
-        let pages = header.in_place.map_or(0, |it| {
-            let pages = it.pages(header.new.len);
-            pages.count() * pages.page_len()
-        });
+        let pages = header.in_place.map_or(0, |it| it.pages(header.new.len).whole_len());
         let longest = header.old.map_or(0, |old| old.len).max(pages);
         // It is not longer than before until it is begun: the old image is still one then.
         let mut slot = FileFlash::growing(self.open(image, false)?, longest);

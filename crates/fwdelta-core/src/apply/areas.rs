@@ -1,7 +1,8 @@
 //! Where things are in the scratch flash beside the slot.
 
-use super::journal::{JOURNAL_RECORD_LEN, SEAL_LEN};
+use super::journal::{self, JOURNAL_RECORD_LEN, SEAL_LEN};
 use crate::error::{Detail, Result};
+use crate::storage::Target;
 
 /// Records after a seal besides one for each page: that the seal is whole, and that all is done.
 pub(super) const RECORDS_MORE: u64 = 2;
@@ -59,6 +60,15 @@ impl Areas {
     #[must_use]
     pub const fn state_len(&self) -> u64 {
         self.state_len
+    }
+
+    /// Checks that every spare page and both areas are whole sectors.
+    pub(super) fn check_whole<X: Target>(&self, scratch: &X) -> Result<()> {
+        for spare in 0..self.spare_count {
+            journal::check_whole(scratch, self.spare_pos(spare), self.page_len)?;
+        }
+        (0..2)
+            .try_for_each(|area| journal::check_whole(scratch, self.area_pos(area), self.area_len))
     }
 
     pub(super) const fn spare_pos(&self, spare: u64) -> u64 {

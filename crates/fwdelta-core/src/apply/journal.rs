@@ -220,20 +220,31 @@ pub(super) fn clear<X: Target>(areas: &Areas, scratch: &mut X) -> Result<()> {
     sync(scratch)
 }
 
-/// Erases `len` bytes from `pos`, both multiples of a sector; nothing on media without sectors.
+/// Erases `len` bytes from `pos` on, which are whole sectors; nothing on media without sectors.
 pub(super) fn erase<T: Target>(target: &mut T, pos: u64, len: u64) -> Result<()> {
-    let sector_len = u64::from(target.geometry().sector_len);
-    if sector_len <= 1 {
+    if target.geometry().sector_len <= 1 {
         return Ok(());
     }
-    let failed = Error::at(Detail::WriteFailed, pos);
-    let first = pos.checked_div(sector_len).ok_or(failed)?;
-    let end = pos.saturating_add(len).checked_div(sector_len).ok_or(failed)?;
-    for sector in first..end {
-        let sector = u32::try_from(sector).map_err(|_| failed)?;
-        target.erase(sector).map_err(|_| failed)?;
+    check_whole(target, pos, len)?;
+    let (mut at, end) = (pos, pos.saturating_add(len));
+    while at < end {
+        let sector = target.sector(at);
+        target.erase(sector.number).map_err(|_| Error::at(Detail::WriteFailed, at))?;
+        // A driver must not make this an endless loop.
+        at = Some(sector.end()).filter(|end| *end > at).ok_or(Detail::BadArgument)?;
     }
     Ok(())
+}
+
+/// Checks that `len` bytes from `pos` on are whole sectors and write units.
+pub(super) fn check_whole<T: Target>(target: &T, pos: u64, len: u64) -> Result<()> {
+    let (end, write_len) = (pos.saturating_add(len), u64::from(target.geometry().write_len));
+    let is_whole = len == 0
+        || target.sector(pos).start == pos
+            && target.sector(end.saturating_sub(1)).end() == end
+            && pos.is_multiple_of(write_len)
+            && end.is_multiple_of(write_len);
+    if is_whole { Ok(()) } else { Err(Error::at(Detail::BadArgument, pos)) }
 }
 
 pub(super) fn sync<T: Target>(target: &mut T) -> Result<()> {

@@ -22,7 +22,8 @@ pub(super) struct Output<'w> {
     pub(super) buffer: Buffer<'w>,
     /// Bytes programmed at a time: the buffer rounded down to write units.
     capacity: usize,
-    next_sector: u32,
+    /// Where what was erased ahead ends.
+    erased_end: u64,
     /// Where a checkpoint is due: nothing is collected beyond.
     stop: u64,
     geometry: Option<Geometry>,
@@ -32,7 +33,7 @@ pub(super) struct Output<'w> {
 impl<'w> Output<'w> {
     pub(super) fn new(buf: &'w mut [u8]) -> Self {
         let (buffer, hash) = (Buffer::new(buf), Sha256::new());
-        Self { buffer, capacity: 0, next_sector: 0, stop: u64::MAX, geometry: None, hash }
+        Self { buffer, capacity: 0, erased_end: 0, stop: u64::MAX, geometry: None, hash }
     }
 
     /// Checks the slot, once, before anything is erased.
@@ -64,10 +65,12 @@ impl<'w> Output<'w> {
         self.hash.update(self.buffer.made());
         let bytes = self.buffer.padded(usize::from(geometry.write_len), geometry.erased);
         let end = pos.saturating_add(bytes.len() as u64);
-        let sector_len = u64::from(geometry.sector_len);
-        while sector_len > 1 && u64::from(self.next_sector).saturating_mul(sector_len) < end {
-            new.erase(self.next_sector).map_err(|_| failed)?;
-            self.next_sector = self.next_sector.checked_add(1).ok_or(failed)?;
+        while geometry.sector_len > 1 && self.erased_end < end {
+            let sector = new.sector(self.erased_end);
+            new.erase(sector.number).map_err(|_| failed)?;
+            // A driver must not make this an endless loop.
+            self.erased_end =
+                Some(sector.end()).filter(|end| *end > self.erased_end).ok_or(failed)?;
         }
         new.program(pos, bytes).map_err(|_| failed)?;
         self.buffer.restart(end, self.room(end));
@@ -80,12 +83,9 @@ impl<'w> Output<'w> {
         left.min(self.capacity)
     }
 
-    /// Goes on at `pos`, to which all sectors were erased, and stops at `stop`: both are multiples
-    /// of sector and write unit.
+    /// Goes on at `pos`, where a sector starts, and stops at `stop`.
     pub(super) fn go_on(&mut self, pos: u64, stop: u64) {
-        let sector_len = self.geometry.map_or(1, |geometry| u64::from(geometry.sector_len.max(1)));
-        self.next_sector = u32::try_from(pos.div_ceil(sector_len)).unwrap_or(u32::MAX);
-        self.stop = stop;
+        (self.erased_end, self.stop) = (pos, stop);
         self.buffer.restart(pos, self.room(pos));
     }
 

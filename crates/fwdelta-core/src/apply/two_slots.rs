@@ -159,11 +159,11 @@ impl<'w> Writing<'w> {
     ) -> Result<Self> {
         let (header, geometry) = (applier.header, new.geometry());
         applier.output.prepare(&geometry, header.new.len)?;
-        let step = u64::from(geometry.sector_len.max(geometry.write_len.into()));
+        let step = u64::from(geometry.write_len);
         let interval = settings.interval.max(1).checked_next_multiple_of(step);
         let new_pos = header.new.len.saturating_sub(applier.left);
-        if applier.left > 0 && !new_pos.is_multiple_of(step) {
-            return Err(Detail::BadArgument.into());
+        if applier.left > 0 {
+            journal::check_whole(new, 0, new_pos)?;
         }
         let payload_pos = match header.coder.has_decompressor() {
             true => 0,
@@ -208,12 +208,12 @@ impl<'w> Writing<'w> {
         self.applier.feed(io, input)
     }
 
-    fn reread<T: Source>(&mut self, new: &mut T, pos: u64) -> Result<()> {
+    fn reread<T: Source + Target>(&mut self, new: &mut T, pos: u64) -> Result<()> {
         let (output, end) = (&mut self.applier.output, self.at.new_pos);
         if pos < end {
             self.stage = Stage::Reread { pos: output.reread(new, pos, end)? };
         } else {
-            output.go_on(end, next_stop(end, self.interval));
+            output.go_on(end, next_stop(new, end, self.interval));
             self.stage = Stage::Feed;
         }
         Ok(())
@@ -224,7 +224,7 @@ impl<'w> Writing<'w> {
         journal::sync(new)?;
         self.journal.save(scratch, &mut self.applier)?;
         let pos = self.new_pos();
-        self.applier.output.go_on(pos, next_stop(pos, self.interval));
+        self.applier.output.go_on(pos, next_stop(new, pos, self.interval));
         Ok(())
     }
 
@@ -247,10 +247,13 @@ impl<'w> Writing<'w> {
     }
 }
 
-/// Where the next checkpoint is due.
-fn next_stop(pos: u64, interval: u64) -> u64 {
+/// Where the next checkpoint is due: where a sector starts, so that what was written behind it can
+/// be erased.
+fn next_stop<T: Target>(new: &T, pos: u64, interval: u64) -> u64 {
     let done = pos.checked_div(interval).unwrap_or(0);
-    done.saturating_add(1).saturating_mul(interval)
+    let stop = done.saturating_add(1).saturating_mul(interval);
+    let sector = new.sector(stop);
+    if new.geometry().sector_len <= 1 || sector.start == stop { stop } else { sector.end() }
 }
 
 /// Checks that the scratch flash is large enough.
@@ -262,6 +265,9 @@ fn prepare<X: Target>(
 ) -> Result<Areas> {
     let geometry = scratch.geometry();
     let areas = Areas::of_two_slots(header, &geometry, work, limits)?;
-    let fits = areas.scratch_len() <= geometry.len;
-    if fits { Ok(areas) } else { Err(Detail::NoSpace.into()) }
+    if areas.scratch_len() > geometry.len {
+        return Err(Detail::NoSpace.into());
+    }
+    areas.check_whole(scratch)?;
+    Ok(areas)
 }

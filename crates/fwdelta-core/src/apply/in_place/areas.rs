@@ -51,7 +51,7 @@ impl Areas {
         let mut measure = Measure::default();
         Machine::new(header, Memory::cut(header, work)?, false)?.state(&mut measure)?;
         let parts = AreaParts {
-            page_len: in_place.page_len.into(),
+            page_len: in_place.pages(header.new.len).largest(),
             spare_count: in_place.spare_count.into(),
             state_len: measure.0,
             record_count: RECORDS_MORE.saturating_add(in_place.interval.into()),

@@ -74,8 +74,13 @@ impl<'w> Book<'w> {
         self.page
     }
 
+    /// Where the page at hand is in the slot, whole.
+    pub(super) fn place(&self) -> Span {
+        self.pages.place(self.page)
+    }
+
     /// Bytes of new in the page at hand.
-    pub(super) const fn bytes(&self) -> Span {
+    pub(super) fn bytes(&self) -> Span {
         self.pages.span(self.page, 1)
     }
 

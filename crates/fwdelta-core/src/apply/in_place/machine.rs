@@ -250,9 +250,8 @@ impl<'w> Machine<'w> {
 
     /// Where the old bytes of `page` end; at or before its start if there are none.
     pub(super) fn old_end(&self, page: u64) -> u64 {
-        let start = page.saturating_mul(self.book.pages.page_len());
         let old_len = self.header.old.map_or(0, |old| old.len);
-        start.saturating_add(self.book.pages.page_len()).min(old_len)
+        self.book.pages.place(page).end.min(old_len)
     }
 }
 

@@ -51,14 +51,10 @@ pub(super) fn parameters(header: &DeltaHeader) -> Result<InPlace> {
     Ok(in_place)
 }
 
-/// Checks that storage can be used in pages of `page_len` bytes.
-pub(super) fn check_pages(geometry: &Geometry, page_len: u64, len: u64) -> Result<()> {
+/// Checks that the slot has room for all pages of new, and for old.
+fn check_slot(geometry: &Geometry, header: &DeltaHeader) -> Result<()> {
     super::output::check_geometry(geometry)?;
-    let is_whole = page_len.is_multiple_of(geometry.sector_len.into())
-        && page_len.is_multiple_of(geometry.write_len.into());
-    match (is_whole, len <= geometry.len) {
-        (false, _) => Err(Detail::BadArgument.into()),
-        (_, false) => Err(Detail::NoSpace.into()),
-        _ => Ok(()),
-    }
+    let pages = parameters(header)?.pages(header.new.len);
+    let len = pages.whole_len().max(header.old.map_or(0, |old| old.len));
+    if len <= geometry.len { Ok(()) } else { Err(Detail::NoSpace.into()) }
 }
