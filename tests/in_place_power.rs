@@ -179,6 +179,7 @@ fn build(case: &Case) -> Built {
         payload_len: payload.len() as u64,
         chain: None,
         in_place: Some(in_place),
+        undoes: None,
     };
     header.workspace_len = memory_len(&header).unwrap();
     Built { old, new, header, payload }

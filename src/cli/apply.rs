@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::journaled::{JournalArgs, Partial, Progressed};
-use super::output::Beside;
+use super::output::{self, Beside};
 use super::over::Over;
 use super::report::Report;
-use super::verify::{DeviceArgs, Opened, named, prepare_state, with_begun, with_package};
+use super::state::{self, Pending, State};
+use super::verify::{DeviceArgs, Opened, named, with_begun, with_package, with_way_back};
 use crate::core::apply::in_place::Found;
 use crate::core::verify::Package;
 use crate::core::{Detail, Limits};
@@ -39,9 +40,14 @@ pub(crate) struct Args {
     in_place: Option<PathBuf>,
     #[command(flatten)]
     keep: JournalArgs,
-    /// Leave --state as it is: the new image has not proved itself yet
+    /// The new image has not proved itself yet: --state only remembers that it waits for
+    /// `fwdelta confirm`, and until then it can be undone
     #[arg(long)]
     unconfirmed: bool,
+    /// Package that leads back, as `build --rollback` makes it: checked like this one before
+    /// anything is written, and kept beside --state until the update is confirmed or undone
+    #[arg(long, value_name = "FILE", requires_all = ["state", "unconfirmed"])]
+    keep_rollback: Option<PathBuf>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<Report> {
@@ -50,6 +56,7 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
     }
     with_package(&args.device, Extent::Update, |opened| {
         let outputs = outputs(args, opened)?;
+        keep_way_back(args, opened)?;
         if let Some(journal) = &args.keep.journal {
             return kept(args, opened, &outputs, journal);
         }
@@ -57,17 +64,70 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
         for (index, path) in outputs.iter().enumerate() {
             written.push(write_one(opened, index, path)?);
         }
-        let sequence = opened.package.manifest.summary.sequence;
-        let state = args.device.state.as_deref().filter(|_| !args.unconfirmed);
-        written.extend(state.map(|path| prepare_state(path, sequence)).transpose()?);
+        written.extend(next_state(args, opened)?);
         for file in written {
             file.commit()?;
         }
+        settle_way_back(args)?;
         let mut json = opened.json();
         json["outputs"] = json!(outputs);
         let names: Vec<_> = outputs.iter().map(|path| path.display().to_string()).collect();
         Ok(Report::new(format!("{}: written, digest checked", names.join(", ")), json))
     })
+}
+
+/// The state after this package, on its way into its file: one that leads back leaves nothing
+/// pending, another one is pending or confirmed.
+fn next_state(args: &Args, opened: &Opened<'_, '_>) -> Result<Option<Beside>> {
+    let Some(path) = &args.device.state else { return Ok(None) };
+    let (stored, package) = (State::read(path)?, opened.package);
+    let sequence = package.manifest.summary.sequence;
+    let next = if opened.is_way_back() {
+        State { pending: None, ..stored }
+    } else if args.unconfirmed {
+        let pending = Some(Pending { sequence, manifest: *package.auth.digest });
+        State { pending, ..stored }
+    } else {
+        State { sequence: Some(sequence), pending: None }
+    };
+    // Before the first update there is nothing to store once it is undone.
+    if next == State::default() {
+        std::fs::remove_file(path).map_err(|error| Error::io("remove", path, error))?;
+        return Ok(None);
+    }
+    next.prepare(path).map(Some)
+}
+
+/// Verifies the package that leads back, and keeps it, before anything is written.
+fn keep_way_back(args: &Args, opened: &Opened<'_, '_>) -> Result<()> {
+    let (Some(path), Some(state)) = (&args.keep_rollback, &args.device.state) else {
+        return Ok(());
+    };
+    let forward = &opened.package.manifest;
+    let device = args.device.with_package(path.clone()).with_old(Vec::new());
+    with_way_back(&device, *opened.package.auth.digest, |back| {
+        let fits = back.package.manifest.component_count() == forward.component_count()
+            && back.is_way_back()
+            && forward.components().zip(back.package.manifest.components()).all(|(there, back)| {
+                there.name == back.name
+                    && Some(there.new) == back.old
+                    && there.old == Some(back.new)
+            });
+        if !fits {
+            let what = "it does not lead back from this update";
+            return Err(Error::input(path.display(), what));
+        }
+        Ok(())
+    })?;
+    output::write(&state::way_back(state), &output::read(path)?)
+}
+
+/// Forgets the package that leads back once nothing is pending.
+fn settle_way_back(args: &Args) -> Result<()> {
+    match &args.device.state {
+        Some(path) if State::read(path)?.pending.is_none() => state::forget_way_back(path),
+        _ => Ok(()),
+    }
 }
 
 /// The output of every component, in their order; checks that there is room for each.
@@ -133,9 +193,7 @@ fn kept(
         };
         written.push(keep_one(args, opened, index, path, &journal)?);
     }
-    let sequence = opened.package.manifest.summary.sequence;
-    let state = args.device.state.as_deref().filter(|_| !args.unconfirmed);
-    let state = state.map(|path| prepare_state(path, sequence)).transpose()?;
+    let state = next_state(args, opened)?;
     let mut json = opened.json();
     json["outputs"] = json!(outputs);
     json["journals"] = written.iter().map(|(_, done)| done.json()).collect();
@@ -145,6 +203,7 @@ fn kept(
         new.commit(checked.header.new.len)?;
     }
     state.map_or(Ok(()), Beside::commit)?;
+    settle_way_back(args)?;
     Ok(Report::new(texts.join("\n"), json))
 }
 
@@ -192,7 +251,10 @@ fn over_old(args: &Args, image: &Path, journal: &Path) -> Result<Report> {
     }
     let old = vec![image.display().to_string()];
     let device = args.device.with_old(old);
-    with_package(&device, Extent::Update, |opened| rewritten(args, opened, image, journal, false))
+    with_package(&device, Extent::Update, |opened| {
+        keep_way_back(args, opened)?;
+        rewritten(args, opened, image, journal, false)
+    })
 }
 
 fn rewritten(
@@ -211,10 +273,9 @@ fn rewritten(
     let mut payload = receive::staged(package, *file, *supply, 0)?;
     over.rewrite(&mut payload, package.binding(0)?)?;
     drop(payload);
-    let sequence = package.manifest.summary.sequence;
-    let state = args.device.state.as_deref().filter(|_| !args.unconfirmed);
-    state.map_or(Ok(()), |path| prepare_state(path, sequence)?.commit())?;
+    next_state(args, opened)?.map_or(Ok(()), Beside::commit)?;
     over.forget()?;
+    settle_way_back(args)?;
     let mut json = opened.json();
     json["outputs"] = json!([image]);
     json["resumed"] = is_resumed.into();

@@ -11,6 +11,7 @@ use super::output;
 use super::progress::Bar;
 use super::report::Report;
 use crate::core::Detail;
+use crate::core::hash::sha256;
 use crate::diff::{self, Delta, Place, bsdiff40};
 use crate::error::Result;
 use crate::hex::hex;
@@ -31,6 +32,9 @@ pub(super) struct Args {
     delta: PathBuf,
     #[command(flatten)]
     engine: Engine,
+    /// Write the way back as well: a delta that turns NEW into OLD
+    #[arg(long, value_name = "FILE")]
+    reverse: Option<PathBuf>,
     /// File format; bsdiff40 is what `bspatch` applies and has no digests and no profile.
     #[arg(long, value_enum, default_value_t)]
     format: FormatName,
@@ -78,6 +82,13 @@ fn native(args: &Args, old: &[u8], new: &[u8], bar: &Bar) -> Result<(Vec<u8>, Va
         "matching_memory_max": matching.memory_bound(old_len, new_len),
         "memory_max": options.memory_bound(old_len, new_len),
     });
+    if let Some(path) = &args.reverse {
+        let mut back = diff::create(new, old, &options, bar)?;
+        back.header.undoes = Some(sha256(&delta.header_bytes()));
+        let file = back.to_file();
+        output::write(path, &file)?;
+        details["reverse_len"] = file.len().into();
+    }
     if let Some(place) = &options.in_place {
         details["in_place"] = in_place(&delta, place, old, new)?;
     }

@@ -8,6 +8,7 @@ mod approve;
 mod args;
 mod build;
 mod completions;
+mod confirm;
 mod demo;
 mod describe;
 mod diff;
@@ -22,6 +23,7 @@ mod over;
 mod patch;
 mod progress;
 mod report;
+mod state;
 mod trust;
 mod verify;
 
@@ -60,6 +62,7 @@ enum Command {
     Inspect(inspect::Args),
     Verify(verify::Args),
     Apply(apply::Args),
+    Confirm(confirm::Args),
     Demo(demo::Args),
     Completions(completions::Args),
     Man(completions::ManArgs),
@@ -95,6 +98,7 @@ fn run(command: &Command) -> Result<Report> {
         Command::Inspect(args) => inspect::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Apply(args) => apply::run(args),
+        Command::Confirm(args) => confirm::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => completions::run_man(args),

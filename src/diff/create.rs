@@ -186,6 +186,7 @@ fn encode(old: &[u8], new: &[u8], options: &Options, progress: &dyn Progress) ->
         payload_len: 0,
         chain: None,
         in_place: None,
+        undoes: None,
     };
     let encode = |way: Option<&Way>| match content.encode((old, new), way) {
         // Addresses are farther apart than numbers of the format reach.

@@ -35,6 +35,18 @@ pub struct Package<'b> {
     pub manifest: Manifest<'b>,
     /// What the operator decision was.
     pub decision: Decision,
+    undo: Undo,
+}
+
+/// Which update may be undone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Undo {
+    /// None: nothing waits for its confirmation.
+    None,
+    /// The one with this manifest.
+    Pending(Sha256Digest),
+    /// An earlier run decided.
+    Begun,
 }
 
 impl<'b> Package<'b> {
@@ -63,7 +75,7 @@ impl<'b> Package<'b> {
         check_references(&envelope, &auth, &manifest)?;
         check_device(&manifest, trust, device)?;
         let decision = decide(&auth, requirement, trust, device.sim)?;
-        Ok(Self { envelope, auth, manifest, decision })
+        Ok(Self { envelope, auth, manifest, decision, undo: Undo::None })
     }
 
     /// Opens a package that an earlier run verified and began to apply. No signature is checked and
@@ -86,7 +98,17 @@ impl<'b> Package<'b> {
         }
         let manifest = Manifest::parse(envelope.manifest, envelope.manifest_pos)?;
         check_references(&envelope, &auth, &manifest)?;
-        Ok(Self { envelope, auth, manifest, decision: Decision::without(Basis::Begun) })
+        let decision = Decision::without(Basis::Begun);
+        Ok(Self { envelope, auth, manifest, decision, undo: Undo::Begun })
+    }
+
+    /// Says which update was applied and waits for its confirmation: by the digest of its manifest,
+    /// [`Authentication::digest`]. Only a package that leads back from this one is then accepted as
+    /// such; without this call there is none.
+    #[must_use]
+    pub fn with_pending(self, manifest: Sha256Digest) -> Self {
+        let undo = if self.undo == Undo::Begun { Undo::Begun } else { Undo::Pending(manifest) };
+        Self { undo, ..self }
     }
 
     /// What a journal of component `index` belongs to: this manifest, which the decision to install
@@ -174,7 +196,8 @@ impl<'b> Package<'b> {
     ///
     /// # Errors
     /// As `Package::read_header` and [`DeltaHeader::parse`]; `HeaderMismatch`; what
-    /// [`DeltaHeader::check`] refuses under `limits`.
+    /// [`DeltaHeader::check`] refuses under `limits`; `Rollback` for the way back from an update
+    /// that is not pending.
     pub fn header<S: Source>(
         &self,
         package: &mut S,
@@ -192,7 +215,12 @@ impl<'b> Package<'b> {
             return Err(Detail::HeaderMismatch.into());
         }
         header.check(limits)?;
-        Ok(header)
+        let may_go = match (header.undoes, self.undo) {
+            (None, _) | (_, Undo::Begun) => true,
+            (Some(undone), Undo::Pending(pending)) => undone == pending,
+            (Some(_), Undo::None) => false,
+        };
+        if may_go { Ok(header) } else { Err(Detail::Rollback.into()) }
     }
 
     /// Checks the delta payload of component `index`, which is all of `span` in `payload`.
