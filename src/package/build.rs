@@ -59,10 +59,10 @@ pub struct Built {
     pub deltas: Vec<BuiltDelta>,
 }
 
-/// Builds the way back from `forward`, which was built of the same components and options: a package
-/// of reverse deltas that devices accept as long as `forward` waits for its confirmation. Its
-/// sequence number is one less, so that a confirmed device refuses it in any case; it has neither
-/// text nor prompts, and its payloads are integrated.
+/// Builds the way back from `forward`, which was built of the same components and options: a
+/// package of reverse deltas that devices accept as long as `forward` waits for its confirmation.
+/// Its sequence number is one less, so that a confirmed device refuses it in any case; it has
+/// neither text nor prompts, and its payloads are integrated.
 ///
 /// # Errors
 /// As [`build`]; for a component that is sent in full, and for sequence number 0.
