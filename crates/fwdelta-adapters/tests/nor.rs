@@ -1,4 +1,4 @@
-//! Flash behind `embedded-storage`, over a model that enforces the rules of flash and of the traits.
+//! Flash behind `embedded-storage`, over a model that enforces the rules of flash and of traits.
 #![allow(missing_docs)]
 
 use embedded_storage::nor_flash::{
