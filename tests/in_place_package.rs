@@ -99,6 +99,8 @@ fn it_is_rewritten_and_confirmed() {
     let report = bench.ok(&bench.apply("update.suit"));
     assert!(report.contains("\"resumed\": false") && report.contains("\"approved\""), "{report}");
     assert_eq!(bench.read("image"), bench.new);
+    let beside = "apply update.suit --trust trust.toml --ef-fota sim.bin --old old -o made";
+    assert_eq!(bench.exit_code(beside), 19, "it is not for two slots");
     assert!(bench.path("st").exists() && !bench.path("journal").exists());
 }
 

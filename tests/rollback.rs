@@ -114,7 +114,15 @@ fn it_leads_back_from_one_package_only() {
     let wrong = bench.apply("up9", "old", "made", " --unconfirmed --keep-rollback damaged");
     assert_eq!(bench.fails(&wrong), 17);
     assert!(!bench.path("made").exists() && !bench.path("st.rollback").exists());
+    // One that fails does not cost the way back from the one before.
+    bench.ok(&bench.apply("up8", "old", "made", " --unconfirmed --keep-rollback back8"));
+    let wrong = bench.apply("up9", "new", "other", " --unconfirmed --keep-rollback back9");
+    assert_eq!(bench.fails(&wrong), 16, "not the old image");
+    assert_eq!(bench.read("st.rollback"), bench.read("back8"));
+    bench.ok(&bench.apply("up9", "old", "made", " --unconfirmed --keep-rollback back9"));
+    assert_eq!(bench.read("st.rollback"), bench.read("back9"));
     bench.ok(&bench.apply("up9", "old", "made", " --unconfirmed"));
+    assert!(!bench.path("st.rollback").exists(), "this time nothing is kept");
     assert_eq!(bench.fails(&bench.apply("back8", "made", "undone", "")), 15);
     // A device that does not know what is pending knows its sequence number.
     bench.ok(&bench.apply("back9", "made", "undone", ""));
@@ -135,6 +143,8 @@ fn there_is_a_way_back_in_place() {
     assert_eq!(bench.read("image"), bench.new);
     bench.ok(&apply("st.rollback", ""));
     assert_eq!(bench.read("image"), bench.old);
+    let said = bench.ok("inspect back8 --json");
+    assert!(said.contains("\"in_place\": true") && !said.contains("\"undoes\": null"), "{said}");
 }
 
 #[test]

@@ -139,8 +139,8 @@ impl Device<'_> {
     }
 }
 
-// Profile, pages and flash, chunk, cut: when (2 bytes), how, seed; a bit to flip (2 bytes, 1), flags;
-// length of old (2 bytes), old, then how new differs.
+// Profile, pages and flash, chunk, cut: when (2 bytes), how, seed; a bit to flip (2 bytes, 1),
+// flags; length of old (2 bytes), old, then how new differs.
 fuzz_target!(|data: &[u8]| {
     let mut numbers = Numbers(data);
     let profile = PROFILES[numbers.below(PROFILES.len())];

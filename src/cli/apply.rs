@@ -8,7 +8,7 @@ use super::journaled::{JournalArgs, Partial, Progressed};
 use super::output::{self, Beside};
 use super::over::Over;
 use super::report::Report;
-use super::state::{self, Pending, State};
+use super::state::{Pending, State, WaysBack};
 use super::verify::{DeviceArgs, Opened, named, with_begun, with_package, with_way_back};
 use crate::core::apply::in_place::Found;
 use crate::core::verify::Package;
@@ -100,9 +100,8 @@ fn next_state(args: &Args, opened: &Opened<'_, '_>) -> Result<Option<Beside>> {
 
 /// Verifies the package that leads back, and keeps it, before anything is written.
 fn keep_way_back(args: &Args, opened: &Opened<'_, '_>) -> Result<()> {
-    let (Some(path), Some(state)) = (&args.keep_rollback, &args.device.state) else {
-        return Ok(());
-    };
+    let Some(state) = &args.device.state else { return Ok(()) };
+    let Some(path) = &args.keep_rollback else { return WaysBack::beside(state).keep(None) };
     let forward = &opened.package.manifest;
     let device = args.device.with_package(path.clone()).with_old(Vec::new());
     with_way_back(&device, *opened.package.auth.digest, |back| {
@@ -119,20 +118,25 @@ fn keep_way_back(args: &Args, opened: &Opened<'_, '_>) -> Result<()> {
         }
         Ok(())
     })?;
-    output::write(&state::way_back(state), &output::read(path)?)
+    WaysBack::beside(state).keep(Some(&output::read(path)?))
 }
 
-/// Forgets the package that leads back once nothing is pending.
+/// What leads back from the update that is pending now is kept, if anything is.
 fn settle_way_back(args: &Args) -> Result<()> {
-    match &args.device.state {
-        Some(path) if State::read(path)?.pending.is_none() => state::forget_way_back(path),
-        _ => Ok(()),
+    let Some(path) = &args.device.state else { return Ok(()) };
+    match State::read(path)?.pending {
+        Some(_) => WaysBack::beside(path).take(),
+        None => WaysBack::beside(path).forget(),
     }
 }
 
 /// The output of every component, in their order; checks that there is room for each.
 fn outputs(args: &Args, opened: &Opened<'_, '_>) -> Result<Vec<PathBuf>> {
     let manifest = &opened.package.manifest;
+    if opened.checked.iter().any(|checked| checked.header.in_place.is_some()) {
+        let what = "it is made to be applied over the old image, with --in-place and --journal";
+        return Err(Error::input(args.device.package.display(), what));
+    }
     let mut given = named(&args.output, manifest, "--output")?;
     let mut outputs = Vec::new();
     for component in manifest.components() {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::report::Report;
-use super::state::{self, State};
+use super::state::{State, WaysBack};
 use crate::error::{Error, Result};
 
 /// Confirm the update that was applied with --unconfirmed: from now on it cannot be undone
@@ -25,7 +25,7 @@ pub(super) fn run(args: &Args) -> Result<Report> {
         .ok_or_else(|| Error::input(path.display(), "no update waits for its confirmation"))?;
     let sequence = pending.sequence;
     State { sequence: Some(sequence), pending: None }.prepare(path)?.commit()?;
-    state::forget_way_back(path)?;
+    WaysBack::beside(path).forget()?;
     let text = format!("{}: update {sequence} is confirmed", path.display());
     Ok(Report::new(text, json!({ "sequence": sequence })))
 }

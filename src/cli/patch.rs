@@ -71,6 +71,10 @@ fn opened<'d>(args: &Args, delta: &'d [u8]) -> Result<(DeltaHeader, &'d [u8], Fi
     let about_delta = |error: Error| error.about(args.delta.display());
     let (header, payload) = diff::parse_file(delta).map_err(about_delta)?;
     header.check(&Limits::LINUX).map_err(|error| about_delta(error.into()))?;
+    if header.in_place.is_some() {
+        let what = "it is made to be applied over OLD, with --in-place and --journal";
+        return Err(Error::input(args.delta.display(), what));
+    }
     let (mut old, old_len) = open_old(args)?;
     check_old(args, &header, &mut old, old_len)?;
     Ok((header, payload, old))

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::output::Beside;
+use super::output::{self, Beside};
 use crate::core::Detail;
 use crate::core::hash::Sha256Digest;
 use crate::error::{Error, Result};
@@ -90,19 +90,51 @@ fn digest(text: &str) -> Option<Sha256Digest> {
     is_hex.then_some(bytes)
 }
 
-/// Where the package is kept that leads back from the pending update.
-pub(super) fn way_back(state: &Path) -> PathBuf {
-    let mut name = state.file_name().unwrap_or_default().to_owned();
-    name.push(".rollback");
-    state.with_file_name(name)
+/// The packages that lead back: from the pending update, and from the one that is being applied
+/// until it is pending. Another one that fails must not cost the way back from the first.
+#[derive(Debug)]
+pub(super) struct WaysBack {
+    pending: PathBuf,
+    coming: PathBuf,
 }
 
-/// Forgets that package, if there is one.
-pub(super) fn forget_way_back(state: &Path) -> Result<()> {
-    let path = way_back(state);
-    match std::fs::remove_file(&path) {
+impl WaysBack {
+    /// Beside the state.
+    pub(super) fn beside(state: &Path) -> Self {
+        let named = |ending: &str| {
+            let mut name = state.file_name().unwrap_or_default().to_owned();
+            name.push(ending);
+            state.with_file_name(name)
+        };
+        Self { pending: named(".rollback"), coming: named(".rollback-coming") }
+    }
+
+    /// Keeps the package for the update that is applied next, or none.
+    pub(super) fn keep(&self, package: Option<&[u8]>) -> Result<()> {
+        package.map_or_else(|| remove(&self.coming), |bytes| output::write(&self.coming, bytes))
+    }
+
+    /// That update is pending now.
+    pub(super) fn take(&self) -> Result<()> {
+        if !self.coming.exists() {
+            return remove(&self.pending);
+        }
+        let failed = |error| Error::io("create", &self.pending, error);
+        let file = std::fs::File::open(&self.coming).map_err(failed)?;
+        output::show(&file, &self.coming, &self.pending)
+    }
+
+    /// Nothing is pending any more.
+    pub(super) fn forget(&self) -> Result<()> {
+        remove(&self.coming)?;
+        remove(&self.pending)
+    }
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Error::io("remove", &path, error))
+            Err(Error::io("remove", path, error))
         }
         _ => Ok(()),
     }
