@@ -232,3 +232,40 @@ fn a_killed_command_goes_on_at_half_and_near_the_end() {
         assert_eq!(left.len(), 3, "journal and partial file are gone");
     }
 }
+
+#[test]
+#[cfg(unix)]
+fn packages_go_on_too_each_component_by_itself() {
+    use std::os::unix::process::ExitStatusExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let run = |args: &str, len_max| limited(dir.path(), args, len_max);
+    let ok = |args: &str| {
+        let output = run(args, 1 << 30);
+        assert!(output.status.success(), "{args}: {output:?}");
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()
+    };
+    let write = |name: &str, bytes: &[u8]| std::fs::write(dir.path().join(name), bytes).unwrap();
+    let (a, _) = edited(&mut Random::new(1), 100_000, 30);
+    let (b, c) = edited(&mut Random::new(2), 400_000, 30);
+    write("a", &a);
+    write("b", &b);
+    write("c", &c);
+    write("trust.toml", b"version = 1\n[vendor]\nthreshold = 1\nkeys = [\"vendor.pub\"]\n");
+    ok("keygen --out vendor");
+    ok("build --key vendor.key --sequence 1 -o up --component boot::a --component app:b:c");
+    let apply =
+        "apply up --trust trust.toml --old app:b -o boot:x -o app:y --journal j --interval 32K";
+    let killed = run(apply, 300_000);
+    assert!(killed.status.signal().is_some(), "{killed:?}");
+    assert!(!dir.path().join("x").exists() && !dir.path().join("y").exists());
+    let report = ok(apply);
+    let journals = &report["journals"];
+    for (at, least) in [(0, 100_000 - 32_768), (1, 300_000 - 32_768 - 512)] {
+        let number = |name: &str| journals[at][name].as_u64().unwrap();
+        assert!(number("resumed_at") >= least, "{report}");
+        assert!(number("decoded_again_len") <= 32_768, "{report}");
+    }
+    let read = |name: &str| std::fs::read(dir.path().join(name)).unwrap();
+    assert!(read("x") == a && read("y") == c);
+    assert!(!dir.path().join("j.boot").exists() && !dir.path().join("y.partial").exists());
+}
