@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 use delta::{Pair, chained, edited, every_coder, noise};
 use fwdelta::core::apply::Applier;
 use fwdelta::core::apply::in_place::Areas;
-use fwdelta::core::apply::two_slots::{Binding, Settings};
+use fwdelta::core::apply::two_slots::{Binding, Found, Settings, Writing};
 use fwdelta::core::storage::{Geometry, ReadError, Source, Target};
 use fwdelta::core::{Detail, Limits};
 use fwdelta::diff::{Delta, Media, Profile, RamFlash, Written, write};
@@ -268,4 +268,44 @@ fn packages_go_on_too_each_component_by_itself() {
     let read = |name: &str| std::fs::read(dir.path().join(name)).unwrap();
     assert!(read("x") == a && read("y") == c);
     assert!(!dir.path().join("j.boot").exists() && !dir.path().join("y.partial").exists());
+}
+
+#[test]
+fn what_does_not_fit_is_refused_and_what_is_cleared_is_forgotten() {
+    let (pair, delta) = every_delta().swap_remove(1);
+    let (header, limits, settings) = (&delta.header, Limits::LINUX, settings(&delta, INTERVAL));
+    let mut work = vec![0; Applier::workspace(header).unwrap() as usize];
+    let mut begin = |new: Geometry, scratch: Geometry| {
+        let (mut new, mut scratch) = (RamFlash::new(&[], new), RamFlash::new(&[], scratch));
+        let begun = Writing::begin(header, &mut work, &limits, &settings, &mut new, &mut scratch);
+        begun.map(drop).map_err(|error| error.detail)
+    };
+    let flash = |len: u64, write_len| Geometry { len, write_len, ..GEOMETRY };
+    assert_eq!(begin(GEOMETRY, GEOMETRY), Ok(()));
+    assert_eq!(begin(flash(1024, 8), GEOMETRY), Err(Detail::NoSpace));
+    assert_eq!(begin(GEOMETRY, flash(1024, 8)), Err(Detail::NoSpace));
+    assert_eq!(begin(flash(1 << 16, 64), GEOMETRY), Err(Detail::BadArgument));
+    assert_eq!(begin(GEOMETRY, flash(1 << 16, 0)), Err(Detail::BadArgument));
+    for sector_len in [256, 1] {
+        let geometry = Geometry { sector_len, ..GEOMETRY };
+        let mut scratch = RamFlash::new(&[0xa5; 1 << 16], geometry);
+        let mut new = Failing::new(RamFlash::new(&[], geometry), 1500);
+        let mut resume = |scratch: &mut RamFlash| {
+            let new = &mut RamFlash::new(&[], geometry);
+            let resumed = Writing::resume(header, &mut work, &limits, &settings, new, scratch);
+            resumed.map(|writing| writing.at().new_pos).map_err(|error| error.detail)
+        };
+        assert_eq!(resume(&mut scratch), Err(Detail::WrongState));
+        run(&pair, &delta, &mut new, &mut scratch, &settings).unwrap_err();
+        assert_eq!(resume(&mut scratch), Ok(1024));
+        let mut work = vec![0; Applier::workspace(header).unwrap() as usize];
+        let look = |scratch: &mut RamFlash, work: &mut [u8]| {
+            Writing::look(header, work, &limits, scratch, &settings.binding).unwrap()
+        };
+        assert_eq!(look(&mut scratch, &mut work), Found::Begun);
+        Writing::clear(header, &mut work, &limits, &mut scratch).unwrap();
+        assert_eq!(look(&mut scratch, &mut work), Found::Nothing);
+        run(&pair, &delta, &mut Failing::new(new.flash, 9999), &mut scratch, &settings).unwrap();
+        assert_eq!(look(&mut scratch, &mut work), Found::Done);
+    }
 }
