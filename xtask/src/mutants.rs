@@ -34,9 +34,9 @@ const MUTANTS: [Mutant; 19] = [
     Mutant {
         name: "a page is recorded as saved before it is",
         file: REWRITING,
-        good: "        journal::erase(flash.scratch, to, page_len)?;",
+        good: "        journal::erase(flash.scratch, to, spare_len)?;",
         bad: "        self.journal.saved(flash.scratch, page as u32)?;\n        \
-              journal::erase(flash.scratch, to, page_len)?;",
+              journal::erase(flash.scratch, to, spare_len)?;",
     },
     Mutant {
         name: "a record is not synced behind what it tells of",
