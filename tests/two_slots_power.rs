@@ -93,7 +93,7 @@ fn try_case(case: &Case, plan: &Plan) -> Tally {
 fn a_power_cut_at_any_moment_is_survived() {
     let is_full = std::env::var_os("FWDELTA_EXHAUSTIVE").is_some();
     let plan = match is_full {
-        true => Plan { every: 1, nested_every: 41, seeds: 4 },
+        true => Plan { every: 1, nested_every: 211, seeds: 2 },
         false => Plan { every: 7, nested_every: 211, seeds: 2 },
     };
     let mut all = Tally::default();
