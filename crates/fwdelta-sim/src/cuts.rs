@@ -7,6 +7,7 @@ use fwdelta_core::apply::two_slots::{Settings, Writing};
 use fwdelta_core::apply::{Applier, Io, Step};
 use fwdelta_core::codec::NoDecompressor;
 use fwdelta_core::format::delta::DeltaHeader;
+use fwdelta_core::storage::Target as _;
 use fwdelta_core::{Error, Limits};
 
 use crate::board::{Action, Board, Moment, Region, perform};
@@ -65,7 +66,8 @@ impl Tally {
 /// How much to try.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// Of the moments of an update one in so many is cut; 1 is all.
+    /// Of the moments of an update one in so many is cut; 1 is all. In place, all moments are at
+    /// which something is done to the slot: they are few, and decide.
     pub every: usize,
     /// The same of the moments of each recovery; 0 is none.
     pub nested_every: usize,
@@ -165,7 +167,11 @@ impl Update<'_> {
         let slot_len = board.slot().len() as u64;
         let moments = self.record(board)?.1;
         let mut tally = Tally::default();
-        for (at, moment) in moments.iter().enumerate().step_by(plan.every) {
+        let is_tried = |(at, moment): &(usize, &Moment)| {
+            let is_slot = self.mode == Mode::InPlace && touches(moment, slot_len);
+            at.is_multiple_of(plan.every) || is_slot
+        };
+        for (at, moment) in moments.iter().enumerate().filter(is_tried) {
             for (kind, seed) in kinds(at, plan.seeds) {
                 let action = brief(&moment.action);
                 let here = format!(
@@ -210,6 +216,15 @@ impl Update<'_> {
             }
         }
         Ok(tally)
+    }
+}
+
+/// Whether bytes before `end` are erased or programmed.
+fn touches(moment: &Moment, end: u64) -> bool {
+    match &moment.action {
+        Action::Erase(sector) => *sector < moment.flash.sector(end).number,
+        Action::Program(pos, _) => *pos < end,
+        Action::Sync(_) => false,
     }
 }
 
