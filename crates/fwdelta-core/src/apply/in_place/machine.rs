@@ -4,12 +4,13 @@ use super::areas::Memory;
 use super::book::Book;
 use super::view::OldView;
 use crate::apply::buffer::Buffer;
+use crate::apply::journal::{Few, Stateful};
 use crate::apply::run::{Pause, Phase, Run};
 use crate::codec::bits::Bits;
 use crate::codec::input::Input;
 use crate::codec::predict::{self, Averaged, Counts};
 use crate::codec::stored::Stored;
-use crate::codec::{Feed, NoDecompressor, Resumable};
+use crate::codec::{Feed, NoDecompressor, Resumable, Saved};
 use crate::error::{Detail, Error, Result};
 use crate::format::chain::HASH_LEN;
 use crate::format::delta::{Coder, DeltaHeader};
@@ -104,19 +105,6 @@ impl<'w> Machine<'w> {
             phase: Phase::Op,
             left: 0,
         })
-    }
-
-    /// Goes through all that a later run needs, between two pages.
-    pub(super) fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
-        self.book.state(visit)?;
-        let mut at = self.input.pos(content_len(&self.header));
-        visit.u64(&mut at)?;
-        self.input.resume_at(content_len(&self.header), at);
-        self.read = at;
-        visit.flag(&mut self.is_announced)?;
-        visit.u64(&mut self.left)?;
-        self.phase.state(visit)?;
-        each!(&mut self.decoder, symbols => symbols.state(visit))
     }
 
     /// Goes on to the next page: decodes which one it is, and whether it is rewritten.
@@ -262,9 +250,27 @@ impl<'w> Machine<'w> {
 
     /// Where the old bytes of `page` end; at or before its start if there are none.
     pub(super) fn old_end(&self, page: u64) -> u64 {
-        let start = page.saturating_mul(self.book.pages.page_len());
         let old_len = self.header.old.map_or(0, |old| old.len);
-        start.saturating_add(self.book.pages.page_len()).min(old_len)
+        self.book.pages.place(page).end.min(old_len)
+    }
+}
+
+/// Between two pages.
+impl Stateful for Machine<'_> {
+    fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
+        self.book.state(visit)?;
+        let mut at = self.input.pos(content_len(&self.header));
+        visit.u64(&mut at)?;
+        self.input.resume_at(content_len(&self.header), at);
+        self.read = at;
+        visit.flag(&mut self.is_announced)?;
+        visit.u64(&mut self.left)?;
+        self.phase.state(visit)?;
+        each!(&mut self.decoder, symbols => symbols.state(visit))
+    }
+
+    fn ahead(&self) -> Few {
+        self.book.ahead
     }
 }
 
