@@ -7,6 +7,14 @@ use crate::storage::Target;
 /// Records after a seal besides one for each page: that the seal is whole, and that all is done.
 pub(super) const RECORDS_MORE: u64 = 2;
 
+/// `len` in whole write units; a unit of 0 bytes is none.
+const fn whole(len: u64, write_len: u64) -> u64 {
+    match len.checked_next_multiple_of(write_len) {
+        Some(len) => len,
+        None => len,
+    }
+}
+
 /// What scratch flash is for.
 pub(super) struct AreaParts {
     /// Bytes that are erased together.
@@ -35,7 +43,7 @@ impl Areas {
     pub(super) fn new(parts: &AreaParts, write_len: u16) -> Result<Self> {
         let AreaParts { page_len, spare_count, state_len, record_count } = *parts;
         let write_len = u64::from(write_len.max(1));
-        let whole = |len: u64| len.next_multiple_of(write_len);
+        let whole = |len: u64| whole(len, write_len);
         let state_len = whole(state_len);
         let records_len = record_count.saturating_mul(whole(JOURNAL_RECORD_LEN as u64));
         let tail_len = whole(SEAL_LEN as u64).saturating_add(records_len);
@@ -85,12 +93,12 @@ impl Areas {
 
     /// Bytes from one record to the next.
     pub(super) const fn record_step(&self) -> u64 {
-        (JOURNAL_RECORD_LEN as u64).next_multiple_of(self.write_len)
+        whole(JOURNAL_RECORD_LEN as u64, self.write_len)
     }
 
     /// Where record number `record` stands.
     pub(super) const fn record_pos(&self, area: u64, record: u32) -> u64 {
-        let seal_len = (SEAL_LEN as u64).next_multiple_of(self.write_len);
+        let seal_len = whole(SEAL_LEN as u64, self.write_len);
         let before = self.record_step().saturating_mul(record as u64);
         self.seal_pos(area).saturating_add(seal_len).saturating_add(before)
     }
