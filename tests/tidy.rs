@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 use source::Source;
 
 /// Folders of code we wrote.
-const FOLDERS: [&str; 8] =
-    ["src", "crates", "xtask/src", "tests", "benches", "capi", "fuzz", "examples"];
+const FOLDERS: [&str; 9] =
+    ["src", "crates", "xtask/src", "tests", "benches", "capi", "fuzz", "device", "examples"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -92,9 +92,9 @@ const MUTANTS: [Mutant; 15] = [
     Mutant {
         name: "a resume appends to records that may be torn",
         file: REWRITING,
-        good: "        journal.save(flash.scratch, &mut machine)?;",
-        bad: "        if journal.generation == 0 {\n            \
-              journal.save(flash.scratch, &mut machine)?;\n        }",
+        good: "        let saved = journal.save(flash.scratch, machine);",
+        bad: "        let saved = match journal.generation {\n            \
+              0 => journal.save(flash.scratch, machine),\n            _ => Ok(()),\n        };",
     },
     Mutant {
         name: "the page at which power was cut counts as written",

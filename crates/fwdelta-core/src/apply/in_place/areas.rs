@@ -61,7 +61,9 @@ impl Areas {
     pub fn of(header: &DeltaHeader, write_len: u16, work: &mut [u8]) -> Result<Self> {
         let in_place = super::parameters(header)?;
         let mut measure = Measure::default();
-        Machine::new(header, Memory::cut(header, work)?, false)?.state(&mut measure)?;
+        // Not moved: a device has no room for two.
+        let mut machine = Machine::new(header, Memory::cut(header, work)?, false);
+        machine.as_mut().map_err(|error| *error)?.state(&mut measure)?;
         let write_len = u64::from(write_len.max(1));
         let whole = |len: u64| len.next_multiple_of(write_len);
         let records = RECORDS_MORE.saturating_add(in_place.interval.into());

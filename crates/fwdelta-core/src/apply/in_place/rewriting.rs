@@ -1,7 +1,7 @@
 //! The page loop: save, record, erase, write.
 
 use super::areas::{Areas, Memory};
-use super::journal::{self, Found, Journal, Loader};
+use super::journal::{self, Checkpoint, Found, Journal, Loader};
 use super::machine::Machine;
 use super::rehearsal::Ready;
 use super::{Binding, Flash, Progress, check_pages};
@@ -89,6 +89,7 @@ impl<'w> Rewriting<'w> {
     /// # Errors
     /// `WrongState` when it was begun before, or another delta was rehearsed; `BadArgument` and
     /// `NoSpace` for the storage; `ReadFailed`, `WriteFailed`.
+    #[inline(never)]
     pub fn begin<T: Source + Target, X: Source + Target, P: Source>(
         ready: Ready,
         header: &DeltaHeader,
@@ -102,14 +103,14 @@ impl<'w> Rewriting<'w> {
         if is_begun || ready.new != header.new {
             return Err(Detail::WrongState.into());
         }
-        let machine = Machine::new(header, Memory::cut(header, work)?, false)?;
-        Self::start(machine, Journal::new(areas, binding, 1, 0), flash)
+        Self::start(header, work, Journal::new(areas, binding, 1, 0), None, flash)
     }
 
     /// Goes on after a power cut.
     ///
     /// # Errors
     /// `WrongState` when there is nothing to resume, else as [`Rewriting::begin`].
+    #[inline(never)]
     pub fn resume<T: Source + Target, X: Source + Target, P: Source>(
         header: &DeltaHeader,
         work: &'w mut [u8],
@@ -119,30 +120,46 @@ impl<'w> Rewriting<'w> {
     ) -> Result<Self> {
         let areas = prepare(header, work, limits, flash)?;
         let found = journal::find(&areas, flash.scratch, &binding)?.ok_or(Detail::WrongState)?;
-        let mut machine = Machine::new(header, Memory::cut(header, work)?, false)?;
-        machine.state(&mut Loader::new(flash.scratch, &areas, found.area))?;
-        machine.book.ahead = found.saved;
         let journal = Journal::new(areas, binding, found.area, found.generation);
-        let is_touched = machine.book.count > 0 || !found.saved.as_slice().is_empty();
-        Self::start(machine, journal, flash)
-            .map_err(|error| Error { old_intact: !is_touched, ..error })
+        Self::start(header, work, journal, Some(&found), flash)
     }
 
-    /// Saves a checkpoint first, in any case: a torn record of the last run may look like none.
+    /// Starts a run: after what was `found`, if anything was. The machine stays where it is made
+    /// until the end, and is moved then: a device has no room for more than one move.
+    #[inline(never)]
     fn start<T: Source + Target, X: Source + Target, P: Source>(
-        mut machine: Machine<'w>,
+        header: &DeltaHeader,
+        work: &'w mut [u8],
         mut journal: Journal,
+        found: Option<&Checkpoint>,
         flash: &mut Flash<'_, T, X, P>,
     ) -> Result<Self> {
-        let parameters = super::parameters(&machine.header)?;
-        journal.save(flash.scratch, &mut machine)?;
+        let mut made = Machine::new(header, Memory::cut(header, work)?, false);
+        let machine = made.as_mut().map_err(|error| *error)?;
+        if let Some(found) = found {
+            let areas = &journal.areas;
+            machine.state(&mut Loader::new(flash.scratch, areas, found.area))?;
+            machine.book.ahead = found.saved;
+        }
         let ahead = machine.book.ahead.as_slice().len() as u32;
-        let checkpoint = Some(machine.book.count).filter(|_| machine.is_announced);
         let before = machine.book.count.saturating_add(ahead);
+        // In any case: a torn record of the last run may look like none.
+        let saved = journal.save(flash.scratch, machine);
+        saved.map_err(|error| Error { old_intact: before == 0, ..error })?;
+        let checkpoint = Some(machine.book.count).filter(|_| machine.is_announced);
+        let interval = super::parameters(header)?.interval.into();
         let write_len = flash.slot.geometry().write_len;
-        let (interval, stage) = (parameters.interval.into(), Stage::Enter);
-        let has_failed = false;
-        Ok(Self { machine, journal, stage, interval, checkpoint, before, write_len, has_failed })
+        let (stage, has_failed) = (Stage::Enter, false);
+        made.map(|machine| Self {
+            machine,
+            journal,
+            stage,
+            interval,
+            checkpoint,
+            before,
+            write_len,
+            has_failed,
+        })
     }
 
     /// Does a bounded piece of work.
@@ -319,10 +336,10 @@ impl<'w> Rewriting<'w> {
     ///
     /// # Errors
     /// `WrongState` before the last step.
-    pub fn finish(self) -> Result<Verified> {
+    pub const fn finish(&self) -> Result<Verified> {
         match self.stage {
             Stage::Done => Ok(Verified { new: self.machine.header.new }),
-            _ => Err(Detail::WrongState.into()),
+            _ => Err(Error::at(Detail::WrongState, 0)),
         }
     }
 
@@ -334,6 +351,7 @@ impl<'w> Rewriting<'w> {
 }
 
 /// Checks everything that can be checked without reading.
+#[inline(never)]
 fn prepare<T: Source + Target, X: Source + Target, P: Source>(
     header: &DeltaHeader,
     work: &mut [u8],

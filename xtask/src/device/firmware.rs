@@ -1,0 +1,94 @@
+//! Builds the programs for the boards: one in Rust, one in C with the static library.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::install;
+use crate::tool::{cargo, command, root, run, target_dir};
+
+/// A board that QEMU knows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Board {
+    /// Its core.
+    pub(super) name: &'static str,
+    pub(super) machine: &'static str,
+    pub(super) target: &'static str,
+    pub(super) page_len: u32,
+    /// What the C compiler calls its core.
+    cpu: &'static str,
+    /// Defined in C programs.
+    define: &'static str,
+    script: &'static str,
+    /// Whether Ed25519 fits beside the buffers of the C program, which is not in phases.
+    has_ed25519: bool,
+}
+
+pub(super) const M0: Board = Board {
+    name: "Cortex-M0, 16 KiB of RAM",
+    machine: "microbit",
+    target: "thumbv6m-none-eabi",
+    page_len: 1024,
+    cpu: "cortex-m0",
+    define: "BOARD_MICROBIT",
+    script: "microbit.ld",
+    has_ed25519: false,
+};
+
+pub(super) const M4: Board = Board {
+    name: "Cortex-M4",
+    machine: "mps2-an386",
+    target: "thumbv7em-none-eabi",
+    page_len: 4096,
+    cpu: "cortex-m4",
+    define: "BOARD_MPS2",
+    script: "mps2.ld",
+    has_ed25519: true,
+};
+
+/// Digests in loops instead of unrolled, as device/.cargo/config.toml has it.
+const COMPACT: &str = "--cfg sha2_backend_soft=\"compact\"";
+
+/// Builds `device/src/bin/apply`, without a warning; gives its path.
+pub(super) fn in_rust(board: &Board) -> Result<PathBuf, String> {
+    let target = target_dir().join("device-build");
+    let in_device = |args: &str, more: &[&str]| {
+        let mut cargo = cargo(&format!("{args} --release --locked --target {}", board.target));
+        let at = cargo.current_dir(root().join("device")).arg("--target-dir").arg(&target);
+        run(at.args(more))
+    };
+    in_device("clippy", &["--", "--deny", "warnings"])?;
+    in_device("build --bin apply", &[])?;
+    Ok(target.join(board.target).join("release/apply"))
+}
+
+/// Links `device/c` with the static library; gives the program's path.
+pub(super) fn in_c(board: &Board) -> Result<PathBuf, String> {
+    let compiler = install::program("arm-none-eabi-gcc", "gcc-arm-none-eabi")?;
+    let target = target_dir().join("capi-device");
+    let library = "build --release --manifest-path capi/Cargo.toml --target";
+    let mut build = cargo(&format!("{library} {}", board.target));
+    build.arg("--target-dir").arg(&target).env("RUSTFLAGS", COMPACT);
+    if board.has_ed25519 {
+        build.args(["--features", "ed25519"]);
+    }
+    run(&mut build)?;
+    let library = target.join(board.target).join("release/libfwdelta.a");
+    let program = target.join(format!("{}.elf", board.machine));
+    run(compile(board, &compiler, &program).arg(library))?;
+    fs::metadata(&program).map_err(|error| format!("{}: {error}", program.display()))?;
+    Ok(program)
+}
+
+fn compile(board: &Board, compiler: &Path, program: &Path) -> std::process::Command {
+    let mut compile = command(compiler);
+    compile.args([&format!("-mcpu={}", board.cpu), "-mthumb", "-Os", "-std=c99"]);
+    compile.args(["-Wall", "-Wextra", "-Werror", "-ffreestanding", "-nostdlib"]);
+    compile.args(["-ffunction-sections", "-Wl,--gc-sections", "-Ldevice/board"]);
+    compile.args(["-T", board.script, "-Icapi/include", &format!("-D{}", board.define)]);
+    if board.has_ed25519 {
+        compile.arg("-DWITH_ED25519");
+    }
+    compile.args(["device/board/start.S", "device/c/board.c", "device/c/main.c", "-o"]);
+    compile.arg(program);
+    compile
+}
