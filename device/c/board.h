@@ -1,4 +1,4 @@
-/* The emulated boards as C programs see them: what src/board.rs, nor.rs, semihosting.rs and stack.rs
+/* The emulated boards as C programs see them: what board.rs, nor.rs, semihosting.rs and stack.rs
  * are to Rust ones. */
 #ifndef BOARD_H
 #define BOARD_H

@@ -28,8 +28,8 @@ Project tasks. Usage: cargo xtask TASK
   test          what a contributor runs: tests of the workspace and of the C interface, and the
                 independent Python reader
   ci            what the build machine runs: formatting, lints, documentation, dependency rules,
-                everything in `test`, device builds, the no-panic gate, a short form of `device`, a
-                short run of every fuzz target. Under 20 minutes on two cores from a cold cache
+                everything in `test`, device builds, the no-panic gate, a short form of `device`,
+                `size`, a short run of every fuzz target. Under 20 minutes on two cores from a cold cache
   nightly       slow and exhaustive: stored deltas in both builds, optimised tests over every byte
                 flip, `mutants`, `device`, long fuzz runs with the address sanitizer, what they
                 reach, `extremes`, and DIR of `corpus` when FWDELTA_CORPUS names it
@@ -41,6 +41,10 @@ Project tasks. Usage: cargo xtask TASK
   device        builds for microcontrollers, and updates in emulators (Cortex-M0 and M4) with the
                 power cut in the middle; RAM and stack are printed. Installs targets and emulators
                 by name where it can
+  size [--write]
+                code size, largest frames and RAM on Cortex-M0 and M4, compared with the tables of
+                docs/device-guide.md; fails if they grew by more than 3 % and 256 bytes. --write
+                records them there
   extremes      time, size and memory of deltas of noise, zeros, periodic, shifted and sorted data,
                 with bounded memory and of images above 4 GiB; takes 10 GB of disk
   corpus DIR    for each pair DIR/*/{old,new}: build, approve for two operators, verify, apply
@@ -81,6 +85,8 @@ fn main() -> ExitCode {
             coverage::all(&mut runner, Duration::from_secs(seconds.parse().unwrap_or(0)));
         }
         ["device"] => device::all(&mut runner),
+        ["size"] => device::size(&mut runner, false),
+        ["size", "--write"] => device::size(&mut runner, true),
         ["extremes"] => extremes::all(&mut runner),
         ["vectors"] => suite::vectors(&mut runner),
         ["inplace", dir] => in_place::all(&mut runner, &PathBuf::from(dir)),
@@ -104,6 +110,7 @@ fn ci(runner: &mut Runner) {
     lint::all(runner);
     suite::all(runner);
     device::short(runner);
+    device::size(runner, false);
     fuzz::short(runner);
     deny::all(runner);
 }

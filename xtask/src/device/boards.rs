@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::firmware::{self, Board, M0, M4};
 use super::install;
 use super::packages::{Kind, Maker, Update};
+use super::record::Table;
 use crate::measure;
 use crate::runner::{Done, Runner, StepResult};
 use crate::tool::command;
@@ -91,6 +92,50 @@ pub(super) fn all(runner: &mut Runner, extent: Extent) {
             }
         }
     }
+}
+
+/// What updates in place need, each without a cut and with one in the middle; nothing if not all
+/// of them ran.
+pub(super) fn memory(runner: &mut Runner) -> Option<Table> {
+    let mut maker = None;
+    runner.step("packages for the boards", || {
+        maker = Some(Maker::new()?);
+        Ok(Done::Passed)
+    });
+    let (maker, emulator) = (maker?, install::program("qemu-system-arm", "qemu-system-arm"));
+    let columns = ["RAM, bytes", "workspace", "context", "stack, context included", "verifying"];
+    let mut table = Table::new(&columns);
+    for board in [M0, M4] {
+        let program = built(runner, &board, Language::Rust, &emulator).ok()?;
+        let emulator = emulator.as_deref().ok()?;
+        for (_, _, pair, profile) in updates(&board, Language::Rust) {
+            let kind = Kind { pair, profile, page_len: Some(board.page_len) };
+            let name = format!("{}, profile `{profile}`, {pair}", board.name);
+            runner.step(&name, || {
+                let update = &maker.make(&kind)?;
+                let run = Run { emulator, program: &program, machine: board.machine, update };
+                let uncut = run.start(0, 0)?;
+                let resumed = run.start(uncut.get("operations").copied().unwrap_or(0) / 2, 1)?;
+                let figure = |name: &str| {
+                    let of = |figures: &Figures| figures.get(name).copied().unwrap_or(0);
+                    of(&uncut).max(of(&resumed))
+                };
+                let row = ["workspace", "context", "stack", "signature_stack"].map(figure);
+                table.rows.push((name.clone(), row.to_vec()));
+                Ok(Done::Passed)
+            });
+        }
+    }
+    let wanted = UPDATES.iter().filter(|(_, language, ..)| *language == Language::Rust).count();
+    (table.rows.len() == wanted).then_some(table)
+}
+
+fn updates(
+    board: &Board,
+    language: Language,
+) -> impl Iterator<Item = &'static (Board, Language, &'static str, &'static str)> {
+    let machine = board.machine;
+    UPDATES.iter().filter(move |(board, of, ..)| board.machine == machine && *of == language)
 }
 
 /// Builds the firmware as a step; gives its path.

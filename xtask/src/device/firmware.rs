@@ -61,6 +61,19 @@ pub(super) fn in_rust(board: &Board) -> Result<PathBuf, String> {
     Ok(target.join(board.target).join("release/apply"))
 }
 
+/// Links `device/src/bin/size` with `features`, frames noted; gives its path.
+pub(super) fn for_size(board: &Board, features: &str) -> Result<PathBuf, String> {
+    let target = target_dir().join("device-size");
+    let mut build = cargo("rustc --quiet --release --locked --bin size --no-default-features");
+    build.args(["--target", board.target, "--features", features, "--target-dir"]).arg(&target);
+    build.args(["--", "-Z", "emit-stack-sizes"]).current_dir(root().join("device"));
+    // Frames are noted by an unstable flag: it is allowed for this program alone, so that no
+    // dependency takes the compiler for another one.
+    build.env("RUSTC_BOOTSTRAP", "size");
+    run(&mut build)?;
+    Ok(target.join(board.target).join("release/size"))
+}
+
 /// Links `device/c` with the static library; gives the program's path.
 pub(super) fn in_c(board: &Board) -> Result<PathBuf, String> {
     let compiler = install::program("arm-none-eabi-gcc", "gcc-arm-none-eabi")?;

@@ -21,6 +21,14 @@ pub(in crate::apply) fn book_len(in_place: &InPlace) -> u64 {
     u64::from(in_place.spare_count).saturating_mul(ENTRY_LEN as u64)
 }
 
+/// `len` in whole write units; a unit of 0 bytes is none.
+const fn whole(len: u64, write_len: u64) -> u64 {
+    match len.checked_next_multiple_of(write_len) {
+        Some(len) => len,
+        None => len,
+    }
+}
+
 /// The caller's memory, cut.
 pub(super) struct Memory<'w> {
     pub(super) marks: &'w mut [u8],
@@ -65,7 +73,7 @@ impl Areas {
         let mut machine = Machine::new(header, Memory::cut(header, work)?, false);
         machine.as_mut().map_err(|error| *error)?.state(&mut measure)?;
         let write_len = u64::from(write_len.max(1));
-        let whole = |len: u64| len.next_multiple_of(write_len);
+        let whole = |len: u64| whole(len, write_len);
         let records = RECORDS_MORE.saturating_add(in_place.interval.into());
         let state_len = whole(measure.0);
         let tail_len =
@@ -113,12 +121,12 @@ impl Areas {
 
     /// Bytes from one record to the next.
     pub(super) const fn record_step(&self) -> u64 {
-        (JOURNAL_RECORD_LEN as u64).next_multiple_of(self.write_len)
+        whole(JOURNAL_RECORD_LEN as u64, self.write_len)
     }
 
     /// Where record number `record` stands.
     pub(super) const fn record_pos(&self, area: u64, record: u32) -> u64 {
-        let seal_len = (SEAL_LEN as u64).next_multiple_of(self.write_len);
+        let seal_len = whole(SEAL_LEN as u64, self.write_len);
         let before = self.record_step().saturating_mul(record as u64);
         self.seal_pos(area).saturating_add(seal_len).saturating_add(before)
     }

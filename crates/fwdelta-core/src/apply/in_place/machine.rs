@@ -108,6 +108,12 @@ impl<'w> Machine<'w> {
 
     /// Goes through all that a later run needs, between two pages.
     pub(super) fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
+        self.state_once(&mut (visit as &mut dyn Visit))
+    }
+
+    /// The same, compiled once for all visits: a device has little room for code.
+    #[inline(never)]
+    fn state_once(&mut self, visit: &mut &mut dyn Visit) -> Result<()> {
         self.book.state(visit)?;
         let mut at = self.input.pos(content_len(&self.header));
         visit.u64(&mut at)?;
