@@ -29,7 +29,8 @@ Project tasks. Usage: cargo xtask TASK
                 independent Python reader
   ci            what the build machine runs: formatting, lints, documentation, dependency rules,
                 everything in `test`, device builds, the no-panic gate, a short form of `device`,
-                `size`, a short run of every fuzz target. Under 20 minutes on two cores from a cold cache
+                `size`, a short run of every fuzz target. Under 20 minutes on two cores from a cold
+                cache
   nightly       slow and exhaustive: stored deltas in both builds, optimised tests over every byte
                 flip, `mutants`, `device`, long fuzz runs with the address sanitizer, what they
                 reach, `extremes`, and DIR of `corpus` when FWDELTA_CORPUS names it
