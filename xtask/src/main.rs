@@ -39,9 +39,10 @@ Project tasks. Usage: cargo xtask TASK
                 which lines of the device's decoders the fuzz targets for them reach, from their
                 seeds and what fuzzing has found here, after SECONDS more for each (default 0);
                 fails below 85 % for all of them together
-  device        builds for microcontrollers, and updates in emulators (Cortex-M0 and M4) with the
-                power cut in the middle; RAM and stack are printed. Installs targets and emulators
-                by name where it can
+  device [--short]
+                builds for microcontrollers, and updates in emulators (Cortex-M0 and M4) with the
+                power cut in the middle; RAM and stack are printed; tests on 32-bit Linux. Installs
+                targets and emulators by name where it can. --short as in `ci`
   size [--write]
                 code size, largest frames and RAM on Cortex-M0 and M4, compared with the tables of
                 docs/device-guide.md; fails if they grew by more than 3 % and 256 bytes. --write
@@ -86,6 +87,7 @@ fn main() -> ExitCode {
             coverage::all(&mut runner, Duration::from_secs(seconds.parse().unwrap_or(0)));
         }
         ["device"] => device::all(&mut runner),
+        ["device", "--short"] => device::short(&mut runner),
         ["size"] => device::size(&mut runner, false),
         ["size", "--write"] => device::size(&mut runner, true),
         ["extremes"] => extremes::all(&mut runner),
