@@ -4,7 +4,7 @@
 mod delta;
 
 use delta::{edited, firmware};
-use fwdelta::core::apply::in_place::{Areas, Binding, Flash, Progress, Rehearsal};
+use fwdelta::core::apply::in_place::{Areas, Binding, Flash, Progress, Rehearsal, Rewriting};
 use fwdelta::core::apply::{Applier, in_place};
 use fwdelta::core::format::delta::DeltaHeader;
 use fwdelta::core::storage::Geometry;
@@ -99,6 +99,36 @@ fn a_damaged_payload_is_found_before_anything_is_erased() {
         assert!(result.is_err_and(|error| error.old_intact), "damaged at {at}");
         assert!(slot.erases().iter().all(|count| *count == 0));
     }
+}
+
+/// Before the journal was read nobody knows; a boot loader must not boot then.
+#[test]
+fn an_error_says_that_old_is_intact_only_where_it_is_known() {
+    let (old, new) = edited(&mut Random::new(3), 6000, 20);
+    let Delta { header, payload } = made(&old, &new, Profile::Small, PLACE);
+    let (limits, binding) = (Limits::LINUX, Binding::new(b"delta", b""));
+    let mut work = vec![0; Applier::workspace(&header).unwrap() as usize];
+    let (mut slot, mut scratch) = (slot(&old), scratch(&header));
+    let payload = &mut &payload[..];
+    let mut flash = Flash { slot: &mut slot, scratch: &mut scratch, payload };
+    let error = Rewriting::resume(&header, &mut work, &limits, binding, &mut flash).unwrap_err();
+    assert_eq!((error.detail, error.old_intact), (Detail::WrongState, false));
+    let mut rehearse = |flash: &mut Flash<'_, _, _, _>| {
+        let mut rehearsal = Rehearsal::open(&header, &mut work, &limits).unwrap();
+        while rehearsal.step(flash).unwrap() == Progress::Yield {}
+        let (done, count) = rehearsal.progress();
+        assert!(done == count && count > 0);
+        rehearsal.finish().unwrap()
+    };
+    let (first, second) = (rehearse(&mut flash), rehearse(&mut flash));
+    let mut begin =
+        |ready| Rewriting::begin(ready, &header, &mut work, &limits, binding, &mut flash).err();
+    assert_eq!(begin(first), None);
+    let error = begin(second).unwrap();
+    assert_eq!((error.detail, error.old_intact), (Detail::WrongState, false));
+    let short = &mut work[..100];
+    let error = Rewriting::look(&header, short, flash.scratch, &binding).unwrap_err();
+    assert_eq!((error.detail, error.old_intact), (Detail::WorkspaceTooSmall, false));
 }
 
 #[test]

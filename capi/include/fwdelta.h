@@ -27,13 +27,19 @@ extern "C" {
 #endif
 
 /* Version of this interface; goes into the field `abi` of every table. */
-#define FWDELTA_ABI_VERSION 1u
+#define FWDELTA_ABI_VERSION 2u
 /* Components in one package at most. */
 #define FWDELTA_COMPONENT_COUNT_MAX 8u
 /* Bytes of a SIM's file EF_FOTA. */
 #define FWDELTA_EF_FOTA_LEN 17u
 /* Room for a PLMN as text, terminating zero included. */
 #define FWDELTA_PLMN_LEN 8u
+/* Bytes of a delta header at most. */
+#define FWDELTA_HEADER_LEN_MAX 512u
+/* Words of a fwdelta_state. */
+#define FWDELTA_STATE_WORD_COUNT 512u
+/* Words of a fwdelta_stream_state. */
+#define FWDELTA_STREAM_WORD_COUNT 640u
 /* fwdelta_error.component of an error that is not about one component. */
 #define FWDELTA_NO_COMPONENT UINT32_MAX
 
@@ -219,7 +225,8 @@ typedef struct fwdelta_error {
     uint16_t detail;
     /* what the function returned */
     uint8_t category;
-    /* 0 once a byte of an old image may have been overwritten */
+    /* 1: every old image is whole. 0: a byte of one may have been overwritten, or, before the
+     * journal of an update in place could be read, nothing is known: do not boot it. */
     uint8_t old_intact;
     /* number of the component it is about, or FWDELTA_NO_COMPONENT */
     uint32_t component;
@@ -257,6 +264,31 @@ typedef struct fwdelta_target {
     /* Returns once everything programmed survives a power cut. */
     int32_t (*sync)(void *ctx);
 } fwdelta_target;
+
+/* Flash that an update in place reads, erases and programs: the slot, and the scratch flash beside
+ * it. The two must not share a sector. */
+typedef struct fwdelta_flash {
+    uint32_t abi;
+    /* bytes erased together, all sectors alike; 1 where no erase is needed. Sectors of different
+     * lengths: give the longest, and erase several short ones for one number. */
+    uint32_t sector_len;
+    /* bytes in the medium */
+    uint64_t len;
+    /* bytes programmed together, 1 to 32; positions and lengths are multiples of it */
+    uint16_t write_len;
+    /* what an erased byte reads as, and what the last write unit is padded with */
+    uint8_t erased;
+    /* handed to the callbacks */
+    void *ctx;
+    /* As in fwdelta_source; what was programmed before is read back, synced or not. */
+    int32_t (*read)(void *ctx, uint64_t pos, uint8_t *buf, size_t len);
+    /* Erases sector number `sector`; not called when sector_len is 1. */
+    int32_t (*erase)(void *ctx, uint32_t sector);
+    /* Programs erased bytes; no byte is programmed twice between erases. */
+    int32_t (*program)(void *ctx, uint64_t pos, const uint8_t *data, size_t len);
+    /* Returns once everything erased and programmed in this medium survives a power cut. */
+    int32_t (*sync)(void *ctx);
+} fwdelta_flash;
 
 /* Signature verification by a crypto cell, ROM or other library. */
 typedef struct fwdelta_crypto {
@@ -396,7 +428,30 @@ typedef struct fwdelta_summary {
     uint8_t approval_mode;
     /* PLMN of the operator whose approval counted, zero-terminated; empty for none */
     char approved_by[FWDELTA_PLMN_LEN];
+    /* bytes of the prompts to show on this device, in all languages; 0 for none */
+    uint64_t prompts_len;
 } fwdelta_summary;
+
+/* When a prompt is shown. */
+enum fwdelta_moment {
+    FWDELTA_BEFORE_DOWNLOAD = 1,
+    FWDELTA_AFTER_DOWNLOAD = 2,
+    FWDELTA_BEFORE_UPDATE = 3,
+    FWDELTA_AFTER_UPDATE = 4
+};
+
+/* One prompt. The texts stand in fwdelta_update.work, in UTF-8 without terminating zero and without
+ * control characters, until that memory is used again. */
+typedef struct fwdelta_prompt {
+    /* at most 256 characters; NULL where the package has none for this moment and language */
+    const char *text;
+    /* BCP 47 tag of the language that was chosen; NULL where the package has no prompts */
+    const char *language;
+    uint32_t text_len;
+    uint32_t language_len;
+    /* not 0: of the operator whose approval counted, else of the vendor */
+    uint32_t by_operator;
+} fwdelta_prompt;
 
 /* What a package says of one component. The texts stand in envelope_buf, without terminating
  * zero, until that buffer is used again. */
@@ -434,6 +489,127 @@ typedef struct fwdelta_part {
     const fwdelta_target *slot;
 } fwdelta_part;
 
+/* A delta that was authenticated, by fwdelta_delta_of_package or otherwise: numbers and bytes,
+ * no pointers. Whoever verified a package may store it for the boot loader that applies it. */
+typedef struct fwdelta_delta {
+    uint32_t abi;
+    /* bytes of `header` that count */
+    uint32_t header_len;
+    /* where the payload starts in its medium */
+    uint64_t payload_pos;
+    uint64_t payload_len;
+    /* Of the decision to install, any bytes: a journal is found again under the same header and
+     * the same decision only. */
+    uint8_t decision[32];
+    /* the delta header (docs/format-delta.md, section 2) */
+    uint8_t header[FWDELTA_HEADER_LEN_MAX];
+} fwdelta_delta;
+
+/* What a delta header says, known before the payload is downloaded. */
+typedef struct fwdelta_delta_info {
+    uint64_t old_len;
+    uint64_t new_len;
+    uint64_t payload_len;
+    /* bytes of working memory that applying takes */
+    uint64_t work_len;
+    /* in place: bytes that the slot must have; else 0 */
+    uint64_t slot_len;
+    /* 0: the new image is sent in full */
+    uint8_t has_old;
+    /* not 0: fwdelta_stream.decompressor must not be NULL for it */
+    uint8_t needs_decompressor;
+    /* not 0: for the fwdelta_in_place_ functions; 0: for the fwdelta_stream_ functions */
+    uint8_t in_place;
+    /* in place: pages of scratch flash that old pages are saved to; else 0 */
+    uint8_t spare_count;
+    /* in place: bytes of a page, a multiple of every sector_len; else 0 */
+    uint32_t page_len;
+    /* SHA-256 */
+    uint8_t old_digest[32];
+    uint8_t new_digest[32];
+} fwdelta_delta_info;
+
+/* Where decoding to a slot of its own stands from one call to the next. Zeroed before its first
+ * use; then only handed back. */
+typedef struct fwdelta_stream_state {
+    uint64_t opaque[FWDELTA_STREAM_WORD_COUNT];
+} fwdelta_stream_state;
+
+/* One delta that is applied to a slot of its own. The same for every call until the last. */
+typedef struct fwdelta_stream {
+    uint32_t abi;
+    const fwdelta_delta *delta;
+    /* NULL where has_old is 0 */
+    const fwdelta_source *old;
+    uint64_t old_len;
+    const fwdelta_target *slot;
+    const fwdelta_limits *limits;
+    /* NULL: deltas that need one are refused (FWDELTA_UNSUPPORTED) */
+    const fwdelta_decompressor *decompressor;
+    /* NULL: none. Of fwdelta_stream_feed it knows no number of bytes. */
+    const fwdelta_progress *progress;
+    fwdelta_stream_state *state;
+    /* fwdelta_delta_info.work_len bytes; uninitialised and without alignment. Not touched by the
+     * caller as long as `state` is in use. */
+    uint8_t *work;
+    size_t work_len;
+} fwdelta_stream;
+
+/* What fwdelta_stream_feed wants next. */
+enum fwdelta_wish {
+    /* more payload */
+    FWDELTA_STREAM_NEEDS_INPUT = 0,
+    /* to be called again, with the payload that was not taken: feed the watchdog before */
+    FWDELTA_STREAM_YIELDS = 1,
+    /* fwdelta_stream_finish */
+    FWDELTA_STREAM_DONE = 2
+};
+
+/* Where an update in place stands from one call to the next. Zeroed before its first use; then
+ * only handed back. It is lost with the power: the scratch flash knows where to go on. */
+typedef struct fwdelta_state {
+    uint64_t opaque[FWDELTA_STATE_WORD_COUNT];
+} fwdelta_state;
+
+/* One update in place. The same for every call from the first step to the last. */
+typedef struct fwdelta_in_place {
+    uint32_t abi;
+    const fwdelta_delta *delta;
+    /* where the old image stands, from its first byte on, and the new one will */
+    const fwdelta_flash *slot;
+    /* fwdelta_in_place_scratch_len bytes for spare pages and checkpoints */
+    const fwdelta_flash *scratch;
+    /* the staged package, or the file of the payload; it stays where it is until the end */
+    const fwdelta_source *payload;
+    const fwdelta_limits *limits;
+    /* NULL: none. Called before every read, with 0 of 0 bytes. */
+    const fwdelta_progress *progress;
+    fwdelta_state *state;
+    /* fwdelta_delta_info.work_len bytes; uninitialised and without alignment. Not touched by the
+     * caller as long as `state` is in use. */
+    uint8_t *work;
+    size_t work_len;
+} fwdelta_in_place;
+
+/* What the scratch flash says of an update in place. */
+enum fwdelta_found {
+    /* it was not begun: the old image is whole */
+    FWDELTA_FOUND_NOTHING = 0,
+    /* it was begun: resume it, whatever policy says by now */
+    FWDELTA_FOUND_BEGUN = 1,
+    /* it is done, and the digest of the new image was right: boot it */
+    FWDELTA_FOUND_DONE = 2
+};
+
+/* How far a rehearsal or an update in place is. */
+typedef struct fwdelta_step {
+    /* 0: feed the watchdog and call again */
+    uint32_t done;
+    /* pages of the new image that are made, of how many */
+    uint64_t page_done;
+    uint64_t page_count;
+} fwdelta_step;
+
 /* What device management protocols call an outcome. */
 typedef struct fwdelta_codes {
     /* OMA FUMO 1.0 result code */
@@ -460,6 +636,15 @@ fwdelta_status fwdelta_verify(const fwdelta_update *update, fwdelta_summary *out
                               fwdelta_component *components, uint32_t component_max,
                               fwdelta_error *error);
 
+/* Verifies as fwdelta_verify does (steps 1 to 6) and gives the prompt of an enum fwdelta_moment.
+ * `language` is that of the device's user, zero-terminated: a BCP 47 tag or a POSIX locale, as in
+ * "de-AT" or "de_AT.UTF-8"; NULL where it is not known. Chosen is the best of the package's
+ * languages for it (RFC 4647 lookup), else English, else the first; a language that is malformed
+ * is passed over. `work` has summary.prompts_len bytes. */
+fwdelta_status fwdelta_prompt_of(const fwdelta_update *update, uint32_t moment,
+                                 const char *language, fwdelta_prompt *out,
+                                 fwdelta_error *error);
+
 /* Does every check that comes before the first write (steps 1 to 8), for all components: also
  * payloads, old images, slots and working memory. `parts` holds one entry for each component of
  * the package, in the package's order. */
@@ -470,6 +655,87 @@ fwdelta_status fwdelta_check(const fwdelta_update *update, const fwdelta_part *p
  * (steps 1 to 10). Only FWDELTA_OK means that all slots hold their new images. */
 fwdelta_status fwdelta_apply(const fwdelta_update *update, const fwdelta_part *parts,
                              uint32_t part_count, fwdelta_error *error);
+
+/* Verifies the package, and one component's payload, as fwdelta_check does (steps 1 to 7); gives
+ * the delta of that component for the calls below, which verify nothing. `decision` is then of the
+ * manifest and of what the operator decision was. `payload` is where a detached payload is, NULL
+ * where the package holds it: payload_pos is then a position in the package. NULL for a detached
+ * one leaves the payload unchecked, as before its download: the header has the hash of its first
+ * chunk, that chunk the next one's. Old images and slots are not looked at. */
+fwdelta_status fwdelta_delta_of_package(const fwdelta_update *update, uint32_t component,
+                                        const fwdelta_source *payload, uint64_t payload_len,
+                                        fwdelta_delta *out, fwdelta_error *error);
+
+/* Reads the head of a delta file, as `fwdelta diff` writes it, of `file_len` bytes. Such a file is
+ * not signed: authenticate it first. `decision` is left zero. */
+fwdelta_status fwdelta_delta_of_file(const fwdelta_source *file, uint64_t file_len,
+                                     fwdelta_delta *out, fwdelta_error *error);
+
+/* Says what the header of a delta says, if it keeps to the limits. */
+fwdelta_status fwdelta_delta_read(const fwdelta_delta *delta, const fwdelta_limits *limits,
+                                  fwdelta_delta_info *out, fwdelta_error *error);
+
+/* Bytes of scratch flash that an update in place takes, programmed in units of `write_len` bytes:
+ * a multiple of the page length. The content of `work`, of fwdelta_delta_info.work_len bytes, is
+ * lost. */
+fwdelta_status fwdelta_in_place_scratch_len(const fwdelta_delta *delta,
+                                            const fwdelta_limits *limits, uint16_t write_len,
+                                            uint8_t *work, size_t work_len, uint64_t *out,
+                                            fwdelta_error *error);
+
+/* Checks the delta, the slot and the digest of the old image, and starts: nothing is written yet.
+ * A delta that was begun and not finished is started anew. */
+fwdelta_status fwdelta_stream_open(const fwdelta_stream *stream, fwdelta_error *error);
+
+/* Takes payload from `input`, in pieces of any length, and works for a bounded time: at most one
+ * buffer is programmed. `*taken` bytes were taken, the rest is to be offered again. `*wish` is an
+ * enum fwdelta_wish. Each chunk is checked before it is decoded where the header has a hash (all
+ * packages have). */
+fwdelta_status fwdelta_stream_feed(const fwdelta_stream *stream, const void *input,
+                                   size_t input_len, size_t *taken, uint32_t *wish,
+                                   fwdelta_error *error);
+
+/* Makes the new image durable and checks its digest. Only FWDELTA_OK means that it is there. */
+fwdelta_status fwdelta_stream_finish(const fwdelta_stream *stream, fwdelta_error *error);
+
+/* All of that in one call, the payload read from delta->payload_pos of `payload`. */
+fwdelta_status fwdelta_stream_run(const fwdelta_stream *stream, const fwdelta_source *payload,
+                                  fwdelta_error *error);
+
+/* An update in place, at every start of the device (docs/in-place.md):
+ *
+ *   look       -> FWDELTA_FOUND_NOTHING: rehearse, step until done, begin
+ *                 FWDELTA_FOUND_BEGUN:   resume
+ *                 FWDELTA_FOUND_DONE:    boot; when the new image has proved itself, clear
+ *   step until done, finish
+ *
+ * After an error with old_intact 0 start again with look: resume is always legal. */
+
+/* Reads the journal; `*out` is an enum fwdelta_found. */
+fwdelta_status fwdelta_in_place_look(const fwdelta_in_place *update, uint32_t *out,
+                                     fwdelta_error *error);
+
+/* Opens a rehearsal: everything is decoded and nothing written. Checks the digest of the old image
+ * first. FWDELTA_E_WRONG_STATE if the update was begun. */
+fwdelta_status fwdelta_in_place_rehearse(const fwdelta_in_place *update, fwdelta_error *error);
+
+/* Begins what was rehearsed to its end, with a checkpoint: nothing of the slot is erased yet.
+ * FWDELTA_E_NEW_DIGEST if the rehearsal made another image. */
+fwdelta_status fwdelta_in_place_begin(const fwdelta_in_place *update, fwdelta_error *error);
+
+/* Goes on after a power cut, or after an error of fwdelta_in_place_step. Asks no policy. */
+fwdelta_status fwdelta_in_place_resume(const fwdelta_in_place *update, fwdelta_error *error);
+
+/* Does a bounded piece of work, at most one operation on one page. */
+fwdelta_status fwdelta_in_place_step(const fwdelta_in_place *update, fwdelta_step *out,
+                                     fwdelta_error *error);
+
+/* Confirms that the new image is in the slot, its digest checked. Only FWDELTA_OK means that it may
+ * be booted. FWDELTA_E_WRONG_STATE before the last step. */
+fwdelta_status fwdelta_in_place_finish(const fwdelta_in_place *update, fwdelta_error *error);
+
+/* Erases the journal of an update that is done, or was never begun: not while it is under way. */
+fwdelta_status fwdelta_in_place_clear(const fwdelta_in_place *update, fwdelta_error *error);
 
 /* The name of an enum fwdelta_detail as in docs/format.md; "Ok" for 0, "Unknown" for what is none.
  * Never NULL. */

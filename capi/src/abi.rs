@@ -6,7 +6,7 @@
 use core::ffi::{c_char, c_void};
 
 /// What every table and request carries in its first field.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 /// [`Failure::component`] of an error that is not about one component.
 pub const NO_COMPONENT: u32 = u32::MAX;
 /// Bytes of EF_FOTA.
@@ -21,6 +21,25 @@ pub const SIM_WITHOUT_FOTA: u8 = 1;
 pub const SIM_WITH_FOTA: u8 = 2;
 /// What [`Source::read`] gives for cells that hold no valid word.
 pub const READ_UNCORRECTABLE: i32 = 1;
+
+/// [`InPlace`]: nothing was begun.
+pub const FOUND_NOTHING: u32 = 0;
+/// [`InPlace`]: it was begun and is to be resumed.
+pub const FOUND_BEGUN: u32 = 1;
+/// [`InPlace`]: the new image is in the slot.
+pub const FOUND_DONE: u32 = 2;
+/// Bytes of a delta header at most.
+pub const HEADER_LEN_MAX: usize = 512;
+/// Words of [`State`].
+pub const STATE_WORD_COUNT: usize = 512;
+/// Words of [`StreamState`].
+pub const STREAM_WORD_COUNT: usize = 640;
+/// [`Stream`]: more payload is needed.
+pub const STREAM_NEEDS_INPUT: u32 = 0;
+/// [`Stream`]: there is more to do with what it has.
+pub const STREAM_YIELDS: u32 = 1;
+/// [`Stream`]: the new image is written.
+pub const STREAM_DONE: u32 = 2;
 
 /// `fwdelta_source`
 #[repr(C)]
@@ -213,6 +232,24 @@ pub struct Summary {
     pub approval_mode: u8,
     /// Whose approval it was, empty for none.
     pub approved_by: [c_char; PLMN_LEN],
+    /// Bytes of the prompts for this device, 0 for none.
+    pub prompts_len: u64,
+}
+
+/// `fwdelta_prompt`
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Prompt {
+    /// What to show, in `work`; null for nothing.
+    pub text: *const c_char,
+    /// Tag of its language, in `work`; null for none.
+    pub language: *const c_char,
+    /// Bytes of `text`.
+    pub text_len: u32,
+    /// Bytes of `language`.
+    pub language_len: u32,
+    /// Whether it is the operator's.
+    pub by_operator: u32,
 }
 
 /// `fwdelta_component`
@@ -275,4 +312,160 @@ pub struct Codes {
     pub install_notify: u16,
     /// LwM2M update result.
     pub lwm2m: u8,
+}
+
+/// `fwdelta_flash`
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Flash {
+    /// [`ABI_VERSION`]
+    pub abi: u32,
+    /// Bytes erased together.
+    pub sector_len: u32,
+    /// Bytes in the medium.
+    pub len: u64,
+    /// Bytes programmed together.
+    pub write_len: u16,
+    /// What an erased byte reads as.
+    pub erased: u8,
+    /// Handed to the callbacks.
+    pub ctx: *mut c_void,
+    /// Fills `buf` from `pos`.
+    pub read: Option<unsafe extern "C" fn(*mut c_void, u64, *mut u8, usize) -> i32>,
+    /// Erases a sector.
+    pub erase: Option<unsafe extern "C" fn(*mut c_void, u32) -> i32>,
+    /// Programs erased bytes.
+    pub program: Option<unsafe extern "C" fn(*mut c_void, u64, *const u8, usize) -> i32>,
+    /// Makes what was programmed durable.
+    pub sync: Option<unsafe extern "C" fn(*mut c_void) -> i32>,
+}
+
+/// `fwdelta_delta`
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Delta {
+    /// [`ABI_VERSION`]
+    pub abi: u32,
+    /// Bytes of `header` that count.
+    pub header_len: u32,
+    /// Where the payload starts in its medium.
+    pub payload_pos: u64,
+    /// Its length.
+    pub payload_len: u64,
+    /// Of the decision to install.
+    pub decision: [u8; 32],
+    /// The delta header.
+    pub header: [u8; HEADER_LEN_MAX],
+}
+
+/// `fwdelta_delta_info`
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct DeltaInfo {
+    /// Length of the old image.
+    pub old_len: u64,
+    /// Length of the new image.
+    pub new_len: u64,
+    /// Length of the payload.
+    pub payload_len: u64,
+    /// Bytes of `work` that applying takes.
+    pub work_len: u64,
+    /// In place: bytes that the slot must have.
+    pub slot_len: u64,
+    /// Whether an old image is needed.
+    pub has_old: u8,
+    /// Whether a decompressor is needed.
+    pub needs_decompressor: u8,
+    /// Whether it is applied in place.
+    pub in_place: u8,
+    /// In place: spare pages.
+    pub spare_count: u8,
+    /// In place: bytes of a page.
+    pub page_len: u32,
+    /// SHA-256 of the old image.
+    pub old_digest: [u8; 32],
+    /// SHA-256 of the new image.
+    pub new_digest: [u8; 32],
+}
+
+/// `fwdelta_state`
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct State {
+    /// Nobody's business.
+    pub opaque: [u64; STATE_WORD_COUNT],
+}
+
+/// `fwdelta_in_place`
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct InPlace {
+    /// [`ABI_VERSION`]
+    pub abi: u32,
+    /// What is applied.
+    pub delta: *const Delta,
+    /// Where the old image stands and the new one will.
+    pub slot: *const Flash,
+    /// Spare pages and checkpoints.
+    pub scratch: *const Flash,
+    /// The payload, whole.
+    pub payload: *const Source,
+    /// Ceilings.
+    pub limits: *const Limits,
+    /// Called before every read; null for none.
+    pub progress: *const Progress,
+    /// Where the update stands from call to call.
+    pub state: *mut State,
+    /// Working memory.
+    pub work: *mut u8,
+    /// Its length.
+    pub work_len: usize,
+}
+
+/// `fwdelta_step`
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    /// Not 0: there is nothing left to do.
+    pub done: u32,
+    /// Pages done.
+    pub page_done: u64,
+    /// Of how many.
+    pub page_count: u64,
+}
+
+/// `fwdelta_stream_state`
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct StreamState {
+    /// Nobody's business.
+    pub opaque: [u64; STREAM_WORD_COUNT],
+}
+
+/// `fwdelta_stream`
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Stream {
+    /// [`ABI_VERSION`]
+    pub abi: u32,
+    /// What is applied.
+    pub delta: *const Delta,
+    /// The old image; null where none is needed.
+    pub old: *const Source,
+    /// Its length.
+    pub old_len: u64,
+    /// The slot for the new image.
+    pub slot: *const Target,
+    /// Ceilings.
+    pub limits: *const Limits,
+    /// Decompressor; null for none.
+    pub decompressor: *const Decompressor,
+    /// Called before every read; null for none.
+    pub progress: *const Progress,
+    /// Where decoding stands from call to call.
+    pub state: *mut StreamState,
+    /// Working memory.
+    pub work: *mut u8,
+    /// Its length.
+    pub work_len: usize,
 }

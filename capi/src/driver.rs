@@ -1,12 +1,13 @@
 //! The caller's tables of callbacks as core's traits.
 
 use core::cell::Cell;
+use core::ffi::c_void;
 
 use fwdelta_core::codec::{Decompressor, Flow};
 use fwdelta_core::format::trust::PublicKey;
 use fwdelta_core::storage::{Geometry, ReadError, Source, Target};
 use fwdelta_core::verify::Crypto;
-use fwdelta_core::{Detail, Result};
+use fwdelta_core::{Detail, Error, Result};
 
 use crate::abi;
 
@@ -43,6 +44,12 @@ impl<'a> Progress<'a> {
         self.cancelled.get()
     }
 
+    /// `error`, or `Cancelled` where the caller said stop and a read came back as failed.
+    pub(crate) fn or_cancelled(&self, error: Error) -> Error {
+        let detail = if self.is_cancelled() { Detail::Cancelled } else { error.detail };
+        Error { detail, ..error }
+    }
+
     fn written(&self, len: usize) {
         self.done.set(self.done.get().saturating_add(len as u64));
     }
@@ -60,14 +67,50 @@ impl Source for Medium<'_> {
 
     fn read(&mut self, pos: u64, buf: &mut [u8]) -> core::result::Result<(), ReadError<()>> {
         self.progress.step().map_err(|_| ReadError::Io(()))?;
-        let read = self.table.read.ok_or(ReadError::Io(()))?;
-        // SAFETY: the caller's own callback; `buf` is valid for its length during the call.
-        match unsafe { read(self.table.ctx, pos, buf.as_mut_ptr(), buf.len()) } {
-            0 => Ok(()),
-            abi::READ_UNCORRECTABLE => Err(ReadError::Uncorrectable),
-            _ => Err(ReadError::Io(())),
-        }
+        read_by(self.table.read, self.table.ctx, pos, buf)
     }
+}
+
+/// A callback that reads.
+type ReadFn = unsafe extern "C" fn(*mut c_void, u64, *mut u8, usize) -> i32;
+/// A callback that erases.
+type EraseFn = unsafe extern "C" fn(*mut c_void, u32) -> i32;
+/// A callback that programs.
+type ProgramFn = unsafe extern "C" fn(*mut c_void, u64, *const u8, usize) -> i32;
+/// A callback that makes durable.
+type SyncFn = unsafe extern "C" fn(*mut c_void) -> i32;
+
+fn read_by(
+    callback: Option<ReadFn>,
+    ctx: *mut c_void,
+    pos: u64,
+    buf: &mut [u8],
+) -> core::result::Result<(), ReadError<()>> {
+    let callback = callback.ok_or(ReadError::Io(()))?;
+    // SAFETY: the caller's own callback; `buf` is valid for its length during the call.
+    match unsafe { callback(ctx, pos, buf.as_mut_ptr(), buf.len()) } {
+        0 => Ok(()),
+        abi::READ_UNCORRECTABLE => Err(ReadError::Uncorrectable),
+        _ => Err(ReadError::Io(())),
+    }
+}
+
+fn erase_by(callback: Option<EraseFn>, ctx: *mut c_void, sector: u32) -> Answer {
+    let callback = callback.ok_or(())?;
+    // SAFETY: the caller's own callback with the caller's own context.
+    done(unsafe { callback(ctx, sector) })
+}
+
+fn program_by(callback: Option<ProgramFn>, ctx: *mut c_void, pos: u64, data: &[u8]) -> Answer {
+    let callback = callback.ok_or(())?;
+    // SAFETY: the caller's own callback; `data` is valid for its length during the call.
+    done(unsafe { callback(ctx, pos, data.as_ptr(), data.len()) })
+}
+
+fn sync_by(callback: Option<SyncFn>, ctx: *mut c_void) -> Answer {
+    let callback = callback.ok_or(())?;
+    // SAFETY: the caller's own callback with the caller's own context.
+    done(unsafe { callback(ctx) })
 }
 
 /// An old image; a full image has none, and no cover to read it by.
@@ -97,28 +140,78 @@ impl Target for Slot<'_> {
         Geometry { len, sector_len, write_len, erased }
     }
 
-    fn erase(&mut self, sector: u32) -> core::result::Result<(), ()> {
-        let erase = self.table.erase.ok_or(())?;
-        // SAFETY: the caller's own callback with the caller's own context.
-        done(unsafe { erase(self.table.ctx, sector) })
+    fn erase(&mut self, sector: u32) -> Answer {
+        erase_by(self.table.erase, self.table.ctx, sector)
     }
 
-    fn program(&mut self, pos: u64, data: &[u8]) -> core::result::Result<(), ()> {
-        let program = self.table.program.ok_or(())?;
-        // SAFETY: the caller's own callback; `data` is valid for its length during the call.
-        done(unsafe { program(self.table.ctx, pos, data.as_ptr(), data.len()) })?;
+    fn program(&mut self, pos: u64, data: &[u8]) -> Answer {
+        program_by(self.table.program, self.table.ctx, pos, data)?;
         self.progress.written(data.len());
         Ok(())
     }
 
-    fn sync(&mut self) -> core::result::Result<(), ()> {
-        let sync = self.table.sync.ok_or(())?;
-        // SAFETY: the caller's own callback with the caller's own context.
-        done(unsafe { sync(self.table.ctx) })
+    fn sync(&mut self) -> Answer {
+        sync_by(self.table.sync, self.table.ctx)
     }
 }
 
-fn done(answer: i32) -> core::result::Result<(), ()> {
+/// Flash that is read as well: a slot that is rewritten in place, and what lies beside it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Chip<'a> {
+    pub(crate) table: &'a abi::Flash,
+    pub(crate) progress: &'a Progress<'a>,
+}
+
+impl Source for Chip<'_> {
+    type Error = ();
+
+    fn read(&mut self, pos: u64, buf: &mut [u8]) -> core::result::Result<(), ReadError<()>> {
+        self.progress.step().map_err(|_| ReadError::Io(()))?;
+        read_by(self.table.read, self.table.ctx, pos, buf)
+    }
+}
+
+impl Target for Chip<'_> {
+    type Error = ();
+
+    fn geometry(&self) -> Geometry {
+        let abi::Flash { len, sector_len, write_len, erased, .. } = *self.table;
+        Geometry { len, sector_len, write_len, erased }
+    }
+
+    fn erase(&mut self, sector: u32) -> Answer {
+        erase_by(self.table.erase, self.table.ctx, sector)
+    }
+
+    fn program(&mut self, pos: u64, data: &[u8]) -> Answer {
+        program_by(self.table.program, self.table.ctx, pos, data)
+    }
+
+    fn sync(&mut self) -> Answer {
+        sync_by(self.table.sync, self.table.ctx)
+    }
+}
+
+/// A payload that starts somewhere in its medium.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Payload<'a> {
+    pub(crate) medium: Medium<'a>,
+    pub(crate) pos: u64,
+}
+
+impl Source for Payload<'_> {
+    type Error = ();
+
+    fn read(&mut self, pos: u64, buf: &mut [u8]) -> core::result::Result<(), ReadError<()>> {
+        let pos = self.pos.checked_add(pos).ok_or(ReadError::Io(()))?;
+        self.medium.read(pos, buf)
+    }
+}
+
+/// What the caller's storage answers.
+type Answer = core::result::Result<(), ()>;
+
+fn done(answer: i32) -> Answer {
     if answer == 0 { Ok(()) } else { Err(()) }
 }
 

@@ -1,12 +1,13 @@
-//! The exported functions: pointers in, numbers out.
+//! The exported functions for packages: pointers in, numbers out.
 //!
-//! Every pointer is checked for null and alignment before it is followed; that it is otherwise
-//! what the header asks for is the caller's promise, and the reason for every `unsafe` here.
+//! Every pointer goes through [`crate::pointers`]; that it is what the header asks for is the
+//! caller's promise, and the reason for every `unsafe` here.
 
 use core::ffi::{CStr, c_char};
 
 use fwdelta_core::format::manifest::base_name;
 use fwdelta_core::format::plmn::Plmn;
+use fwdelta_core::format::prompts::MOMENT_MAX;
 use fwdelta_core::limits::COMPONENT_COUNT_MAX;
 use fwdelta_core::verify::codes::{SUCCESS, codes_of};
 use fwdelta_core::verify::{Device, EfFota, Sim};
@@ -15,110 +16,10 @@ use fwdelta_core::{Detail, Error, Limits, Result};
 use crate::abi;
 use crate::driver::{Medium, Progress, Unpacker, Verifier};
 use crate::names;
-use crate::session::{About, Part, Parts, Request, Session, with_session};
-
-/// Refuses a table of another version than this library's.
-trait Versioned {
-    fn abi(&self) -> u32;
-    /// Whether every callback is there.
-    fn is_whole(&self) -> bool;
-}
-
-macro_rules! versioned {
-    ($($table:ident: $($callback:ident)*;)*) => {$(
-        impl Versioned for abi::$table {
-            fn abi(&self) -> u32 {
-                self.abi
-            }
-
-            fn is_whole(&self) -> bool {
-                true $(&& self.$callback.is_some())*
-            }
-        }
-    )*};
-}
-
-versioned! {
-    Source: read;
-    Target: erase program sync;
-    Crypto: verify_ed25519;
-    Decompressor: start run;
-    Progress: step;
-    Device:;
-    Update:;
-}
-
-/// Follows a pointer.
-///
-/// # Safety
-/// `pointer` is null, or points to a value that stays as it is for `'a`.
-unsafe fn follow<'a, T>(pointer: *const T) -> Result<&'a T> {
-    if pointer.is_null() || !pointer.is_aligned() {
-        return Err(Detail::BadArgument.into());
-    }
-    // SAFETY: not null, aligned, and the rest by this function's contract.
-    Ok(unsafe { &*pointer })
-}
-
-/// Follows a pointer to a table.
-///
-/// # Safety
-/// As [`follow`].
-unsafe fn table<'a, T: Versioned>(pointer: *const T) -> Result<&'a T> {
-    // SAFETY: passed on.
-    let table = unsafe { follow(pointer)? };
-    let fits = table.abi() == abi::ABI_VERSION && table.is_whole();
-    if fits { Ok(table) } else { Err(Detail::BadArgument.into()) }
-}
-
-/// Follows a pointer to a table that may be null.
-///
-/// # Safety
-/// As [`follow`].
-unsafe fn optional<'a, T: Versioned>(pointer: *const T) -> Result<Option<&'a T>> {
-    if pointer.is_null() {
-        return Ok(None);
-    }
-    // SAFETY: passed on.
-    unsafe { table(pointer) }.map(Some)
-}
-
-/// Follows a pointer to `len` values; null is allowed where there are none.
-///
-/// # Safety
-/// `pointer` is null, or points to `len` values that stay as they are for `'a`.
-unsafe fn slice<'a, T>(pointer: *const T, len: usize) -> Result<&'a [T]> {
-    if len == 0 {
-        return Ok(&[]);
-    }
-    check_range(pointer, len)?;
-    // SAFETY: not null, aligned, not too long, and the rest by this function's contract.
-    Ok(unsafe { core::slice::from_raw_parts(pointer, len) })
-}
-
-/// Follows a pointer to `len` values to be written.
-///
-/// # Safety
-/// `pointer` is null, or points to `len` values that nothing else uses for `'a`.
-unsafe fn slice_mut<'a, T>(pointer: *mut T, len: usize) -> Result<&'a mut [T]> {
-    if len == 0 {
-        return Ok(&mut []);
-    }
-    check_range(pointer, len)?;
-    // SAFETY: not null, aligned, not too long, and the rest by this function's contract.
-    Ok(unsafe { core::slice::from_raw_parts_mut(pointer, len) })
-}
-
-fn check_range<T>(pointer: *const T, len: usize) -> Result<()> {
-    let fits = len.checked_mul(size_of::<T>()).is_some_and(|len| len <= isize::MAX as usize);
-    let sound = fits && !pointer.is_null() && pointer.is_aligned();
-    if sound { Ok(()) } else { Err(Detail::BadArgument.into()) }
-}
-
-/// Checks a pointer to a result, which is written once, at the end.
-fn writable<T>(pointer: *mut T) -> Result<()> {
-    check_range(pointer, 1)
-}
+use crate::pointers::{
+    About, check_range, follow, give, limits, optional, slice, slice_mut, table, tell, writable,
+};
+use crate::session::{Part, Parts, Request, Session, with_session};
 
 /// Checks everything but the callbacks' doings.
 ///
@@ -157,16 +58,6 @@ fn device(device: &abi::Device) -> Result<Device> {
     Ok(Device { sim, sequence: (device.has_sequence != 0).then_some(device.sequence) })
 }
 
-fn limits(limits: &abi::Limits) -> Limits {
-    Limits {
-        envelope_len: usize::try_from(limits.envelope_len).unwrap_or(usize::MAX),
-        image_len: limits.image_len,
-        text_len: limits.text_len,
-        chunk_len: limits.chunk_len,
-        workspace_len: limits.workspace_len,
-    }
-}
-
 /// Checks the storage of all components.
 ///
 /// # Safety
@@ -201,13 +92,8 @@ unsafe fn run(
 ) -> u32 {
     // SAFETY: passed on.
     let result = unsafe { run_checked(update, work) };
-    let told = tell(result);
-    let category = u32::from(told.category);
-    if writable(failure).is_ok() {
-        // SAFETY: not null, aligned, and the rest by this function's contract.
-        unsafe { failure.write(told) };
-    }
-    category
+    // SAFETY: passed on.
+    unsafe { tell(result, failure) }
 }
 
 /// # Safety
@@ -232,20 +118,6 @@ unsafe fn run_checked(
     )
 }
 
-fn tell(result: core::result::Result<(), About>) -> abi::Failure {
-    let component = abi::NO_COMPONENT;
-    let Err((error, index)) = result else {
-        return abi::Failure { detail: 0, category: 0, old_intact: 1, component, pos: 0 };
-    };
-    abi::Failure {
-        detail: error.detail as u16,
-        category: error.code(),
-        old_intact: u8::from(error.old_intact),
-        component: index.map_or(component, u32::from),
-        pos: error.pos,
-    }
-}
-
 fn summary(session: &Session<'_>) -> abi::Summary {
     let package = &session.package;
     let said = &package.manifest.summary;
@@ -263,6 +135,7 @@ fn summary(session: &Session<'_>) -> abi::Summary {
         decision: package.decision.basis as u8,
         approval_mode: package.decision.approval.map_or(0, |(_, mode)| mode as u8),
         approved_by,
+        prompts_len: package.prompts().map_or(0, |(_, span)| span.len),
     }
 }
 
@@ -338,21 +211,6 @@ unsafe fn write_limits(limits: &Limits, out: *mut abi::Limits) -> u32 {
     unsafe { give(limits, out) }
 }
 
-/// Writes a result that needs nothing but its place.
-///
-/// # Safety
-/// `out` is null or can be written.
-unsafe fn give<T>(value: T, out: *mut T) -> u32 {
-    match writable(out) {
-        Ok(()) => {
-            // SAFETY: not null, aligned, and the rest by this function's contract.
-            unsafe { out.write(value) };
-            0
-        }
-        Err(error) => u32::from(error.code()),
-    }
-}
-
 /// Steps 1 to 6 of docs/format.md, section 7, and texts and headers of step 7.
 ///
 /// # Safety
@@ -422,6 +280,66 @@ pub unsafe extern "C" fn fwdelta_apply(
         // SAFETY: passed on.
         let parts = unsafe { parts(components, component_count) };
         session.apply(&parts.map_err(|error| (error, None))?)
+    };
+    // SAFETY: passed on.
+    unsafe { run(update, failure, work) }
+}
+
+/// Steps 1 to 7 for one component; its delta.
+///
+/// # Safety
+/// Every pointer is null or as the header asks for.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fwdelta_delta_of_package(
+    update: *const abi::Update,
+    component: u32,
+    payload: *const abi::Source,
+    payload_len: u64,
+    out: *mut abi::Delta,
+    failure: *mut abi::Failure,
+) -> u32 {
+    let work = |session: &mut Session<'_>| {
+        let alone = |error| (error, None);
+        writable(out).map_err(alone)?;
+        // SAFETY: a pointer of the caller, as the header asks for.
+        let payload = unsafe { optional(payload) }.map_err(alone)?;
+        let index = u8::try_from(component).map_err(|_| alone(Detail::BadArgument.into()))?;
+        let delta = session.delta(index, payload, payload_len)?;
+        // SAFETY: checked above, and the rest by this function's contract.
+        unsafe { out.write(delta) };
+        Ok(())
+    };
+    // SAFETY: passed on.
+    unsafe { run(update, failure, work) }
+}
+
+/// Steps 1 to 6, and one prompt.
+///
+/// # Safety
+/// Every pointer is null or as the header asks for.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fwdelta_prompt_of(
+    update: *const abi::Update,
+    moment: u32,
+    language: *const c_char,
+    out: *mut abi::Prompt,
+    failure: *mut abi::Failure,
+) -> u32 {
+    let work = |session: &mut Session<'_>| {
+        let alone = |error| (error, None);
+        writable(out).map_err(alone)?;
+        let moment = u8::try_from(moment).ok().filter(|moment| (1..=MOMENT_MAX).contains(moment));
+        let moment = moment.ok_or(Error::from(Detail::BadArgument)).map_err(alone)?;
+        // What is not UTF-8 is no language, and like any unknown one no reason to fail.
+        let language = match language.is_null() {
+            true => "",
+            // SAFETY: not null, and zero-terminated as the header asks for.
+            false => unsafe { CStr::from_ptr(language) }.to_str().unwrap_or(""),
+        };
+        let prompt = session.prompt(moment, language).map_err(alone)?;
+        // SAFETY: checked above, and the rest by this function's contract.
+        unsafe { out.write(prompt) };
+        Ok(())
     };
     // SAFETY: passed on.
     unsafe { run(update, failure, work) }

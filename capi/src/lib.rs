@@ -1,15 +1,24 @@
 //! The C interface of fwdelta-core: `include/fwdelta.h` with its Rust side.
 //!
-//! The only `unsafe` code of the device half, and no logic but the order of calls: pointers are
-//! checked in [`ffi`], callbacks become core's traits in [`driver`], [`session`] is plain safe
-//! Rust. No allocation, no globals, no I/O.
+//! The only `unsafe` code of the device half, and no logic but the order of calls. Pointers are
+//! checked in [`pointers`]; exported functions stand in [`ffi`] (packages), [`ffi_delta`] and
+//! [`ffi_stream`] (deltas that were authenticated); callbacks become core's traits in [`driver`];
+//! [`state`] keeps a machine from call to call; [`session`], [`mod@delta`], [`in_place`] and
+//! [`stream`] are plain safe Rust. No allocation, no globals, no I/O.
 #![no_std]
 
 mod abi;
+mod delta;
 mod driver;
 mod ffi;
+mod ffi_delta;
+mod ffi_stream;
+mod in_place;
 mod names;
+mod pointers;
 mod session;
+mod state;
+mod stream;
 
 /// A panic is not part of the interface: core has no path to one, and in the build with the
 /// signature callback none is left in the library. So `fwdelta_panic` is declared and never

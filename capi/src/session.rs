@@ -1,24 +1,19 @@
 //! One package on one device, in the order of docs/format.md, section 7.
 
-use fwdelta_core::apply::{Applier, Io, Step, verify_old};
-use fwdelta_core::format::delta::{Coder, DeltaHeader};
+use fwdelta_core::apply::{Applier, Io};
+use fwdelta_core::format::delta::DeltaHeader;
 use fwdelta_core::format::envelope::{PayloadKey, Span};
+use fwdelta_core::format::prompts::Prompts;
 use fwdelta_core::format::trust::Trust;
-use fwdelta_core::limits::COMPONENT_COUNT_MAX;
-use fwdelta_core::storage::Source as _;
+use fwdelta_core::hash::{Sha256, Sha256Digest};
+use fwdelta_core::limits::{COMPONENT_COUNT_MAX, HEADER_LEN_MAX};
 use fwdelta_core::verify::{Device, Package};
-use fwdelta_core::{Detail, Error, Limits, Result};
+use fwdelta_core::{Detail, Limits, Result};
 
 use crate::abi;
-use crate::driver::{Medium, Old, Progress, Slot, Unpacker, Verifier};
-
-/// Payload bytes read at a time while decoding; they are on the stack.
-const INPUT_LEN: usize = 256;
-/// Largest write unit, as core's `Geometry` says.
-const WRITE_LEN_MAX: u16 = 32;
-
-/// An error and the component it is about.
-pub(crate) type About = (Error, Option<u8>);
+use crate::driver::{Medium, Old, Payload, Progress, Slot, Unpacker, Verifier};
+use crate::pointers::About;
+use crate::stream;
 
 /// What the caller lends for a whole call, checked for null.
 #[derive(Debug)]
@@ -124,15 +119,63 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    /// The prompt of `moment` in the language that fits `language` best: the operator's, if the
+    /// approval that counted has some, else the vendor's.
+    pub(crate) fn prompt(&mut self, moment: u8, language: &str) -> Result<abi::Prompt> {
+        let (none, by_operator) = (core::ptr::null(), self.package.prompts());
+        let by_operator = by_operator.map(|(key, _)| key != PayloadKey::Prompts);
+        let by_operator = u32::from(by_operator.unwrap_or(false));
+        let mut prompt =
+            abi::Prompt { text: none, language: none, text_len: 0, language_len: 0, by_operator };
+        let Some(bytes) = self.package.read_prompts(&mut self.file, self.work)? else {
+            return Ok(prompt);
+        };
+        let prompts = Prompts::parse(bytes)?;
+        let tag = prompts.choose(language);
+        (prompt.language, prompt.language_len) = (tag.as_ptr().cast(), tag.len() as u32);
+        if let Some(text) = prompts.text(tag, moment) {
+            (prompt.text, prompt.text_len) = (text.as_ptr().cast(), text.len() as u32);
+        }
+        Ok(prompt)
+    }
+
+    /// Step 7 for one component, and what it takes to apply it without its package.
+    pub(crate) fn delta(
+        &mut self,
+        index: u8,
+        detached: Option<&'a abi::Source>,
+        detached_len: u64,
+    ) -> core::result::Result<abi::Delta, About> {
+        let about = |error| (error, Some(index));
+        self.check_small()?;
+        let component = self.package.manifest.component(index).map_err(|error| (error, None))?;
+        let span = if component.detached.is_some() && detached.is_none() {
+            Span { pos: 0, len: component.delta.len }
+        } else {
+            let (mut payload, span) = self.payload(index, detached, detached_len).map_err(about)?;
+            self.package.check_delta(&mut payload, span, index, self.work).map_err(about)?;
+            span
+        };
+        let (mut header, decision) = ([0; HEADER_LEN_MAX], decision(self.package));
+        let bytes = self.package.read_header(&mut self.file, index, &mut header).map_err(about)?;
+        let (abi, header_len) = (abi::ABI_VERSION, bytes.len() as u32);
+        let Span { pos: payload_pos, len: payload_len } = span;
+        Ok(abi::Delta { abi, header_len, payload_pos, payload_len, decision, header })
+    }
+
     /// Where the payload of component `index` is.
-    fn payload(&self, index: u8, part: &Part<'a>) -> Result<(Medium<'a>, Span)> {
+    fn payload(
+        &self,
+        index: u8,
+        detached: Option<&'a abi::Source>,
+        len: u64,
+    ) -> Result<(Medium<'a>, Span)> {
         if self.package.manifest.component(index)?.detached.is_none() {
             let span = self.package.envelope.payload(PayloadKey::Delta(index));
             return Ok((self.file, span.ok_or(Detail::MissingPayload)?));
         }
-        let table = part.payload.ok_or(Detail::MissingPayload)?;
-        let medium = Medium { table, progress: self.progress() };
-        Ok((medium, Span { pos: 0, len: part.payload_len }))
+        let table = detached.ok_or(Detail::MissingPayload)?;
+        Ok((Medium { table, progress: self.progress() }, Span { pos: 0, len }))
     }
 
     fn old(&self, part: &Part<'a>) -> Old<'a> {
@@ -140,41 +183,20 @@ impl<'a> Session<'a> {
     }
 
     fn check_payload(&mut self, index: u8, _: &DeltaHeader, part: &Part<'a>) -> Result<()> {
-        let (mut payload, span) = self.payload(index, part)?;
+        let (mut payload, span) = self.payload(index, part.payload, part.payload_len)?;
         self.package.check_delta(&mut payload, span, index, self.work)
     }
 
     fn check_old(&mut self, _: u8, header: &DeltaHeader, part: &Part<'a>) -> Result<()> {
-        let Some(id) = &header.old else { return Ok(()) };
-        if part.old.is_none() {
-            return Err(Detail::MissingOld.into());
-        }
-        if part.old_len != id.len {
-            return Err(Detail::OldSize.into());
-        }
-        verify_old(header, &mut self.old(part), self.work)
+        stream::check_old(header, &mut self.old(part), part.old_len, self.work)
     }
 
     /// Slot, workspace and decompressor, which the applier would only miss with other slots
     /// written.
     fn check_space(&mut self, _: u8, header: &DeltaHeader, part: &Part<'a>) -> Result<()> {
-        let write_len = part.slot.write_len;
-        if part.slot.sector_len == 0 || !(1..=WRITE_LEN_MAX).contains(&write_len) {
-            return Err(Detail::BadArgument.into());
-        }
-        let padded_len = header.new.len.checked_next_multiple_of(u64::from(write_len));
-        if padded_len.is_none_or(|len| len > part.slot.len) {
-            return Err(Detail::NoSpace.into());
-        }
+        stream::check_slot(header, part.slot)?;
         Applier::open(header, self.work, &self.limits)?;
-        match header.coder {
-            Coder::Streams { .. } | Coder::Bsdiff { .. } | Coder::Projected(_) => {
-                self.unpacker.is_there()
-            }
-            Coder::Stored | Coder::Bits { .. } | Coder::Predicted(_) | Coder::PredictedMax(_) => {
-                Ok(())
-            }
-        }
+        stream::check_decompressor(header, self.unpacker)
     }
 
     /// Steps 7 to 10 for all components.
@@ -189,64 +211,25 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    // Not inlined: its applier and buffer would lie on the stack while signatures are verified.
-    #[inline(never)]
     fn apply_one(&mut self, index: u8, header: &DeltaHeader, part: &Part<'a>) -> Result<()> {
-        let (payload, span) = self.payload(index, part)?;
+        let (medium, span) = self.payload(index, part.payload, part.payload_len)?;
+        let payload = Payload { medium, pos: span.pos };
         let mut old = self.old(part);
         let mut new = Slot { table: part.slot, progress: self.progress() };
         let mut unpacker = self.unpacker;
-        let mut input = Input { payload, span, read: 0, buf: [0; INPUT_LEN], start: 0, end: 0 };
-        let progress = self.progress();
-        let mut applier = Applier::open(header, self.work, &self.limits)?;
         let mut io = Io { old: &mut old, new: &mut new, decompressor: &mut unpacker };
-        loop {
-            progress.step()?;
-            let (taken, step) = applier.feed(&mut io, input.pending())?;
-            input.take(taken);
-            match step {
-                Step::Done => break,
-                Step::NeedInput => input.fill()?,
-                Step::Yield => {}
-            }
-        }
-        applier.finish(io.new).map(|_| ())
+        stream::decode(header, self.work, &self.limits, &mut io, payload)
     }
 }
 
-/// The payload on its way from its medium to the applier.
-struct Input<'a> {
-    payload: Medium<'a>,
-    span: Span,
-    /// Bytes of the payload read.
-    read: u64,
-    buf: [u8; INPUT_LEN],
-    start: usize,
-    end: usize,
-}
-
-impl Input<'_> {
-    fn pending(&self) -> &[u8] {
-        self.buf.get(self.start..self.end).unwrap_or(&[])
+/// Digest of a manifest and of the operator decision about it.
+fn decision(package: &Package<'_>) -> Sha256Digest {
+    let mut hash = Sha256::new();
+    hash.update(package.auth.digest);
+    let mode = package.decision.approval.map_or(0, |(_, mode)| mode as u8);
+    hash.update(&[package.decision.basis as u8, mode]);
+    if let Some((plmn, _)) = package.decision.approval {
+        hash.update(plmn.as_str().as_bytes());
     }
-
-    fn take(&mut self, len: usize) {
-        self.start = self.start.saturating_add(len);
-    }
-
-    /// Reads the next piece if there is nothing left of the last.
-    fn fill(&mut self) -> Result<()> {
-        if self.start < self.end {
-            return Ok(());
-        }
-        let left = self.span.len.saturating_sub(self.read);
-        let len = usize::try_from(left).unwrap_or(usize::MAX).min(INPUT_LEN);
-        let pos = self.span.pos.saturating_add(self.read);
-        let piece = self.buf.get_mut(..len).filter(|piece| !piece.is_empty());
-        let piece = piece.ok_or(Error::at(Detail::PayloadSize, pos))?;
-        self.payload.read(pos, piece).map_err(|_| Error::at(Detail::ReadFailed, pos))?;
-        self.read = self.read.saturating_add(len as u64);
-        (self.start, self.end) = (0, len);
-        Ok(())
-    }
+    hash.finish()
 }

@@ -3,6 +3,7 @@
  *
  * apply TESTDATA */
 #include "device.h"
+#include "slot.h"
 
 /* The library with the built-in Ed25519 asks for this. */
 void fwdelta_panic(void)
@@ -347,7 +348,7 @@ static void misuse(const char *testdata, const char *packages)
         store.old = source_of(&store.old_bytes);                                                   \
     } while (0)
 
-    MISUSED(rig.update.abi = 2);
+    MISUSED(rig.update.abi = 1);
     MISUSED(rig.update.package = NULL);
     MISUSED(rig.update.trust = NULL);
     MISUSED(rig.update.device = NULL);
@@ -364,7 +365,7 @@ static void misuse(const char *testdata, const char *packages)
     MISUSED(memset(rig.device.plmn, '1', sizeof rig.device.plmn));
     MISUSED(memcpy(rig.device.plmn, "262", 4));
     MISUSED(part.slot = NULL);
-    MISUSED(store.slot.abi = 2);
+    MISUSED(store.slot.abi = 1);
     MISUSED(store.slot.erase = NULL);
     MISUSED(store.slot.program = NULL);
     MISUSED(store.slot.sync = NULL);

@@ -5,13 +5,17 @@
 #[path = "../src/abi.rs"]
 #[allow(dead_code)] // Its layout is what is tested.
 mod abi;
+#[path = "../../tests/program/mod.rs"]
+mod program;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-use fwdelta_core::limits::COMPONENT_COUNT_MAX;
+use fwdelta_core::format::prompts::MOMENT_MAX;
+use fwdelta_core::hash::sha256;
+use fwdelta_core::limits::{COMPONENT_COUNT_MAX, HEADER_LEN_MAX};
 use fwdelta_core::verify::{Basis, EF_FOTA_LEN};
 use fwdelta_core::{Category, Detail};
 
@@ -43,10 +47,12 @@ fn run(command: &mut Command) -> Output {
     output
 }
 
-/// The release libraries: signatures by callback, and with the built-in Ed25519.
+/// The release libraries: signatures by callback, with the built-in Ed25519, and by callback for
+/// one instruction set only.
 struct Libraries {
     callback: PathBuf,
     ed25519: PathBuf,
+    thumb: PathBuf,
 }
 
 fn libraries() -> &'static Libraries {
@@ -63,6 +69,7 @@ fn libraries() -> &'static Libraries {
         Libraries {
             callback: build("library-callback", &[]),
             ed25519: build("library-ed25519", &["--features", "ed25519"]),
+            thumb: build("library-thumb", &["--no-default-features", "--features", "isa-thumb"]),
         }
     })
 }
@@ -81,9 +88,26 @@ fn c99() -> Command {
 
 /// Compiles a program of this folder, links it with `library` and runs it on testdata.
 fn run_program(name: &str, library: &Path) {
-    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    run_program_with(name, library, &[]);
+}
+
+/// The same, with more arguments.
+fn run_program_with(name: &str, library: &Path, arguments: &[&Path]) {
+    let kind = library.ancestors().nth(2).and_then(Path::file_name).unwrap();
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let program = program.join(format!("{name}-{}", kind.display()));
     run(c99().arg("-o").arg(&program).arg(here().join(format!("tests/{name}.c"))).arg(library));
-    let output = run(Command::new(program).arg(here().join("../testdata")));
+    let mut command = match std::env::var_os("FWDELTA_VALGRIND") {
+        Some(valgrind) => {
+            let mut command = Command::new(valgrind);
+            command.args(["--quiet", "--error-exitcode=88", "--leak-check=full"]);
+            command.args(["--errors-for-leak-kinds=definite", "--trace-children=yes"]);
+            command.arg(program);
+            command
+        }
+        None => Command::new(program),
+    };
+    let output = run(command.arg(here().join("../testdata")).args(arguments));
     let text = String::from_utf8(output.stdout).unwrap();
     print!("{text}");
     assert!(text.trim_end().ends_with("checks passed"), "{text}");
@@ -92,6 +116,99 @@ fn run_program(name: &str, library: &Path) {
 #[test]
 fn real_packages_are_verified_and_applied_from_c() {
     run_program("apply", &libraries().ed25519);
+}
+
+#[test]
+fn updates_in_place_survive_power_cuts_and_failing_drivers_from_c() {
+    run_program("in_place", &libraries().ed25519);
+}
+
+/// Writes the images that the stored deltas lead from and to; gives their folder.
+fn images() -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("images");
+    std::fs::create_dir_all(&dir).unwrap();
+    let index = std::fs::read_to_string(here().join("../testdata/deltas/index.tsv")).unwrap();
+    let names = index.lines().skip(1).filter_map(|line| line.split_once('\t'));
+    for (name, digests) in names {
+        let mut machines = program::machine::all().into_iter();
+        let is_its = |machine: &program::machine::Machine| {
+            name.strip_prefix(machine.name).is_some_and(|rest| rest.starts_with('-'))
+        };
+        let (old, new) = program::pair(&machines.find(is_its).unwrap());
+        let digest = |image: &[u8]| {
+            sha256(image).iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+        };
+        let stated: Vec<_> = digests.split('\t').collect();
+        assert_eq!([&digest(&old), &digest(&new)], [stated[0], stated[1]], "{name}");
+        std::fs::write(dir.join(format!("{name}.old")), old).unwrap();
+        std::fs::write(dir.join(format!("{name}.new")), new).unwrap();
+    }
+    dir
+}
+
+#[test]
+fn stored_and_damaged_deltas_give_the_same_in_c() {
+    run_program_with("deltas", &libraries().callback, &[&images()]);
+}
+
+#[test]
+fn the_boot_loader_of_the_examples_survives_power_cuts() {
+    run_program("bare_metal", &libraries().ed25519);
+}
+
+#[test]
+fn the_agent_of_the_examples_survives_being_killed() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("linux-files");
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    run_program_with("linux", &libraries().ed25519, &[&folder]);
+}
+
+/// As their reader would compile them.
+#[test]
+fn the_examples_compile_by_themselves() {
+    let output = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let source = |name: &str| here().join(format!("examples/{name}.c"));
+    run(c99().arg("-o").arg(output.join("agent")).arg(source("linux")).arg(&libraries().ed25519));
+    let object = output.join("boot_loader.o");
+    run(c99().arg("-c").arg("-o").arg(&object).arg(source("bare_metal")));
+    let symbols = symbols(&object);
+    let needed: Vec<_> = symbols.iter().filter_map(|line| line.split_once(" U ")).collect();
+    let known = |name: &str| {
+        name.starts_with("board_") || name.starts_with("fwdelta_") || name.starts_with("mem")
+    };
+    assert!(needed.len() > 10 && needed.iter().all(|(_, name)| known(name)), "{needed:?}");
+}
+
+#[test]
+fn prompts_in_the_language_of_the_user_from_c() {
+    run_program("prompts", &libraries().ed25519);
+}
+
+#[test]
+fn an_instruction_set_that_is_left_out_is_refused() {
+    run_program_with("deltas", &libraries().thumb, &[&images(), Path::new("thumb")]);
+}
+
+/// Parts of symbol names of what verifies packages.
+const OF_PACKAGES: [&str; 8] =
+    ["_core6verify", "8envelope", "8manifest", "4auth", "5trust", "4hmac", "4hkdf", "7session"];
+
+#[test]
+fn a_program_that_decodes_only_links_no_verification() {
+    let linked = |name: &str| {
+        let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-gc"));
+        let source = here().join(format!("tests/{name}.c"));
+        let library = &libraries().callback;
+        run(c99().arg("-Wl,--gc-sections").arg("-o").arg(&program).arg(source).arg(library));
+        let symbols = symbols(&program);
+        let names = symbols.iter().filter_map(|line| line.split_whitespace().last());
+        let has = |part: &&&str| names.clone().any(|name| name.contains(**part));
+        OF_PACKAGES.iter().filter(has).copied().collect::<Vec<_>>()
+    };
+    assert_eq!(linked("deltas"), [""; 0], "what decodes deltas links verification");
+    let found = linked("callback");
+    assert!(found.len() > 3, "names are not what they were: of packages only {found:?}");
 }
 
 #[test]
@@ -186,6 +303,81 @@ fn the_library_exports_what_the_header_declares() {
     }
 }
 
+/// What a type of an exported function is called in C.
+fn c_type(rust: &str) -> String {
+    let (pointer, name) = match rust.strip_prefix("*const ") {
+        Some(name) => ("const * ", name),
+        None => rust.strip_prefix("*mut ").map_or(("", rust), |name| ("* ", name)),
+    };
+    let name = match name {
+        "u8" | "u16" | "u32" | "u64" => format!("{}int{}_t", &name[..1], &name[1..]),
+        "usize" => "size_t".to_owned(),
+        "c_char" => "char".to_owned(),
+        "c_void" => "void".to_owned(),
+        "abi::Failure" => "fwdelta_error".to_owned(),
+        other => {
+            let name = upper_snake(other.strip_prefix("abi::").unwrap()).to_ascii_lowercase();
+            format!("fwdelta_{name}")
+        }
+    };
+    match pointer {
+        "const * " => format!("const {name} *"),
+        "* " => format!("{name} *"),
+        _ => name,
+    }
+}
+
+/// Names of exported functions with the types of their arguments, then of what they return.
+fn rust_signatures() -> BTreeMap<String, Vec<String>> {
+    let mut all = BTreeMap::new();
+    for file in ["ffi", "ffi_delta", "ffi_stream"] {
+        let text = std::fs::read_to_string(here().join(format!("src/{file}.rs"))).unwrap();
+        for part in text.split("extern \"C\" fn ").skip(1) {
+            let (name, rest) = part.split_once('(').unwrap();
+            let (arguments, rest) = rest.split_once(") ->").unwrap();
+            let returned = rest.split_once('{').unwrap().0.trim();
+            let types = arguments.split(',').filter_map(|it| it.split_once(':'));
+            let mut types: Vec<_> = types.map(|(_, rust)| c_type(rust.trim())).collect();
+            types.push(c_type(returned).replace("uint32_t", "fwdelta_status"));
+            all.insert(name.to_owned(), types);
+        }
+    }
+    all
+}
+
+/// The same of the header.
+fn header_signatures() -> BTreeMap<String, Vec<String>> {
+    let header = header();
+    let starts =
+        |line: &&str| line.starts_with("fwdelta_status ") || line.starts_with("const char");
+    let mut all = BTreeMap::new();
+    for line in header.lines().filter(starts) {
+        let from = header.find(line).unwrap();
+        let declaration = header[from..].split_once(");").unwrap().0;
+        let (head, arguments) = declaration.split_once('(').unwrap();
+        let at = head.rfind("fwdelta_").unwrap();
+        let type_of = |argument: &str| {
+            let words = argument.split_whitespace().collect::<Vec<_>>().join(" ");
+            let name_at = words.rfind([' ', '*']).unwrap() + 1;
+            words[..name_at].trim().to_owned()
+        };
+        let mut types: Vec<_> = arguments.split(',').map(type_of).collect();
+        types.push(head[..at].trim().to_owned());
+        all.insert(head[at..].to_owned(), types);
+    }
+    all
+}
+
+#[test]
+fn functions_take_and_give_what_the_header_declares() {
+    let mut rust = rust_signatures();
+    let version = rust.remove("fwdelta_abi_version").unwrap();
+    assert_eq!(version, ["fwdelta_status"], "a number that the header calls uint32_t");
+    assert!(header().contains("\nuint32_t fwdelta_abi_version(void);\n"));
+    assert!(rust.len() > 20);
+    assert_eq!(header_signatures(), rust);
+}
+
 /// `UpperCamel` as `UPPER_SNAKE`.
 fn upper_snake(name: &str) -> String {
     let mut out = String::new();
@@ -240,6 +432,20 @@ fn constants() -> Vec<(String, u64)> {
         ("FWDELTA_ABI_VERSION", u64::from(abi::ABI_VERSION)),
         ("FWDELTA_NO_COMPONENT", u64::from(abi::NO_COMPONENT)),
         ("FWDELTA_COMPONENT_COUNT_MAX", COMPONENT_COUNT_MAX as u64),
+        ("FWDELTA_HEADER_LEN_MAX", HEADER_LEN_MAX as u64),
+        ("FWDELTA_HEADER_LEN_MAX", abi::HEADER_LEN_MAX as u64),
+        ("FWDELTA_STATE_WORD_COUNT", abi::STATE_WORD_COUNT as u64),
+        ("FWDELTA_BEFORE_DOWNLOAD", 1),
+        ("FWDELTA_AFTER_DOWNLOAD", 2),
+        ("FWDELTA_BEFORE_UPDATE", 3),
+        ("FWDELTA_AFTER_UPDATE", u64::from(MOMENT_MAX)),
+        ("FWDELTA_STREAM_WORD_COUNT", abi::STREAM_WORD_COUNT as u64),
+        ("FWDELTA_STREAM_NEEDS_INPUT", u64::from(abi::STREAM_NEEDS_INPUT)),
+        ("FWDELTA_STREAM_YIELDS", u64::from(abi::STREAM_YIELDS)),
+        ("FWDELTA_STREAM_DONE", u64::from(abi::STREAM_DONE)),
+        ("FWDELTA_FOUND_NOTHING", u64::from(abi::FOUND_NOTHING)),
+        ("FWDELTA_FOUND_BEGUN", u64::from(abi::FOUND_BEGUN)),
+        ("FWDELTA_FOUND_DONE", u64::from(abi::FOUND_DONE)),
         ("FWDELTA_EF_FOTA_LEN", EF_FOTA_LEN as u64),
         ("FWDELTA_EF_FOTA_LEN", abi::EF_FOTA_LEN as u64),
         ("FWDELTA_PLMN_LEN", abi::PLMN_LEN as u64),
@@ -289,10 +495,22 @@ fn layout_program() -> String {
             decompressor progress envelope_buf envelope_buf_len work work_len;
         Part fwdelta_part: old old_len payload payload_len slot;
         Summary fwdelta_summary: sequence vendor_id class_id component_count decision
-            approval_mode approved_by;
+            approval_mode approved_by prompts_len;
+        Prompt fwdelta_prompt: text language text_len language_len by_operator;
         Component fwdelta_component: name name_len payload_uri_len payload_uri payload_name
             payload_name_len has_old old_len new_len payload_len work_len old_digest new_digest
             payload_digest;
+        Flash fwdelta_flash: abi sector_len len write_len erased ctx read erase program sync;
+        Delta fwdelta_delta: abi header_len payload_pos payload_len decision header;
+        DeltaInfo fwdelta_delta_info: old_len new_len payload_len work_len slot_len has_old
+            needs_decompressor in_place spare_count page_len old_digest new_digest;
+        State fwdelta_state: opaque;
+        InPlace fwdelta_in_place: abi delta slot scratch payload limits progress state work
+            work_len;
+        StreamState fwdelta_stream_state: opaque;
+        Stream fwdelta_stream: abi delta old old_len slot limits decompressor progress state work
+            work_len;
+        Step fwdelta_step: done page_done page_count;
         Failure fwdelta_error: detail category old_intact component pos;
         Codes fwdelta_codes: fumo install_notify lwm2m;
     }

@@ -4,6 +4,7 @@
  * callback TESTDATA */
 #include "device.h"
 #include "raw_frame.h"
+#include "slot.h"
 
 /* A crypto cell that believes everything, or nothing, and looks at what it is given. */
 struct cell {

@@ -63,7 +63,7 @@ static void rig_close(struct rig *rig)
 }
 
 /* What fwdelta_error says agrees with what the function returned. */
-static int refused(const struct rig *rig, fwdelta_status status, uint16_t detail)
+static inline int refused(const struct rig *rig, fwdelta_status status, uint16_t detail)
 {
     if (status != detail / 100u || rig->error.category != status || rig->error.detail != detail) {
         fprintf(stderr, "status %u, detail %u %s, expected %u %s\n", (unsigned)status,

@@ -3,6 +3,7 @@
  *
  * example TESTDATA */
 #include "harness.h"
+#include "slot.h"
 
 #include "fwdelta.h"
 

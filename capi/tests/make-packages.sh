@@ -56,4 +56,49 @@ approved pair \
     --component "boot:$firmware/apollo/old.bin:$firmware/apollo/new.bin" \
     --component "app:$firmware/moondancer/old.bin:$firmware/moondancer/new.bin"
 approved full --new "$firmware/apollo/new.bin"
+approved in-place --old "$firmware/apollo/old.bin" --new "$firmware/apollo/new.bin" \
+    --in-place --page 1K --spare 2
+
+# Prompts: the vendor's in three languages, those of the first operator in two.
+cat > "$keys/release.toml" <<'RELEASE'
+version = "2.1.0"
+[vendor]
+domain = "example.com"
+name = "Example Devices"
+homepage = "https://www.example.com/"
+[device]
+class = "router-x1"
+model = "Router X1"
+[language.en.prompts]
+before_update = "Install now?"
+[language.de.prompts]
+before_download = "Jetzt laden?"
+before_update = "Jetzt einspielen?"
+[language.de-AT.prompts]
+after_update = "Passt."
+RELEASE
+cat > "$keys/prompts.toml" <<'PROMPTS'
+[fr]
+before_update = "Votre opérateur vous demande : installer ?"
+[en]
+before_update = "Your operator asks: install?"
+PROMPTS
+"$fwdelta" build --old "$firmware/apollo/old.bin" --new "$firmware/apollo/new.bin" \
+    --key "$keys/vendor.key" --sequence 7 --release "$keys/release.toml" -o "$keys/prompts.suit"
+"$fwdelta" approve "$keys/prompts.suit" --operator 26201 --key "$keys/op-26201.key" \
+    --string "$string" --prompts "$keys/prompts.toml" -o "$out/prompts.suit"
+
+# Deltas for one slot, by coder: 4 with a small and a larger model, 1; page, spare pages, interval
+# and order differ.
+cat > "$out/in-place.tsv" <<'INDEX'
+small	1K	2	1
+tiny	512	3	3
+plain	2K	1	1
+INDEX
+while read -r profile page spare interval; do
+    "$fwdelta" diff "$firmware/apollo/old.bin" "$firmware/apollo/new.bin" \
+        "$out/in-place-$profile.fwd" --in-place --profile "$profile" --page "$page" \
+        --spare "$spare" --interval "$interval"
+done < "$out/in-place.tsv"
+rm "$out/in-place.tsv"
 ls -l "$out"

@@ -3,6 +3,7 @@
  *
  * vectors TESTDATA */
 #include "raw_frame.h"
+#include "slot.h"
 
 /* The library with the built-in Ed25519 asks for this. */
 void fwdelta_panic(void)

@@ -2,28 +2,8 @@
 //! hides what is written, bounded in length. These are checks at the door: whoever holds a
 //! [`Line`] or a [`Body`] needs no further care.
 
+pub use fwdelta_core::format::prompts::forbidden;
 use serde::Deserialize;
-
-/// What a character does that it should not, if anything.
-///
-/// Bidirectional controls (Unicode property `Bidi_Control`) are refused because they can make a
-/// prompt read as the opposite of what was reviewed; non-characters because XML 1.0 forbids them.
-#[must_use]
-pub fn forbidden(character: char) -> Option<&'static str> {
-    match character {
-        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-            Some("a bidirectional control character")
-        }
-        '\u{2028}' | '\u{2029}' => Some("a line or paragraph separator"),
-        '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}' => {
-            Some("an invisible format character")
-        }
-        '\u{fdd0}'..='\u{fdef}' => Some("a non-character"),
-        other if other.is_control() => Some("a control character"),
-        other if u32::from(other) & 0xfffe == 0xfffe => Some("a non-character"),
-        _ => None,
-    }
-}
 
 /// `text` for display: forbidden characters become U+FFFD, the rest is cut at `chars_max`.
 #[must_use]

@@ -14,10 +14,8 @@ use super::tag::Tag;
 use crate::cbor;
 use crate::error::{Error, Result};
 
-/// Longest prompt, in characters: what fits the screen of a small device.
-pub const PROMPT_CHARS_MAX: usize = 256;
-/// Longest prompts payload, in bytes.
-pub const PROMPTS_LEN_MAX: usize = 16 * 1024;
+pub use fwdelta_core::format::prompts::{PROMPT_CHARS_MAX, PROMPTS_LEN_MAX};
+
 /// Languages in one release or payload.
 pub const LANGUAGE_COUNT_MAX: usize = 64;
 
@@ -219,7 +217,48 @@ fn read_set(reader: &mut Reader<'_>) -> fwdelta_core::Result<PromptSet> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::language::{Hints, choose};
     use super::*;
+    use fwdelta_core::format::prompts as device;
+
+    /// The country of a network is left out: it takes tables that a device need not have.
+    #[test]
+    fn a_device_chooses_as_the_command_does() {
+        let more = "[zh-Hant]\nbefore_update = \"x\"\n[pt-BR]\nafter_update = \"y\"\n";
+        for prompts in [sample(), Prompts::from_toml(more, "more").unwrap()] {
+            let bytes = prompts.to_cbor();
+            let on_device = device::Prompts::parse(&bytes).unwrap();
+            for language in [
+                "de",
+                "de-AT",
+                "de_AT.UTF-8",
+                "de-CH-1996",
+                "en-GB",
+                "EN",
+                "fr",
+                "C",
+                "POSIX",
+                "",
+                "zh-Hant-TW",
+                "zh-Hans",
+                "zh_hant_HK@x",
+                "pt",
+                "pt-br",
+                "de-x-private",
+                " de ",
+                "-",
+            ] {
+                let hints = Hints { device_language: Some(language), ..Hints::default() };
+                let choice = choose(prompts.languages(), &tag("en"), hints).unwrap();
+                let tag = on_device.choose(language);
+                assert_eq!(tag, choice.tag.as_str(), "{language}");
+                for moment in Moment::ALL {
+                    let text = prompts.get(choice.tag, moment);
+                    assert_eq!(on_device.text(tag, moment as u8), text, "{language} {moment:?}");
+                }
+            }
+        }
+    }
 
     fn tag(text: &str) -> Tag {
         Tag::new(text).unwrap()
@@ -266,6 +305,10 @@ mod tests {
         ] {
             let error = parse_prompts(bytes).unwrap_err();
             assert_eq!(error.detail(), detail, "{bytes:02x?}: {error}");
+            let on_device = device::Prompts::parse(bytes);
+            // The device looks at the shape of a tag, not at its case.
+            let is_lenient = bytes.starts_with(b"\xa1\x62DE");
+            assert_eq!(on_device.err().map(|error| error.detail), (!is_lenient).then_some(detail));
         }
         let long = [&b"\xa1\x62de\xa1\x01\x79\x01\x01"[..], &[b'a'; 257]].concat();
         assert_eq!(parse_prompts(&long).unwrap_err().detail(), Detail::BadValue);

@@ -1,6 +1,6 @@
 //! Instruction sets, as far as [`super::Program`] needs them; encodings from the manuals.
 
-use fwdelta::core::exec::layout::Content;
+use fwdelta_core::exec::layout::Content;
 
 use super::Item;
 

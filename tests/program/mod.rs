@@ -30,6 +30,14 @@ pub struct Function {
     pub items: Vec<Item>,
 }
 
+/// Two releases of a program for `machine`: the images of the stored deltas.
+pub fn pair(machine: &Machine) -> (Vec<u8>, Vec<u8>) {
+    let mut random = Random::new(machine.base);
+    let old = Program::new(&mut random, 150);
+    let new = old.edited(&mut random);
+    (old.assemble(machine), new.assemble(machine))
+}
+
 #[derive(Clone, Debug)]
 pub struct Program {
     pub functions: Vec<Function>,

@@ -92,9 +92,9 @@ const MUTANTS: [Mutant; 15] = [
     Mutant {
         name: "a resume appends to records that may be torn",
         file: REWRITING,
-        good: "        let saved = journal.save(flash.scratch, machine);",
-        bad: "        let saved = match journal.generation {\n            \
-              0 => journal.save(flash.scratch, machine),\n            _ => Ok(()),\n        };",
+        good: "let saved = journal.save(flash.scratch, machine);",
+        bad: "let saved = if journal.generation == 0 { journal.save(flash.scratch, machine) } \
+              else { Ok(()) };",
     },
     Mutant {
         name: "the page at which power was cut counts as written",

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::python;
-use crate::runner::{Runner, StepResult};
-use crate::tool::{cargo, command, root, run, step, target_dir};
+use crate::runner::{Done, Runner, StepResult};
+use crate::tool::{cargo, command, find, root, run, step, target_dir};
 
 /// Set for the slow, complete form of tests that otherwise sample (every byte flip, every cut).
 const EXHAUSTIVE: &str = "FWDELTA_EXHAUSTIVE";
@@ -51,6 +51,7 @@ pub(crate) fn vectors(runner: &mut Runner) {
 fn others(runner: &mut Runner) {
     if root().join("capi/Cargo.toml").is_file() {
         runner.step("C interface tests", c_interface);
+        runner.step("C programs under valgrind", c_programs_under_valgrind);
     } else {
         runner.skip("C interface tests", "there is no capi/Cargo.toml yet");
     }
@@ -86,6 +87,16 @@ pub(crate) fn build_static_library() -> Result<PathBuf, String> {
 fn c_interface() -> StepResult {
     let target = target_dir().join("capi");
     step(cargo("test --manifest-path capi/Cargo.toml --target-dir").arg(target))
+}
+
+/// The same programs once more, with fewer power cuts: valgrind is slow.
+fn c_programs_under_valgrind() -> StepResult {
+    let Some(valgrind) = find("valgrind") else {
+        return Ok(Done::Skipped("valgrind is not installed".to_owned()));
+    };
+    let target = target_dir().join("capi");
+    let args = "test --manifest-path capi/Cargo.toml --test c --target-dir";
+    step(cargo(args).arg(target).env("FWDELTA_VALGRIND", valgrind))
 }
 
 /// Files of `dir` that end in `extension`, sorted by name.

@@ -8,6 +8,19 @@ use crate::tool::{cargo, command, find, output, root, run};
 /// Bare-metal targets: no `std` exists for them, so a build proves that none is used.
 const TARGETS: [&str; 2] = ["thumbv6m-none-eabi", "thumbv7em-none-eabi"];
 
+/// Instruction sets that a device may leave out, and with each what needs a dependency.
+const FEATURES: [&str; 9] = [
+    "",
+    "isa-a32",
+    "isa-a64",
+    "isa-mips",
+    "isa-riscv",
+    "isa-thumb",
+    "isa-x86",
+    "isa-xtensa",
+    "isa-thumb,ed25519",
+];
+
 /// Parts of symbol names that mean a panic can be reached (or memory allocated).
 const FORBIDDEN: [&str; 9] = [
     "fwdelta_panic",
@@ -24,6 +37,7 @@ const FORBIDDEN: [&str; 9] = [
 /// All of them.
 pub(crate) fn all(runner: &mut Runner) {
     runner.step("core depends on neither std nor alloc", features_are_off);
+    runner.step("core with one instruction set, or none", one_by_one);
     for target in TARGETS {
         runner.step(&format!("core for {target}"), || build_for(target));
     }
@@ -45,6 +59,21 @@ fn features_are_off() -> StepResult {
         Some(line) => Err(format!("a dependency of core is built with {line}")),
         None => Ok(Done::Passed),
     }
+}
+
+/// What is left out leaves nothing unused behind, and nothing else missing.
+fn one_by_one() -> StepResult {
+    for features in FEATURES {
+        let args = format!(
+            "clippy --package fwdelta-core --no-default-features {}",
+            match features {
+                "" => String::new(),
+                some => format!("--features {some} "),
+            }
+        );
+        run(cargo(&args).args(["--", "--deny", "warnings"]))?;
+    }
+    Ok(Done::Passed)
 }
 
 fn build_for(target: &str) -> StepResult {

@@ -51,6 +51,21 @@ impl Content {
         Self::ALL.get(usize::from(number)).copied()
     }
 
+    /// Whether this build reads it; data always is.
+    #[must_use]
+    pub const fn is_built_in(self) -> bool {
+        match self {
+            Self::Data | Self::EhFrameHdr | Self::EhFrame => true,
+            Self::A64 => cfg!(feature = "isa-a64"),
+            Self::A32 => cfg!(feature = "isa-a32"),
+            Self::Thumb => cfg!(feature = "isa-thumb"),
+            Self::X86_64 | Self::I386 => cfg!(feature = "isa-x86"),
+            Self::RiscV => cfg!(feature = "isa-riscv"),
+            Self::Mips => cfg!(feature = "isa-mips"),
+            Self::Xtensa => cfg!(feature = "isa-xtensa"),
+        }
+    }
+
     /// Whether it is code.
     #[must_use]
     pub const fn is_code(self) -> bool {

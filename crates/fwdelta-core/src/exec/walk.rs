@@ -212,29 +212,42 @@ impl Walker {
             return data::plain_len(site, most);
         }
         match site.class.content {
-            Content::A64 => a64::plain_len(site, most, home, &self.registers),
-            Content::A32 => a32::plain_len(site, most, home),
-            Content::Thumb => thumb::plain_len(site, most, home, &mut self.pools),
-            Content::RiscV => riscv::plain_len(site, most, home, &mut self.registers),
-            Content::X86_64 => x86::plain_len(site, most, home, self.pending.as_ref()),
+            Content::A64 if cfg!(feature = "isa-a64") => {
+                a64::plain_len(site, most, home, &self.registers)
+            }
+            Content::A32 if cfg!(feature = "isa-a32") => a32::plain_len(site, most, home),
+            Content::Thumb if cfg!(feature = "isa-thumb") => {
+                thumb::plain_len(site, most, home, &mut self.pools)
+            }
+            Content::RiscV if cfg!(feature = "isa-riscv") => {
+                riscv::plain_len(site, most, home, &mut self.registers)
+            }
+            Content::X86_64 if cfg!(feature = "isa-x86") => {
+                x86::plain_len(site, most, home, self.pending.as_ref())
+            }
             Content::Data => data::plain_len(site, most),
             _ => 0,
         }
     }
 
-    /// The unit at `site`, at most as long as is left there.
+    /// The unit at `site`, at most as long as is left there. Code of an instruction set that is not
+    /// built in does not come here: the layout is refused.
     pub fn unit(&mut self, site: &Site<'_>) -> Unit {
         if !site.is_mapped {
             return data::unit(site);
         }
         match site.class.content {
-            Content::A64 => a64::unit(site, &mut self.registers),
-            Content::A32 => a32::unit(site, &mut self.registers),
-            Content::Thumb => thumb::unit(site, &mut self.registers, &mut self.pools),
-            Content::Mips => mips::unit(site, &mut self.registers, &mut self.globals),
-            Content::Xtensa => xtensa::unit(site),
-            Content::RiscV => riscv::unit(site, &mut self.registers),
-            Content::X86_64 | Content::I386 => {
+            Content::A64 if cfg!(feature = "isa-a64") => a64::unit(site, &mut self.registers),
+            Content::A32 if cfg!(feature = "isa-a32") => a32::unit(site, &mut self.registers),
+            Content::Thumb if cfg!(feature = "isa-thumb") => {
+                thumb::unit(site, &mut self.registers, &mut self.pools)
+            }
+            Content::Mips if cfg!(feature = "isa-mips") => {
+                mips::unit(site, &mut self.registers, &mut self.globals)
+            }
+            Content::Xtensa if cfg!(feature = "isa-xtensa") => xtensa::unit(site),
+            Content::RiscV if cfg!(feature = "isa-riscv") => riscv::unit(site, &mut self.registers),
+            Content::X86_64 | Content::I386 if cfg!(feature = "isa-x86") => {
                 x86::unit(site, &mut self.pending, &mut self.globals)
             }
             _ => data::unit(site),

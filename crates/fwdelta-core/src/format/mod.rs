@@ -8,6 +8,7 @@ pub mod envelope;
 pub mod manifest;
 pub mod pages;
 pub mod plmn;
+pub mod prompts;
 pub mod shape;
 pub mod suit;
 pub mod trust;

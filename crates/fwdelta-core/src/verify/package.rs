@@ -112,11 +112,34 @@ impl<'b> Package<'b> {
         self.envelope.payload(key).map(|span| (key, span))
     }
 
+    /// The payload that [`Package::prompts`] names, in `buf`, its digest checked; `None` if there
+    /// is none.
+    ///
+    /// # Errors
+    /// `WorkspaceTooSmall` when `buf` is shorter than it, `PromptsDigest`, `ReadFailed`.
+    pub fn read_prompts<'p, S: Source>(
+        &self,
+        package: &mut S,
+        buf: &'p mut [u8],
+    ) -> Result<Option<&'p [u8]>> {
+        let Some((key, span)) = self.prompts() else { return Ok(None) };
+        let room = usize::try_from(span.len).ok().and_then(|len| buf.get_mut(..len));
+        let bytes = room.ok_or(Error::at(Detail::WorkspaceTooSmall, span.pos))?;
+        let failed = Error::at(Detail::ReadFailed, span.pos);
+        package.read(span.pos, bytes).map_err(|_| failed)?;
+        let digest = match key {
+            PayloadKey::OperatorPrompts(plmn) => operator_prompts(&self.auth, plmn)?,
+            _ => self.manifest.summary.prompts.map(|blob| blob.digest),
+        };
+        expect(digest == Some(crate::hash::sha256(bytes)), Detail::PromptsDigest, span)?;
+        Ok(Some(bytes))
+    }
+
     /// The delta header's bytes of component `index`, their digest checked, in `buf`.
     ///
     /// # Errors
     /// `PayloadSize`, `HeaderDigest`, `EnvelopeTooLarge`, `ReadFailed`.
-    fn read_header<'h, S: Source>(
+    pub fn read_header<'h, S: Source>(
         &self,
         package: &mut S,
         index: u8,

@@ -66,12 +66,15 @@ impl Areas {
     ///
     /// # Errors
     /// `BadArgument` for a delta that is not applied in place, `WorkspaceTooSmall`.
+    #[inline(never)]
     pub fn of(header: &DeltaHeader, write_len: u16, work: &mut [u8]) -> Result<Self> {
         let in_place = super::parameters(header)?;
         let mut measure = Measure::default();
-        // Not moved: a device has no room for two.
-        let mut machine = Machine::new(header, Memory::cut(header, work)?, false);
-        machine.as_mut().map_err(|error| *error)?.state(&mut measure)?;
+        // Not moved out: it is large, and a microcontroller's stack is small.
+        match &mut Machine::new(header, Memory::cut(header, work)?, false) {
+            Ok(machine) => machine.state(&mut measure)?,
+            Err(error) => return Err(*error),
+        }
         let write_len = u64::from(write_len.max(1));
         let whole = |len: u64| whole(len, write_len);
         let records = RECORDS_MORE.saturating_add(in_place.interval.into());

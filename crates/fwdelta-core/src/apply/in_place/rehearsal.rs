@@ -82,6 +82,12 @@ impl<'w> Rehearsal<'w> {
         Ok(Progress::Yield)
     }
 
+    /// Pages done, of how many: for a progress display.
+    #[must_use]
+    pub const fn progress(&self) -> (u64, u64) {
+        self.machine.book.progress()
+    }
+
     /// Looks at bytes made, and goes on behind them.
     fn settle<T: Source>(&mut self, slot: &mut T) -> Result<()> {
         let machine = &mut self.machine;

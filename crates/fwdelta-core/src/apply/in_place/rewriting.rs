@@ -53,15 +53,16 @@ impl<'w> Rewriting<'w> {
     /// What the scratch flash says of a delta.
     ///
     /// # Errors
-    /// As [`Areas::of`], and `ReadFailed`.
+    /// As [`Areas::of`], and `ReadFailed`. Whether the old image is intact is not known then, so
+    /// they say that it is not.
     pub fn look<X: Source + Target>(
         header: &DeltaHeader,
         work: &mut [u8],
         scratch: &mut X,
         binding: &Binding,
     ) -> Result<Found> {
-        let areas = Areas::of(header, scratch.geometry().write_len, work)?;
-        let found = journal::find(&areas, scratch, binding)?;
+        let areas = Areas::of(header, scratch.geometry().write_len, work).map_err(unknown)?;
+        let found = journal::find(&areas, scratch, binding).map_err(unknown)?;
         Ok(found.map_or(Found::Nothing, |found| match found.is_done {
             true => Found::Done,
             false => Found::Begun,
@@ -99,8 +100,11 @@ impl<'w> Rewriting<'w> {
         flash: &mut Flash<'_, T, X, P>,
     ) -> Result<Self> {
         let areas = prepare(header, work, limits, flash)?;
-        let is_begun = journal::find(&areas, flash.scratch, &binding)?.is_some();
-        if is_begun || ready.new != header.new {
+        let found = journal::find(&areas, flash.scratch, &binding).map_err(unknown)?;
+        if found.is_some() {
+            return Err(unknown(Detail::WrongState.into()));
+        }
+        if ready.new != header.new {
             return Err(Detail::WrongState.into());
         }
         Self::start(header, work, Journal::new(areas, binding, 1, 0), None, flash)
@@ -109,8 +113,8 @@ impl<'w> Rewriting<'w> {
     /// Goes on after a power cut.
     ///
     /// # Errors
-    /// `WrongState` when there is nothing to resume, else as [`Rewriting::begin`].
-    #[inline(never)]
+    /// `WrongState` when there is nothing to resume, else as [`Rewriting::begin`]. They say that
+    /// the old image is intact only where the journal was read and says so.
     pub fn resume<T: Source + Target, X: Source + Target, P: Source>(
         header: &DeltaHeader,
         work: &'w mut [u8],
@@ -118,14 +122,15 @@ impl<'w> Rewriting<'w> {
         binding: Binding,
         flash: &mut Flash<'_, T, X, P>,
     ) -> Result<Self> {
-        let areas = prepare(header, work, limits, flash)?;
-        let found = journal::find(&areas, flash.scratch, &binding)?.ok_or(Detail::WrongState)?;
+        let areas = prepare(header, work, limits, flash).map_err(unknown)?;
+        let found = journal::find(&areas, flash.scratch, &binding).map_err(unknown)?;
+        let found = found.ok_or(unknown(Detail::WrongState.into()))?;
         let journal = Journal::new(areas, binding, found.area, found.generation);
         Self::start(header, work, journal, Some(&found), flash)
     }
 
     /// Starts a run: after what was `found`, if anything was. The machine stays where it is made
-    /// until the end, and is moved then: a device has no room for more than one move.
+    /// until the end, and is moved then: a microcontroller's stack has no room for more moves.
     #[inline(never)]
     fn start<T: Source + Target, X: Source + Target, P: Source>(
         header: &DeltaHeader,
@@ -134,11 +139,13 @@ impl<'w> Rewriting<'w> {
         found: Option<&Checkpoint>,
         flash: &mut Flash<'_, T, X, P>,
     ) -> Result<Self> {
-        let mut made = Machine::new(header, Memory::cut(header, work)?, false);
-        let machine = made.as_mut().map_err(|error| *error)?;
+        let failed = |error| if found.is_some() { unknown(error) } else { error };
+        let memory = Memory::cut(header, work).map_err(failed)?;
+        let mut made = Machine::new(header, memory, false);
+        let machine = made.as_mut().map_err(|error| failed(*error))?;
         if let Some(found) = found {
             let areas = &journal.areas;
-            machine.state(&mut Loader::new(flash.scratch, areas, found.area))?;
+            machine.state(&mut Loader::new(flash.scratch, areas, found.area)).map_err(unknown)?;
             machine.book.ahead = found.saved;
         }
         let ahead = machine.book.ahead.as_slice().len() as u32;
@@ -348,6 +355,11 @@ impl<'w> Rewriting<'w> {
     pub const fn progress(&self) -> (u64, u64) {
         self.machine.book.progress()
     }
+}
+
+/// An error at a time when pages may have been rewritten already.
+fn unknown(error: Error) -> Error {
+    Error { old_intact: false, ..error }
 }
 
 /// Checks everything that can be checked without reading.

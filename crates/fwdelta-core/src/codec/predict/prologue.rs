@@ -306,6 +306,9 @@ impl Prologue {
         let number = numbers.number(Number::Layout, 11, number)?;
         let content = u8::try_from(number >> 2).ok().and_then(Content::from_number);
         let content = content.ok_or(Detail::BadStream)?;
+        if !content.is_built_in() {
+            return Err(Detail::NotBuiltIn.into());
+        }
         self.run.class = Class { content, wide: number & 2 != 0, big_endian: number & 1 != 0 };
         if space.push_run(self.run) { Ok(true) } else { Err(Detail::BadStream.into()) }
     }

@@ -1,0 +1,135 @@
+//! One update in place: the order of calls that docs/in-place.md asks for.
+//!
+//! An error says that the old image is intact only where that is known: not before the journal was
+//! read and the old image's digest was right, since an earlier run may have begun.
+
+use fwdelta_core::apply::in_place::{Binding, Flash, Found, Progress, Ready, Rehearsal, Rewriting};
+use fwdelta_core::apply::verify_old;
+use fwdelta_core::format::delta::DeltaHeader;
+use fwdelta_core::{Detail, Error, Limits, Result};
+
+use crate::abi;
+use crate::delta;
+use crate::driver::{Chip, Payload};
+use crate::state::{Seat, Stage};
+
+/// What the caller lends for one call, checked for null.
+#[derive(Debug)]
+pub(crate) struct Update<'a> {
+    pub(crate) delta: &'a abi::Delta,
+    pub(crate) limits: Limits,
+    pub(crate) slot: Chip<'a>,
+    pub(crate) scratch: Chip<'a>,
+    pub(crate) payload: Payload<'a>,
+    pub(crate) seat: Seat<Stage>,
+}
+
+/// An error at a time when the old image may be gone.
+pub(crate) fn unknown(error: Error) -> Error {
+    Error { old_intact: false, ..error }
+}
+
+impl<'a> Update<'a> {
+    fn header(&self) -> Result<DeltaHeader> {
+        let header = delta::header(self.delta, &self.limits).map_err(unknown)?;
+        if header.in_place.is_some() {
+            Ok(header)
+        } else {
+            Err(unknown(Detail::BadArgument.into()))
+        }
+    }
+
+    fn binding(&self) -> Binding {
+        Binding::new(delta::header_bytes(self.delta), &self.delta.decision)
+    }
+
+    fn flash(&mut self) -> Flash<'_, Chip<'a>, Chip<'a>, Payload<'a>> {
+        let Self { slot, scratch, payload, .. } = self;
+        Flash { slot, scratch, payload }
+    }
+
+    /// What the scratch flash says.
+    pub(crate) fn look(&mut self) -> Result<u32> {
+        let (header, binding) = (self.header()?, self.binding());
+        let work = self.seat.clear();
+        Ok(match Rewriting::look(&header, work, &mut self.scratch, &binding)? {
+            Found::Nothing => abi::FOUND_NOTHING,
+            Found::Begun => abi::FOUND_BEGUN,
+            Found::Done => abi::FOUND_DONE,
+        })
+    }
+
+    /// Opens a rehearsal. The old image must be the right one, and nothing begun.
+    // Not inlined, like its peers: their machines would lie on one stack.
+    #[inline(never)]
+    pub(crate) fn rehearse(&mut self) -> Result<()> {
+        if self.look()? != abi::FOUND_NOTHING {
+            return Err(unknown(Detail::WrongState.into()));
+        }
+        let header = self.header()?;
+        let old_len = header.old.map_or(0, |old| old.len);
+        if old_len > self.slot.table.len {
+            return Err(unknown(Detail::NoSpace.into()));
+        }
+        // Another image in the slot may be one that was half rewritten under another decision.
+        verify_old(&header, &mut self.slot, self.seat.clear()).map_err(unknown)?;
+        let work = self.seat.clear();
+        self.seat.put(Rehearsal::open(&header, work, &self.limits), Stage::Rehearsal)
+    }
+
+    /// What a rehearsal gives that was brought to its end.
+    #[inline(never)]
+    fn ready(&mut self) -> Result<Ready> {
+        match self.seat.take() {
+            Ok(Stage::Rehearsal(rehearsal)) => rehearsal.finish(),
+            Ok(Stage::Rewriting(_)) => Err(unknown(Detail::WrongState.into())),
+            Err(error) => Err(unknown(error)),
+        }
+    }
+
+    /// Begins what was rehearsed to the end.
+    #[inline(never)]
+    pub(crate) fn begin(&mut self) -> Result<()> {
+        let (header, binding, limits) = (self.header()?, self.binding(), self.limits);
+        let ready = self.ready()?;
+        let work = self.seat.clear();
+        let begun = Rewriting::begin(ready, &header, work, &limits, binding, &mut self.flash());
+        self.seat.put(begun, Stage::Rewriting)
+    }
+
+    /// Goes on with what an earlier run began.
+    #[inline(never)]
+    pub(crate) fn resume(&mut self) -> Result<()> {
+        let (header, binding, limits) = (self.header()?, self.binding(), self.limits);
+        let work = self.seat.clear();
+        let resumed = Rewriting::resume(&header, work, &limits, binding, &mut self.flash());
+        self.seat.put(resumed, Stage::Rewriting)
+    }
+
+    /// Does a bounded piece of work.
+    pub(crate) fn step(&mut self) -> Result<abi::Step> {
+        let Self { slot, scratch, payload, seat, .. } = self;
+        let mut flash = Flash { slot, scratch, payload };
+        let (result, (page_done, page_count)) = match seat.machine().map_err(unknown)? {
+            Stage::Rehearsal(rehearsal) => (rehearsal.step(&mut flash), rehearsal.progress()),
+            Stage::Rewriting(rewriting) => (rewriting.step(&mut flash), rewriting.progress()),
+        };
+        let done = u32::from(result? == Progress::Done);
+        Ok(abi::Step { done, page_done, page_count })
+    }
+
+    /// Ends an update whose last step was done.
+    pub(crate) fn finish(&mut self) -> Result<()> {
+        match self.seat.take().map_err(unknown)? {
+            Stage::Rewriting(rewriting) => rewriting.finish().map(drop).map_err(unknown),
+            Stage::Rehearsal(_) => Err(unknown(Detail::WrongState.into())),
+        }
+    }
+
+    /// Forgets an update that is done, or was never begun.
+    pub(crate) fn clear(&mut self) -> Result<()> {
+        let header = self.header()?;
+        let work = self.seat.clear();
+        Rewriting::clear(&header, work, &mut self.scratch).map_err(unknown)
+    }
+}

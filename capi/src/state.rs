@@ -1,0 +1,138 @@
+//! Where something stands between two calls, in memory of the caller.
+//!
+//! The caller's `fwdelta_state` or `fwdelta_stream_state` holds a mark and, behind it, a machine
+//! that borrows the caller's working memory. Without the mark there is nothing to look at. A
+//! machine that is forgotten or overwritten needs no care: it owns no memory, and its hash is of
+//! nothing secret.
+
+use core::mem::MaybeUninit;
+
+use fwdelta_core::apply::Applier;
+use fwdelta_core::apply::in_place::{Rehearsal, Rewriting};
+use fwdelta_core::{Detail, Result};
+
+use crate::abi;
+use crate::pointers::check_range;
+
+/// A machine, and the caller's memory for it.
+pub(crate) trait Machine {
+    /// What the header calls the memory.
+    type Memory;
+    /// What says that the memory holds a machine.
+    const MARK: u64;
+}
+
+/// An update in place under way.
+#[derive(Debug)]
+pub(crate) enum Stage {
+    Rehearsal(Rehearsal<'static>),
+    Rewriting(Rewriting<'static>),
+}
+
+impl Machine for Stage {
+    type Memory = abi::State;
+    const MARK: u64 = 0x6677_6465_6c74_6102;
+}
+
+impl Machine for Applier<'static> {
+    type Memory = abi::StreamState;
+    const MARK: u64 = 0x6677_6465_6c74_6103;
+}
+
+#[repr(C)]
+struct Kept<M> {
+    mark: u64,
+    /// The working memory that the machine borrows.
+    work: *mut u8,
+    work_len: usize,
+    machine: MaybeUninit<M>,
+}
+
+const fn fits<M: Machine>() -> bool {
+    size_of::<Kept<M>>() <= size_of::<M::Memory>()
+        && align_of::<Kept<M>>() <= align_of::<M::Memory>()
+}
+
+const _: () = assert!(fits::<Stage>(), "make FWDELTA_STATE_WORD_COUNT larger");
+const _: () = assert!(fits::<Applier<'_>>(), "make FWDELTA_STREAM_WORD_COUNT larger");
+
+/// The caller's state and working memory.
+#[derive(Debug)]
+pub(crate) struct Seat<M> {
+    kept: *mut Kept<M>,
+    work: *mut u8,
+    work_len: usize,
+}
+
+impl<M: Machine> Seat<M> {
+    /// Checks the pointers.
+    ///
+    /// # Safety
+    /// `state` and `work` are null or as the header asks for: memory that nothing else uses from
+    /// now on until the state is closed or opened anew.
+    pub(crate) unsafe fn new(
+        state: *mut M::Memory,
+        work: *mut u8,
+        work_len: usize,
+    ) -> Result<Self> {
+        check_range(state, 1)?;
+        check_range(work, work_len)?;
+        Ok(Self { kept: state.cast(), work, work_len })
+    }
+
+    /// Ends what is under way, and lends the working memory anew.
+    pub(crate) fn clear(&mut self) -> &'static mut [u8] {
+        // SAFETY: checked by `new`; the mark is a number, whatever its bytes are.
+        unsafe { (&raw mut (*self.kept).mark).write(0) };
+        // SAFETY: checked by `new`. The machine that borrowed it is gone with the mark; what is
+        // lent now is used up by the call at hand, or moves into the state with its borrower.
+        unsafe { core::slice::from_raw_parts_mut(self.work, self.work_len) }
+    }
+
+    /// Keeps the machine that `make` gives, which borrows what [`Seat::clear`] lent last.
+    // Not moved twice: machines are large, and a microcontroller's stack is small.
+    #[inline(always)]
+    pub(crate) fn put<T>(&mut self, made: Result<T>, wrap: impl FnOnce(T) -> M) -> Result<()> {
+        let Self { kept, work, work_len } = *self;
+        match made {
+            // SAFETY: checked by `new`: room for a state, aligned, of nobody else.
+            Ok(machine) => unsafe {
+                (&raw mut (*kept).machine).write(MaybeUninit::new(wrap(machine)));
+                (&raw mut (*kept).work).write(work);
+                (&raw mut (*kept).work_len).write(work_len);
+                (&raw mut (*kept).mark).write(M::MARK);
+                Ok(())
+            },
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What is under way in this memory.
+    ///
+    /// # Errors
+    /// `WrongState` if there is nothing, `BadArgument` with other working memory than it was
+    /// opened with.
+    pub(crate) fn machine(&mut self) -> Result<&mut M> {
+        // SAFETY: checked by `new`; behind the mark stands what `put` wrote.
+        unsafe {
+            if (&raw const (*self.kept).mark).read() != M::MARK {
+                return Err(Detail::WrongState.into());
+            }
+            if (*self.kept).work != self.work || (*self.kept).work_len != self.work_len {
+                return Err(Detail::BadArgument.into());
+            }
+            Ok((*self.kept).machine.assume_init_mut())
+        }
+    }
+
+    /// The same, moved out: nothing is under way any more.
+    ///
+    /// # Errors
+    /// As [`Seat::machine`].
+    pub(crate) fn take(&mut self) -> Result<M> {
+        // SAFETY: `machine` points to a whole value. The mark goes: there is one owner of it.
+        let machine = unsafe { core::ptr::read(self.machine()?) };
+        self.clear();
+        Ok(machine)
+    }
+}
