@@ -455,3 +455,24 @@ fn trust_completions_and_manual() {
         assert!(help.contains("Example"), "{command} has no example");
     }
 }
+
+#[test]
+fn a_geometry_file_says_what_the_flash_is_like() {
+    let bench = Bench::new();
+    let (old, new) = (firmware("moondancer/old.bin"), firmware("moondancer/new.bin"));
+    let file = "page = \"16K\"\nspare = 2\nwrite = 4\n[[first]]\nlen = \"4K\"\ncount = 3\n";
+    bench.write("flash.toml", file.as_bytes());
+    let report = bench.json(&["diff", &old, &new, "delta", "--geometry", "flash.toml"]);
+    let place = &report["in_place"];
+    assert_eq!(place["first_pages"], serde_json::json!([[4096, 3]]));
+    assert_eq!((&place["page_len"], &place["spare_pages"]), (&16384.into(), &2.into()));
+    assert_eq!(place["slot_erases_max"], 1);
+    std::fs::copy(&old, bench.path("image")).unwrap();
+    bench.ok(&["patch", "--in-place", "image", "delta", "--journal", "journal"]);
+    assert_eq!(bench.read("image"), std::fs::read(&new).unwrap());
+    bench.write("flash.toml", file.replace("4K", "16K").as_bytes());
+    let (code, message) = bench.fails(&["diff", &old, &new, "delta", "--geometry", "flash.toml"]);
+    assert!(code == 19 && message.contains("flash.toml"), "{code} {message}");
+    let both = ["diff", &old, &new, "delta", "--geometry", "flash.toml", "--in-place"];
+    assert_eq!(bench.fails(&both).0, 2);
+}

@@ -123,6 +123,7 @@ fn header(coder: Coder, old: &[u8], new: &[u8], payload_len: usize) -> DeltaHead
         payload_len: payload_len as u64,
         chain: None,
         in_place: None,
+        undoes: None,
     };
     header.workspace_len = memory_len(&header).unwrap();
     header

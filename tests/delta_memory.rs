@@ -49,6 +49,7 @@ fn a_header_that_declares_much_is_refused_before_allocation() {
         payload_len: 4,
         chain: None,
         in_place: None,
+        undoes: None,
     };
     let large = Coder::Streams { window_log: 23, block_len: 1 << 24 };
     let shape = Shape { model_log: 8, memo_log: 1, buffer_log: 7, ..Shape::default() };

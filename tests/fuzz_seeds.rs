@@ -212,6 +212,23 @@ fn delta_seeds(seeds: &mut Seeds) {
     }
 }
 
+/// Old images with parts that move, on flash of every kind.
+fn in_place_seeds(seeds: &mut Seeds) {
+    for number in 0..18u8 {
+        let (profile, shift) = (number % 3, number % 4);
+        // Page length, runs of other lengths, spare pages, write unit, erased, order, interval.
+        let runs = [&[0][..], &[1, 2, 3], &[2, 1, 0, 4, 3]][usize::from(number / 6)];
+        let input = Input::default().bytes(&[profile, shift]).bytes(runs);
+        let input = input.bytes(&[number % 6, number % 5, number & 1, number % 4, number]);
+        let input = input.bytes(&[number * 3]).below(u16::from(number) * 29, 4096);
+        let input = input.bytes(&[number % 3, number]).below(u16::from(number), 4096);
+        let input = input.bytes(&[number % 8, number.reverse_bits() >> 4]).below(1400, 3000);
+        let old = delta::noise(&mut Random::new(number.into()), 1401, 30);
+        let input = input.bytes(&old).bytes(&noise(u64::from(number) + 50, 60)).0;
+        seeds.insert(("in_place", format!("made-{number:02}")), input);
+    }
+}
+
 #[test]
 fn seeds_are_as_they_are_made() {
     let mut seeds = Seeds::new();
@@ -219,6 +236,7 @@ fn seeds_are_as_they_are_made() {
     header_seeds(&mut seeds);
     predicted_seeds(&mut seeds);
     delta_seeds(&mut seeds);
+    in_place_seeds(&mut seeds);
     for ((target, name), seed) in seeds {
         let file = dir().join(target).join(name);
         if std::env::var_os("FWDELTA_REGENERATE").is_some() {

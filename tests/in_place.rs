@@ -7,16 +7,18 @@ use delta::{edited, firmware};
 use fwdelta::core::apply::in_place::{Areas, Binding, Flash, Progress, Rehearsal, Rewriting};
 use fwdelta::core::apply::{Applier, in_place};
 use fwdelta::core::format::delta::DeltaHeader;
-use fwdelta::core::storage::Geometry;
+use fwdelta::core::storage::{Geometry, Target as _};
 use fwdelta::core::{Detail, Limits};
 use fwdelta::diff::{
-    self, Delta, Options, Order, Place, Profile, RamFlash, create, footprint, rewrite,
+    self, Delta, FirstPages, Options, Order, PageRun, Place, Profile, RamFlash, create, footprint,
+    rewrite, wear,
 };
 use fwdelta::progress::Silent;
 use fwdelta_sim::fault::Random;
 
 const PLACE: Place = Place {
     page_len: 1024,
+    first: FirstPages::NONE,
     spare_count: 3,
     write_len: 8,
     erased: 0xff,
@@ -59,7 +61,69 @@ fn real_firmware_is_rewritten_and_pages_wear_as_reported() {
         let worst = scratch.erases().iter().max().copied().unwrap_or(0);
         let bound = reported.checkpoint_erases.max(reported.rewritten_count) + 1;
         assert!(u64::from(worst) <= bound, "{worst} erases, {bound} expected");
+        let wear = wear(&old, &delta, &PLACE).unwrap();
+        assert_eq!((wear.slot_max, wear.slot_pages), (1, reported.rewritten_count));
+        assert!(u64::from(wear.area_max) <= reported.checkpoint_erases + 1);
+        assert!(wear.spare_max > 0 && wear.total > wear.slot_pages);
     }
+}
+
+/// Sectors of a slot behind a boot loader on an STM32F4, a 16th of their lengths.
+fn mixed() -> FirstPages {
+    let mut first = FirstPages::NONE;
+    for (len, count) in [(1024, 2), (4096, 1)] {
+        first.push(PageRun { len, count }).unwrap();
+    }
+    first
+}
+
+#[test]
+fn sectors_of_several_lengths_are_pages() {
+    let (_, old, new) = firmware().swap_remove(0);
+    let place = Place { page_len: 8192, first: mixed(), interval: None, ..PLACE };
+    let delta = made(&old, &new, Profile::Small, place);
+    let parsed = diff::parse_file(&delta.to_file()).unwrap().0;
+    assert_eq!((parsed, parsed.in_place.unwrap().first), (delta.header, mixed()));
+    let pages = delta.header.in_place.unwrap().pages(new.len() as u64);
+    assert_eq!(pages.largest(), 8192);
+    // All of one length, as long as the longest: a delta for that is no smaller by much.
+    let equal = made(&old, &new, Profile::Small, Place { first: FirstPages::NONE, ..place });
+    assert!(delta.payload.len() < equal.payload.len() * 11 / 10);
+    // A slot with other sectors is refused before anything is erased.
+    let mut slot = slot(&old);
+    let mut none = scratch(&equal.header);
+    let payload = &mut &delta.payload[..];
+    let mut flash = Flash { slot: &mut slot, scratch: &mut none, payload };
+    let binding = Binding::new(&delta.header_bytes(), b"");
+    let wide = RamFlash::new(&old, Geometry { sector_len: 8192, ..flash.slot.geometry() });
+    *flash.slot = wide;
+    let error = rewrite(&delta.header, &mut flash, &Limits::LINUX, binding).unwrap_err();
+    assert_eq!((error.detail(), error.old_intact()), (Detail::BadArgument, true));
+    assert!(slot.erases().iter().all(|count| *count == 0) && slot.bytes().starts_with(&old));
+}
+
+#[test]
+fn tables_of_pages_have_one_form() {
+    let run = |len, count| PageRun { len, count };
+    let cases: [(&[PageRun], bool); 7] = [
+        (&[run(64, 1), run(128, 3)], true),
+        (&[run(64, 1), run(64, 3)], false),
+        (&[run(64, 1), run(1024, 3)], false),
+        (&[run(64, 0)], false),
+        (&[run(65, 1)], false),
+        (&[run(32, 1)], false),
+        (&[run(1 << 25, 1)], false),
+    ];
+    for (runs, is_valid) in cases {
+        let mut first = FirstPages::NONE;
+        runs.iter().for_each(|run| first.push(*run).unwrap());
+        assert_eq!(Place { first, ..PLACE }.is_valid(), is_valid, "{runs:?}");
+    }
+    let mut first = FirstPages::NONE;
+    for at in 0..6 {
+        first.push(run(64 + 32 * at, 1)).unwrap();
+    }
+    assert_eq!(first.push(run(64, 1)).unwrap_err().detail, Detail::BadValue);
 }
 
 #[test]

@@ -18,13 +18,13 @@ use fwdelta::core::apply::{Applier, memory_len};
 use fwdelta::core::exec::layout::{Class, Content, Run, Segment};
 use fwdelta::core::exec::map::Listed;
 use fwdelta::core::format::delta::{Coder, DeltaHeader, ImageId, InPlace, Shape};
-use fwdelta::core::format::pages::check_of;
+use fwdelta::core::format::pages::{FirstPages, PageRun, check_of};
 use fwdelta::core::hash::sha256;
 use fwdelta::core::storage::Geometry;
 use fwdelta::matching::{self, Costs, Cover};
 use fwdelta::progress::Silent;
 use fwdelta_sim::board::Board;
-use fwdelta_sim::cuts::{Plan, Tally, Update};
+use fwdelta_sim::cuts::{Mode, Plan, Tally, Update};
 use fwdelta_sim::fault::Random;
 use fwdelta_sim::flash::Flash;
 
@@ -39,6 +39,9 @@ enum Coding {
 #[derive(Clone, Copy, Debug)]
 struct Case {
     page_len: u32,
+    /// Pages of other lengths before: sectors of the slot then, those of the scratch flash are all
+    /// of one length.
+    first: &'static [PageRun],
     sector_len: u32,
     write_len: u16,
     erased: u8,
@@ -51,6 +54,7 @@ struct Case {
 
 const CASE: Case = Case {
     page_len: 64,
+    first: &[],
     sector_len: 64,
     write_len: 8,
     erased: 0xff,
@@ -60,6 +64,16 @@ const CASE: Case = Case {
     coding: Coding::Bits,
     has_cache: false,
 };
+
+/// As those of an STM32F4, a 256th of their lengths.
+const MIXED: [PageRun; 2] = [PageRun { len: 64, count: 4 }, PageRun { len: 256, count: 1 }];
+/// They become shorter again.
+const TWO_BANKS: [PageRun; 4] = [
+    PageRun { len: 64, count: 2 },
+    PageRun { len: 256, count: 2 },
+    PageRun { len: 96, count: 5 },
+    PageRun { len: 224, count: 1 },
+];
 
 /// Every page size, write unit, erased value, number of spare pages, interval, order and coder.
 fn cases() -> Vec<Case> {
@@ -79,6 +93,24 @@ fn cases() -> Vec<Case> {
         Case { has_cache: true, order: down, interval: 2, erased: 0, write_len: 32, ..CASE },
         Case { has_cache: true, sector_len: 1, write_len: 1, ..CASE },
         Case { coding: Coding::Stored, order: up, interval: 2, ..CASE },
+        Case { first: &MIXED, page_len: 512, sector_len: 512, order: up, ..CASE },
+        Case { first: &MIXED, page_len: 512, sector_len: 64, write_len: 32, interval: 2, ..CASE },
+        Case {
+            first: &TWO_BANKS,
+            page_len: 128,
+            sector_len: 32,
+            write_len: 16,
+            has_cache: true,
+            ..CASE
+        },
+        Case {
+            first: &TWO_BANKS,
+            page_len: 128,
+            sector_len: 256,
+            order: down,
+            spare_count: 1,
+            ..CASE
+        },
     ];
     for (order, interval) in [(up, 1), (down, 2), (Order::Needs, 1)] {
         let coding = Coding::Predicted;
@@ -111,10 +143,16 @@ fn id(image: &[u8]) -> ImageId {
     ImageId { len: image.len() as u64, digest: sha256(image) }
 }
 
+fn first(case: &Case) -> FirstPages {
+    let mut first = FirstPages::NONE;
+    case.first.iter().for_each(|run| first.push(*run).unwrap());
+    first
+}
+
 fn build(case: &Case) -> Built {
     let (old, new) = images(case);
     let Case { page_len, spare_count, interval, order, coding, .. } = *case;
-    let mut in_place = InPlace { page_len, spare_count, interval, check: None };
+    let mut in_place = InPlace { page_len, first: first(case), spare_count, interval, check: None };
     let pages = in_place.pages(new.len() as u64);
     let covers = matching::plain_covers(&old, &new, &Costs::SMALL, &Silent).unwrap();
     let needs = Needs::new(&pages, &old, &new, &covers);
@@ -141,6 +179,7 @@ fn build(case: &Case) -> Built {
         payload_len: payload.len() as u64,
         chain: None,
         in_place: Some(in_place),
+        undoes: None,
     };
     header.workspace_len = memory_len(&header).unwrap();
     Built { old, new, header, payload }
@@ -173,22 +212,35 @@ fn predicted(script: &Script<'_>, schedule: &Schedule) -> (Coder, Vec<u8>) {
 }
 
 fn board(case: &Case, built: &Built) -> Board {
-    let Case { page_len, sector_len, write_len, erased, has_cache, .. } = *case;
+    let Case { sector_len, write_len, erased, has_cache, .. } = *case;
     let longest = built.old.len().max(built.new.len()) as u64;
-    let slot_len = longest.next_multiple_of(page_len.into());
+    let in_place = built.header.in_place.unwrap();
+    let pages = in_place.pages(longest);
+    let slot_len = pages.whole_len();
     let mut work = vec![0; Applier::workspace(&built.header).unwrap() as usize];
     let areas = Areas::of(&built.header, write_len, &mut work).unwrap();
-    let geometry = Geometry { len: slot_len + areas.scratch_len(), sector_len, write_len, erased };
-    let flash = Flash::with_image(geometry, &built.old);
+    // Sectors are divided below, where they differ.
+    let equal_len = if case.first.is_empty() { sector_len } else { write_len.into() };
+    let len = slot_len + areas.scratch_len();
+    let geometry = Geometry { len, sector_len: equal_len, write_len, erased };
+    let mut flash = Flash::with_image(geometry, &built.old);
+    if !case.first.is_empty() {
+        let mut sectors: Vec<u32> =
+            (0..pages.count()).map(|page| pages.place(page).len() as u32).collect();
+        let scratch_count = areas.scratch_len() / u64::from(sector_len);
+        sectors.extend((0..scratch_count).map(|_| sector_len));
+        flash = flash.with_sectors(&sectors);
+    }
     Board::new(if has_cache { flash.with_write_cache() } else { flash }, slot_len)
 }
 
 fn try_case(case: &Case, plan: &Plan) -> Result<Tally, String> {
     let built = build(case);
     let Built { old, new, header, payload } = &built;
-    let pages = (new.len() as u64).div_ceil(case.page_len.into());
+    let pages = header.in_place.unwrap().pages(new.len() as u64).count();
     assert!(pages >= 16, "{pages} pages");
-    Update { header, payload, old, new }.try_cuts(board(case, &built), plan)
+    let mode = Mode::InPlace;
+    Update { mode, header, payload, old, new }.try_cuts(board(case, &built), plan)
 }
 
 #[test]

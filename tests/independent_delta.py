@@ -1,4 +1,4 @@
-"""Decodes deltas of coders 0 and 1 from docs/format-delta.md alone: no code of ours.
+"""Decodes deltas of coders 0 and 1, in place as well, from docs/format-delta.md alone: no code of ours.
 
 Written from the text and kept as simple as that allows: integers, lists and one function per
 section. Every rule that is broken raises `Refused` with the number the text gives it.
@@ -8,7 +8,7 @@ import hashlib
 
 MAGIC = b"FWD\x01"
 M32 = 0xFFFFFFFF
-SECTION, LITERAL_LEN, COVER_LEN, DIAGONAL, FORWARD, BACKWARD, ZERO_RUN = range(7)
+SECTION, LITERAL_LEN, COVER_LEN, DIAGONAL, FORWARD, BACKWARD, ZERO_RUN, PAGE = range(8)
 
 
 class Refused(Exception):
@@ -71,11 +71,13 @@ def spread(context, log):
 class Bits:
     """Coder 1 (section 6)."""
 
-    def __init__(self, stream, log):
+    def __init__(self, stream, log, pages):
         self.coder, self.log = RangeDecoder(stream), log
         self.entries = [1 << 15] * (1 << log)
         self.residuals = [0] * 8
-        self.new = bytearray()
+        # Bytes in the order in which they are made; the position of the next one in new.
+        self.made, self.pos = bytearray(), 0
+        self.pages = pages
 
     def bit(self, a, b, rate=3):
         a, b = spread(a, self.log), spread(b, self.log)
@@ -113,31 +115,36 @@ class Bits:
         return node - 256
 
     def phase(self):
-        return len(self.new) % 4
+        return self.pos % 4
 
     def push(self, byte, residual):
-        self.new.append(byte)
+        self.made.append(byte)
+        self.pos += 1
         self.residuals = [residual] + self.residuals[:7]
 
     def before(self, distance):
-        return self.new[-distance] if len(self.new) >= distance else 0
+        return self.made[-distance] if len(self.made) >= distance else 0
 
     def literal(self):
-        parity = len(self.new) % 2
+        self.pages.arrive(self)
+        parity = self.pos % 2
         tops = (self.before(1) >> 6) * 4 + (self.before(2) >> 6)
         byte = self.byte((2 << 24) + (parity << 8), (3 << 24) + (tops << 9) + (parity << 8), 4)
         self.push(byte, 0)
 
-    def cover(self, old):
-        """The residual of one cover; `old` is what it covers."""
-        zeros, due, at = 0, False, 0
-        while at < len(old):
+    def cover(self, at, end):
+        """The residual of one cover, of old from `at` to `end`."""
+        zeros, due, old = 0, False, self.pages.old
+        while at < end:
+            self.pages.arrive(self)
             if not due and zeros == 64:
                 run = self.number(ZERO_RUN, self.phase())
-                require(run <= len(old) - at, 114)
-                for byte in old[at : at + run]:
-                    self.push(byte, 0)
-                at, due = at + run, True
+                require(run <= end - at, 114)
+                for _ in range(run):
+                    self.pages.arrive(self)
+                    self.push(old[at], 0)
+                    at += 1
+                due = True
                 continue
             if not due and not self.differs(zeros):
                 self.push(old[at], 0)
@@ -169,28 +176,146 @@ class Bits:
                 old_pos = old_end + self.number(FORWARD)
             require(0 <= old_pos < 1 << 62, 114)
             recent.pop()
-            diagonal = old_pos - len(self.new)
+            diagonal = old_pos - self.pos
         recent.insert(0, diagonal)
-        return len(self.new) + diagonal
+        return self.pos + diagonal
 
-    def decode(self, old, new_len):
-        recent, old_end = [0] * 4, 0
-        require(self.number(SECTION) == 0, 206)
-        while len(self.new) < new_len:
+    def decode(self, new_len):
+        """The new image; spans of pages are made one after the other (section 14)."""
+        recent, self.old_end, new, is_first = [0] * 4, 0, bytearray(new_len), True
+        while len(self.made) < new_len:
+            start, end = self.pages.span(self)
+            self.pos, before = start, len(self.made)
+            self.pages.arrive(self)
+            if is_first:
+                require(self.number(SECTION) == 0, 206)
+                is_first = False
+            self.operations(recent, end)
+            new[start:end] = self.made[before:]
+        if is_first:
+            require(self.number(SECTION) == 0, 206)
+        self.coder.end()
+        self.pages.finish(bytes(self.made), bytes(new))
+        return bytes(new)
+
+    def operations(self, recent, end):
+        while self.pos < end:
+            self.pages.arrive(self)
             skipped = self.number(LITERAL_LEN)
-            require(skipped <= new_len - len(self.new), 114)
+            require(skipped <= end - self.pos, 114)
             for _ in range(skipped):
                 self.literal()
-            if len(self.new) == new_len:
+            if self.pos == end:
                 break
-            old_pos = self.place(old_end, recent, skipped)
+            self.pages.arrive(self)
+            old_pos = self.place(self.old_end, recent, skipped)
             cover_len = self.number(COVER_LEN) + 1
-            require(cover_len <= new_len - len(self.new), 114)
-            require(0 <= old_pos and old_pos + cover_len <= len(old), 114)
-            old_end = old_pos + cover_len
-            self.cover(old[old_pos:old_end])
-        self.coder.end()
-        return bytes(self.new)
+            require(cover_len <= end - self.pos, 114)
+            require(0 <= old_pos and old_pos + cover_len <= len(self.pages.old), 114)
+            self.old_end = old_pos + cover_len
+            self.cover(old_pos, self.old_end)
+
+
+class TwoSlots:
+    """New has a slot of its own: all of it is one span, and nothing is said of pages."""
+
+    def __init__(self, old, new_len):
+        self.old, self.new_len = old, new_len
+
+    def span(self, _):
+        return 0, self.new_len
+
+    def arrive(self, _):
+        pass
+
+    def finish(self, made, new):
+        pass
+
+
+class InPlace:
+    """Section 14: which pages there are, when old ones are lost, what the stream says of them."""
+
+    def __init__(self, parameters, old, new_len):
+        require(len(parameters) in (3, 4), 110)
+        pages, self.spare_count, self.interval = parameters[:3]
+        self.check = parameters[3] if len(parameters) == 4 else None
+        runs = pages if isinstance(pages, list) else [pages]
+        require(len(runs) % 2 == 1 and (runs is not pages or 3 <= len(runs) <= 13), 110)
+        lens = runs[::2]
+        require(all(64 <= length <= 1 << 24 and length % 32 == 0 for length in lens), 110)
+        require(all(a != b for a, b in zip(lens, lens[1:])), 110)
+        require(all(count > 0 for count in runs[1::2]), 110)
+        require(1 <= self.interval <= min(self.spare_count, 8) and self.spare_count <= 255, 110)
+        self.old, self.as_it_was, self.new_len = bytearray(old), old, new_len
+        # Where each page of new starts, and where the last one ends.
+        self.starts = [0]
+        for length, count in zip(lens, runs[1::2] + [new_len]):
+            for _ in range(count):
+                if self.starts[-1] < new_len:
+                    self.starts.append(self.starts[-1] + length)
+        self.page_count = len(self.starts) - 1
+        require(self.page_count <= 1 << 31, 110)
+        self.is_made = [False] * self.page_count
+        self.page, self.kept, self.rewritten_count = -1, [], 0
+        # Of each spare page: which old page it holds, and the number of the one saved last.
+        self.held, self.last = [None] * self.spare_count, [-1] * self.spare_count
+        self.victims, self.end, self.is_last_span = [], 0, self.check is None
+
+    def span(self, bits):
+        """Start and end of the next span; its first page is begun by `arrive`."""
+        first, count = 0, self.page_count
+        if self.check is not None:
+            folded = bits.number(PAGE, 0)
+            by = folded >> 1 if folded % 2 == 0 else -1 - (folded >> 1)
+            count = bits.number(PAGE, 1) + 1
+            first = self.page + 1 + by
+        require(0 <= first and first + count <= self.page_count, 115)
+        self.next, self.end = first, self.starts[first]
+        return self.starts[first], min(self.starts[first + count], self.new_len)
+
+    def arrive(self, bits):
+        """Something is decoded next; is it the first of a page?"""
+        if bits.pos != self.end or bits.pos == self.new_len:
+            return
+        page = self.next
+        require(not self.is_made[page], 115)
+        self.page, self.next, self.is_made[page] = page, page + 1, True
+        self.end = self.starts[page + 1]
+        if bits.number(PAGE, 2) != 0:
+            self.kept.append(page)
+        else:
+            self.rewrite(bits, page)
+
+    def rewrite(self, bits, page):
+        at = self.rewritten_count % self.interval
+        if at == 0:
+            self.victims = []
+            for _ in range(self.interval):
+                free = [spare for spare in range(self.spare_count) if spare not in self.victims]
+                free.sort(key=lambda spare: (self.last[spare], spare))
+                age = bits.number(PAGE, 3) if self.spare_count > self.interval else 0
+                require(age < len(free), 115)
+                self.victims.append(free[age])
+            for spare in self.victims:
+                self.lose(self.held[spare])
+                self.held[spare], self.last[spare] = None, -1
+        spare = self.victims[at]
+        self.held[spare], self.last[spare] = page, self.rewritten_count
+        self.rewritten_count += 1
+
+    def lose(self, page):
+        if page is not None:
+            start, end = self.starts[page], min(self.starts[page + 1], len(self.old))
+            self.old[start:end] = bytes(max(0, end - start))
+
+    def finish(self, made, new):
+        require(all(self.is_made), 115)
+        for page in self.kept:
+            start, end = self.starts[page], min(self.starts[page + 1], self.new_len)
+            require(self.as_it_was[start:end] == new[start:end], 115)
+        if self.check is not None:
+            digest = hashlib.sha256(made).digest()
+            require(int.from_bytes(digest[:8], "big") == self.check, 704)
 
 
 def adapted(p, rate, bit):
@@ -204,11 +329,12 @@ def decode(header, payload, old):
     require(len(old) == header[2], 602)
     require(len(payload) == header[7], 707)
     stream = unchain(header, payload)
+    pages = InPlace(header[14], old, header[4]) if 14 in header else TwoSlots(old, header[4])
     if header[1] == 0 or header[4] == 0:
         new = stream
-        require(len(new) == header[4], 115)
+        require(len(new) == header[4] and (14 not in header or pages.check is None), 115)
     else:
         require(header[1] == 1, 205)
-        new = Bits(stream, header[9][0]).decode(old, header[4])
+        new = Bits(stream, header[9][0], pages).decode(header[4])
     require(hashlib.sha256(new).digest() == header[5], 704)
     return new

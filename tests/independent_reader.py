@@ -25,6 +25,26 @@ SECRET = bytes.fromhex("00112233445566778899aabbccddeeff")
 passed = failed = 0
 
 
+# How packages are built: profile and options.
+WAYS = [
+    ["plain"],
+    ["small"],
+    ["plain", "--in-place", "--page", "2K", "--spare", "2", "--order", "descending"],
+    ["plain", "--in-place", "--page", "4K", "--spare", "4", "--interval", "2"],
+    ["plain", "--geometry", "flash.toml"],
+]
+# Sectors of several lengths.
+FLASH = """
+page = "8K"
+spare = 1
+[[first]]
+len = "1K"
+count = 4
+[[first]]
+len = 4096
+"""
+
+
 def check(name, holds):
     global passed, failed
     print(f"test {name} ... {'ok' if holds else 'FAILED'}")
@@ -166,7 +186,7 @@ def check_package(name, data, old, new, keys):
     stated = (header[2], header[3], header[4], header[5])
     check(f"{name}: header", stated == (len(old), sha256(old), len(new), sha256(new)))
     check(f"{name}: hash chain", chain_holds(header, package.envelope["#payload0"]))
-    if name.endswith(" plain"):
+    if " plain" in name:
         decoded = independent_delta.decode(header, package.envelope["#payload0"], old)
         check(f"{name}: delta", decoded == new)
     check_blocks(name, package, keys)
@@ -221,15 +241,16 @@ def main():
             ["310410", "--key", work / "string.key", "--mode", "string", "--string", SECRET.hex()],
             ["20801", "--mode", "secret", "--string", SECRET.hex()],
         ]
+        (work / "flash.toml").write_text(FLASH)
         pairs = sorted(path.parent for path in firmware.glob("*/old.bin"))
         for pair in pairs:
             old, new = (pair / "old.bin").read_bytes(), (pair / "new.bin").read_bytes()
-            for profile in ["plain", "small"]:
-                name = f"{pair.name} {profile}"
+            for profile, *more in WAYS:
+                name = " ".join([pair.name, profile, *more])
                 path = work / "package.suit"
                 run("build", "--old", pair / "old.bin", "--new", pair / "new.bin", "--profile",
                     profile, "--key", work / "vendor.key", "--sequence", "7", "--require", "any",
-                    "-o", path)
+                    "-o", path, *(work / "flash.toml" if it == "flash.toml" else it for it in more))
                 before = Package(path.read_bytes())
                 for approval in approvals:
                     run("approve", path, "--operator", *approval, "-o", path)

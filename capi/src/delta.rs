@@ -39,7 +39,7 @@ pub(crate) fn info(delta: &abi::Delta, limits: &Limits) -> Result<abi::DeltaInfo
     let old_len = header.old.map_or(0, |old| old.len);
     let slot_len = header.in_place.map_or(0, |in_place| {
         let pages = in_place.pages(header.new.len);
-        pages.count().saturating_mul(pages.page_len()).max(old_len)
+        pages.whole_len().max(old_len)
     });
     Ok(abi::DeltaInfo {
         old_len,

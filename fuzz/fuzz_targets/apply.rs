@@ -266,6 +266,7 @@ fuzz_target!(|data: &[u8]| {
         payload_len: 0,
         chain: None,
         in_place: None,
+        undoes: None,
     };
     let mut payload = numbers.0.to_vec();
     if chunks > 0 {

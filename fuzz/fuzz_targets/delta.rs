@@ -7,30 +7,11 @@ use fwdelta::exec::describe::Hints;
 use fwdelta::progress::Silent;
 use fwdelta_core::exec::layout::{Class, Content, Run, Segment};
 use fwdelta_fuzz::program::machine;
-use fwdelta_fuzz::{Numbers, apply, apply_flipped, soup};
+use fwdelta_fuzz::{Numbers, apply, apply_flipped, new_image, soup};
 use libfuzzer_sys::fuzz_target;
 
 const PROFILES: [Profile; 6] =
     [Profile::Tiny, Profile::Small, Profile::Fast, Profile::Max, Profile::Plain, Profile::Bsdiff];
-
-/// What `new` is made of: parts of old with bytes changed, and bytes of its own.
-fn new_image(old: &[u8], numbers: &mut Numbers<'_>) -> Vec<u8> {
-    let mut new = Vec::new();
-    while !numbers.0.is_empty() && new.len() < 8192 {
-        let (start, len) = (numbers.below(old.len()), numbers.below(600));
-        let from = new.len();
-        new.extend_from_slice(&old[start..old.len().min(start + len)]);
-        for _ in 0..numbers.below(4) {
-            let at = from + numbers.below(new.len() - from);
-            if let Some(byte) = new.get_mut(at) {
-                *byte = numbers.byte();
-            }
-        }
-        let len = numbers.below(24);
-        new.extend_from_slice(numbers.bytes(len));
-    }
-    new
-}
 
 /// Code of an instruction set, loaded where images of it may be.
 fn code(content: Content, len: usize, seed: u64) -> Vec<u8> {

@@ -144,6 +144,7 @@ fuzz_target!(|data: &[u8]| {
         payload_len: payload.len() as u64,
         chain: None,
         in_place: None,
+        undoes: None,
     };
     header.workspace_len = memory_len(&header).expect("small tables");
     let made = apply(old, &header, &payload);

@@ -59,6 +59,26 @@ impl<'d> Numbers<'d> {
     }
 }
 
+/// What `new` is made of: parts of old with bytes changed, and bytes of its own.
+#[must_use]
+pub fn new_image(old: &[u8], numbers: &mut Numbers<'_>) -> Vec<u8> {
+    let mut new = Vec::new();
+    while !numbers.0.is_empty() && new.len() < 8192 {
+        let (start, len) = (numbers.below(old.len()), numbers.below(600));
+        let from = new.len();
+        new.extend_from_slice(&old[start..old.len().min(start + len)]);
+        for _ in 0..numbers.below(4) {
+            let at = from + numbers.below(new.len() - from);
+            if let Some(byte) = new.get_mut(at) {
+                *byte = numbers.byte();
+            }
+        }
+        let len = numbers.below(24);
+        new.extend_from_slice(numbers.bytes(len));
+    }
+    new
+}
+
 /// Applies in exactly the memory that the header states.
 pub fn apply(
     old: &[u8],

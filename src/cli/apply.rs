@@ -4,47 +4,71 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::output::Beside;
+use super::journaled::{JournalArgs, Partial, Progressed};
+use super::output::{self, Beside};
+use super::over::Over;
 use super::report::Report;
-use super::verify::{DeviceArgs, Opened, named, prepare_state, with_package};
+use super::state::{Pending, State, WaysBack};
+use super::verify::{DeviceArgs, Opened, named, with_begun, with_package, with_way_back};
+use crate::core::apply::in_place::Found;
+use crate::core::verify::Package;
 use crate::core::{Detail, Limits};
-use crate::diff::FileTarget;
+use crate::diff::{FileSource, FileTarget};
 use crate::error::{Error, Result};
 use crate::package::receive::{self, Extent};
 
 /// Verify a package and write the new images
 ///
 /// Every check comes before the first write. New images are written beside their destination and
-/// renamed once all of them match their digests; on any error nothing is left behind.
+/// renamed once all of them match their digests; on any error nothing is left behind but, with
+/// --journal, what a later run goes on with.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   fwdelta apply approved.suit --trust trust.toml --old v1.bin -o v2.bin --ef-fota sim.bin
-  fwdelta apply all.suit --trust trust.toml --old boot:b1 --old app:a1 -o boot:b2 -o app:a2")]
+  fwdelta apply all.suit --trust trust.toml --old boot:b1 --old app:a1 -o boot:b2 -o app:a2
+  fwdelta apply approved.suit --trust trust.toml --in-place image.bin --journal image.journal")]
 pub(crate) struct Args {
     #[command(flatten)]
     device: DeviceArgs,
     /// New image to write, as NAME:FILE where there are several components
-    #[arg(short, long, value_name = "FILE", required = true)]
+    #[arg(short, long, value_name = "FILE", required_unless_present = "in_place")]
     output: Vec<String>,
-    /// Leave --state as it is: the new image has not proved itself yet
+    /// Old image to write the new one over; once begun, the same command goes on after a power cut
+    /// or a kill, without asking trust or SIM again
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["old", "output"], requires = "journal")]
+    in_place: Option<PathBuf>,
+    #[command(flatten)]
+    keep: JournalArgs,
+    /// The new image has not proved itself yet: --state only remembers that it waits for
+    /// `fwdelta confirm`, and until then it can be undone
     #[arg(long)]
     unconfirmed: bool,
+    /// Package that leads back, as `build --rollback` makes it: checked like this one before
+    /// anything is written, and kept beside --state until the update is confirmed or undone
+    #[arg(long, value_name = "FILE", requires_all = ["state", "unconfirmed"])]
+    keep_rollback: Option<PathBuf>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<Report> {
+    if let (Some(image), Some(journal)) = (&args.in_place, &args.keep.journal) {
+        return over_old(args, image, journal);
+    }
     with_package(&args.device, Extent::Update, |opened| {
         let outputs = outputs(args, opened)?;
+        keep_way_back(args, opened)?;
+        if let Some(journal) = &args.keep.journal {
+            return kept(args, opened, &outputs, journal);
+        }
         let mut written = Vec::new();
         for (index, path) in outputs.iter().enumerate() {
             written.push(write_one(opened, index, path)?);
         }
-        let sequence = opened.package.manifest.summary.sequence;
-        let state = args.device.state.as_deref().filter(|_| !args.unconfirmed);
-        written.extend(state.map(|path| prepare_state(path, sequence)).transpose()?);
+        written.extend(next_state(args, opened)?);
         for file in written {
             file.commit()?;
         }
+        settle_way_back(args)?;
         let mut json = opened.json();
         json["outputs"] = json!(outputs);
         let names: Vec<_> = outputs.iter().map(|path| path.display().to_string()).collect();
@@ -52,9 +76,67 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
     })
 }
 
+/// The state after this package, on its way into its file: one that leads back leaves nothing
+/// pending, another one is pending or confirmed.
+fn next_state(args: &Args, opened: &Opened<'_, '_>) -> Result<Option<Beside>> {
+    let Some(path) = &args.device.state else { return Ok(None) };
+    let (stored, package) = (State::read(path)?, opened.package);
+    let sequence = package.manifest.summary.sequence;
+    let next = if opened.is_way_back() {
+        State { pending: None, ..stored }
+    } else if args.unconfirmed {
+        let pending = Some(Pending { sequence, manifest: *package.auth.digest });
+        State { pending, ..stored }
+    } else {
+        State { sequence: Some(sequence), pending: None }
+    };
+    // Before the first update there is nothing to store once it is undone.
+    if next == State::default() {
+        std::fs::remove_file(path).map_err(|error| Error::io("remove", path, error))?;
+        return Ok(None);
+    }
+    next.prepare(path).map(Some)
+}
+
+/// Verifies the package that leads back, and keeps it, before anything is written.
+fn keep_way_back(args: &Args, opened: &Opened<'_, '_>) -> Result<()> {
+    let Some(state) = &args.device.state else { return Ok(()) };
+    let Some(path) = &args.keep_rollback else { return WaysBack::beside(state).keep(None) };
+    let forward = &opened.package.manifest;
+    let device = args.device.with_package(path.clone()).with_old(Vec::new());
+    with_way_back(&device, *opened.package.auth.digest, |back| {
+        let fits = back.package.manifest.component_count() == forward.component_count()
+            && back.is_way_back()
+            && forward.components().zip(back.package.manifest.components()).all(|(there, back)| {
+                there.name == back.name
+                    && Some(there.new) == back.old
+                    && there.old == Some(back.new)
+            });
+        if !fits {
+            let what = "it does not lead back from this update";
+            return Err(Error::input(path.display(), what));
+        }
+        Ok(())
+    })?;
+    WaysBack::beside(state).keep(Some(&output::read(path)?))
+}
+
+/// What leads back from the update that is pending now is kept, if anything is.
+fn settle_way_back(args: &Args) -> Result<()> {
+    let Some(path) = &args.device.state else { return Ok(()) };
+    match State::read(path)?.pending {
+        Some(_) => WaysBack::beside(path).take(),
+        None => WaysBack::beside(path).forget(),
+    }
+}
+
 /// The output of every component, in their order; checks that there is room for each.
 fn outputs(args: &Args, opened: &Opened<'_, '_>) -> Result<Vec<PathBuf>> {
     let manifest = &opened.package.manifest;
+    if opened.checked.iter().any(|checked| checked.header.in_place.is_some()) {
+        let what = "it is made to be applied over the old image, with --in-place and --journal";
+        return Err(Error::input(args.device.package.display(), what));
+    }
     let mut given = named(&args.output, manifest, "--output")?;
     let mut outputs = Vec::new();
     for component in manifest.components() {
@@ -97,4 +179,111 @@ fn write_one(opened: &mut Opened<'_, '_>, index: usize, path: &Path) -> Result<B
     )
     .map_err(|error| if error.has_subject() { error } else { error.about(path.display()) })?;
     Ok(beside)
+}
+
+/// Writes new images so that a later run goes on; each has a journal of its own.
+fn kept(
+    args: &Args,
+    opened: &mut Opened<'_, '_>,
+    outputs: &[PathBuf],
+    journal: &Path,
+) -> Result<Report> {
+    let mut written = Vec::new();
+    for (index, path) in outputs.iter().enumerate() {
+        let name = opened.package.manifest.component(index as u8)?.name;
+        let journal = match outputs.len() {
+            1 => journal.to_owned(),
+            _ => PathBuf::from(format!("{}.{name}", journal.display())),
+        };
+        written.push(keep_one(args, opened, index, path, &journal)?);
+    }
+    let state = next_state(args, opened)?;
+    let mut json = opened.json();
+    json["outputs"] = json!(outputs);
+    json["journals"] = written.iter().map(|(_, done)| done.json()).collect();
+    let mut texts = Vec::new();
+    for ((new, done), checked) in written.into_iter().zip(&opened.checked) {
+        texts.push(format!("{}: written, digest checked{}", new.path().display(), done.text()));
+        new.commit(checked.header.new.len)?;
+    }
+    state.map_or(Ok(()), Beside::commit)?;
+    settle_way_back(args)?;
+    Ok(Report::new(texts.join("\n"), json))
+}
+
+fn keep_one(
+    args: &Args,
+    opened: &mut Opened<'_, '_>,
+    index: usize,
+    path: &Path,
+    journal: &Path,
+) -> Result<(Partial, Progressed)> {
+    let Opened { package, file, supply, checked, bar } = opened;
+    let (header, index) = (checked[index].header, index as u8);
+    let mut partial = Partial::open(path, journal)?;
+    let binding = package.binding(index)?;
+    let done = partial.write(&header, binding, args.keep.interval, |new, scratch, settings| {
+        let limits = &Limits::LINUX;
+        receive::apply_kept(
+            package, *file, *supply, index, &header, new, scratch, settings, limits, *bar,
+        )
+    });
+    let done = done.map_err(|error| match error.has_subject() {
+        true => error,
+        false => error.about(path.display()),
+    })?;
+    Ok((partial, done))
+}
+
+/// Rewrites the old image, or goes on with it.
+fn over_old(args: &Args, image: &Path, journal: &Path) -> Result<Report> {
+    let is_begun = |package: &Package<'_>, file: &mut FileSource| {
+        // One that was not begun is verified in full below, which says what is wrong with it.
+        let Ok(header) = package.header(file, 0, &Limits::LINUX) else { return Ok(false) };
+        if header.in_place.is_none() {
+            return Ok(false);
+        }
+        Ok(Over::new(header, image, journal)?.look(&package.binding(0)?)? != Found::Nothing)
+    };
+    if journal.exists() {
+        let resumed = with_begun(&args.device, is_begun, |opened| {
+            rewritten(args, opened, image, journal, true)
+        })?;
+        if let Some(report) = resumed {
+            return Ok(report);
+        }
+    }
+    let old = vec![image.display().to_string()];
+    let device = args.device.with_old(old);
+    with_package(&device, Extent::Update, |opened| {
+        keep_way_back(args, opened)?;
+        rewritten(args, opened, image, journal, false)
+    })
+}
+
+fn rewritten(
+    args: &Args,
+    opened: &mut Opened<'_, '_>,
+    image: &Path,
+    journal: &Path,
+    is_resumed: bool,
+) -> Result<Report> {
+    let [checked] = opened.checked.as_slice() else {
+        let what = "a package with several components cannot be applied in place";
+        return Err(Error::input("--in-place", what));
+    };
+    let over = Over::new(checked.header, image, journal)?;
+    let Opened { package, file, supply, .. } = opened;
+    let mut payload = receive::staged(package, *file, *supply, 0)?;
+    over.rewrite(&mut payload, package.binding(0)?)?;
+    drop(payload);
+    next_state(args, opened)?.map_or(Ok(()), Beside::commit)?;
+    over.forget()?;
+    settle_way_back(args)?;
+    let mut json = opened.json();
+    json["outputs"] = json!([image]);
+    json["resumed"] = is_resumed.into();
+    json["journal_len"] = over.scratch_len().into();
+    let how = if is_resumed { "gone on with, " } else { "" };
+    Ok(Report::new(format!("{}: {how}rewritten, digest checked", image.display()), json))
 }

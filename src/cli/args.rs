@@ -149,3 +149,26 @@ impl SimArgs {
         Ok(Sim::WithFota { plmn, ef_fota })
     }
 }
+
+/// Bytes, with K, M or G for powers of 1,024.
+pub(crate) fn size(text: &str) -> Result<u64, String> {
+    let (digits, shift) = match text.to_ascii_uppercase().chars().last() {
+        Some('K') => (&text[..text.len() - 1], 10),
+        Some('M') => (&text[..text.len() - 1], 20),
+        Some('G') => (&text[..text.len() - 1], 30),
+        _ => (text, 0),
+    };
+    let number = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
+    number.ok_or_else(|| "a size is a number of bytes, as in 6144, 6K or 512M".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        assert_eq!([size("6K"), size("512m"), size("7")], [Ok(6144), Ok(512 << 20), Ok(7)]);
+        assert!(size("K").is_err() && size("").is_err() && size("99999999999G").is_err());
+    }
+}

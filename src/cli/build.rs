@@ -1,5 +1,6 @@
 //! `fwdelta build`: images in, a signed package out.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -16,8 +17,7 @@ use crate::core::format::plmn::Plmn;
 use crate::core::hash::sha256;
 use crate::error::{Error, Result};
 use crate::hex::hex;
-use crate::package::build::{BuildOptions, Built, Detached, Images, build};
-use crate::release::Release;
+use crate::package::build::{BuildOptions, Built, Detached, Images, build, build_rollback};
 
 /// Build a signed package; without an old image the new one is sent in full
 ///
@@ -63,6 +63,10 @@ pub(crate) struct Args {
     /// 65536 otherwise]
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(CHUNK_LENS))]
     chunk_len: Option<u32>,
+    /// Write the way back as well: a package that leads from new to old, and that devices accept
+    /// until the update is confirmed; it is approved like any other
+    #[arg(long, value_name = "FILE")]
+    rollback: Option<PathBuf>,
     /// Leave text out of the package, for devices that show nothing
     #[arg(long)]
     no_text: bool,
@@ -106,7 +110,7 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
             _ => numbered(&args.output, files[0].old.as_ref())?,
         };
         let options = BuildOptions {
-            diff: args.engine.options(),
+            diff: args.engine.options()?,
             chunk_len: args.chunk_len,
             sequence,
             requirement: args.require.as_ref().map(|list| list.0.clone()),
@@ -116,10 +120,26 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
                 .map(|base_uri| Detached { stem: stem(&path), base_uri: base_uri.clone() }),
             without_text: args.no_text,
         };
-        let built = built(&files, &release, &keys, &options, &bar)?;
+        let loaded = loaded(&files)?;
+        let images = images(&loaded);
+        let built = build(&images, &release, &keys, &options, &bar)?;
+        let back = args.rollback.as_ref().map(|path| {
+            let back = build_rollback(&images, &release, &keys, &options, &built, &bar)?;
+            let path = match args.old.len() {
+                0 | 1 => path.clone(),
+                _ => numbered(path, files[0].old.as_ref())?,
+            };
+            write_all(&path, &back)?;
+            Ok::<_, Error>(describe(&path, &back))
+        });
+        let back = back.transpose()?;
         write_all(&path, &built)?;
-        let (line, json) = describe(&path, &built);
+        let (line, mut json) = describe(&path, &built);
         lines.push(line);
+        if let Some((line, back)) = back {
+            lines.push(format!("{line}, the way back"));
+            json["rollback"] = back;
+        }
         packages.push(json);
     }
     drop(bar);
@@ -151,13 +171,14 @@ fn component(spec: &str) -> Result<Files> {
     Ok(Files { name: name.to_owned(), old, new: Input::open(Path::new(new))? })
 }
 
-fn built(
-    files: &[Files],
-    release: &Release,
-    keys: &[crate::package::SecretKey],
-    options: &BuildOptions,
-    bar: &Bar,
-) -> Result<Built> {
+/// The images of a component.
+struct Loaded<'f> {
+    name: &'f str,
+    old: Option<Cow<'f, [u8]>>,
+    new: Cow<'f, [u8]>,
+}
+
+fn loaded(files: &[Files]) -> Result<Vec<Loaded<'_>>> {
     let mut loaded = Vec::new();
     for part in files {
         let old = part.old.as_ref().map(Input::image).transpose()?;
@@ -165,11 +186,14 @@ fn built(
             let what = "the old image is empty; leave it out to send the new one in full";
             return Err(Error::input(&part.name, what));
         }
-        loaded.push((part.name.as_str(), old, part.new.image()?));
+        loaded.push(Loaded { name: &part.name, old, new: part.new.image()? });
     }
-    let images: Vec<_> =
-        loaded.iter().map(|(name, old, new)| Images { name, old: old.as_deref(), new }).collect();
-    build(&images, release, keys, options, bar)
+    Ok(loaded)
+}
+
+fn images<'l>(loaded: &'l [Loaded<'_>]) -> Vec<Images<'l>> {
+    let all = loaded.iter();
+    all.map(|Loaded { name, old, new }| Images { name, old: old.as_deref(), new }).collect()
 }
 
 fn stem(path: &Path) -> String {

@@ -11,6 +11,7 @@ use super::output;
 use super::progress::Bar;
 use super::report::Report;
 use crate::core::Detail;
+use crate::core::hash::sha256;
 use crate::diff::{self, Delta, Place, bsdiff40};
 use crate::error::Result;
 use crate::hex::hex;
@@ -31,6 +32,9 @@ pub(super) struct Args {
     delta: PathBuf,
     #[command(flatten)]
     engine: Engine,
+    /// Write the way back as well: a delta that turns NEW into OLD
+    #[arg(long, value_name = "FILE")]
+    reverse: Option<PathBuf>,
     /// File format; bsdiff40 is what `bspatch` applies and has no digests and no profile.
     #[arg(long, value_enum, default_value_t)]
     format: FormatName,
@@ -62,7 +66,7 @@ pub(super) fn run(args: &Args) -> Result<Report> {
 }
 
 fn native(args: &Args, old: &[u8], new: &[u8], bar: &Bar) -> Result<(Vec<u8>, Value)> {
-    let options = args.engine.options();
+    let options = args.engine.options()?;
     let delta = diff::create(old, new, &options, bar)?;
     let matching = MatchOptions { memory_max: options.memory_max, ..MatchOptions::default() };
     let (old_len, new_len) = (old.len() as u64, new.len() as u64);
@@ -78,8 +82,15 @@ fn native(args: &Args, old: &[u8], new: &[u8], bar: &Bar) -> Result<(Vec<u8>, Va
         "matching_memory_max": matching.memory_bound(old_len, new_len),
         "memory_max": options.memory_bound(old_len, new_len),
     });
-    if let Some(place) = args.engine.place() {
-        details["in_place"] = in_place(&delta, &place, old, new)?;
+    if let Some(path) = &args.reverse {
+        let mut back = diff::create(new, old, &options, bar)?;
+        back.header.undoes = Some(sha256(&delta.header_bytes()));
+        let file = back.to_file();
+        output::write(path, &file)?;
+        details["reverse_len"] = file.len().into();
+    }
+    if let Some(place) = &options.in_place {
+        details["in_place"] = in_place(&delta, place, old, new)?;
     }
     Ok((delta.to_file(), details))
 }
@@ -88,8 +99,12 @@ fn native(args: &Args, old: &[u8], new: &[u8], bar: &Bar) -> Result<(Vec<u8>, Va
 fn in_place(delta: &Delta, place: &Place, old: &[u8], new: &[u8]) -> Result<Value> {
     let footprint = diff::footprint(&delta.header, place, old, new)?;
     let parameters = delta.header.in_place.ok_or(Detail::BadArgument)?;
+    let wear = diff::wear(old, delta, place)?;
+    let first = parameters.first.runs().iter().map(|run| json!([run.len, run.count]));
     Ok(json!({
         "page_len": parameters.page_len,
+        "first_pages": first.collect::<Vec<_>>(),
+        "pages": parameters.pages(delta.header.new.len).count(),
         "spare_pages": parameters.spare_count,
         "interval": parameters.interval,
         "is_ascending": parameters.check.is_none(),
@@ -97,7 +112,10 @@ fn in_place(delta: &Delta, place: &Place, old: &[u8], new: &[u8]) -> Result<Valu
         "checkpoint_pages": footprint.checkpoint_pages,
         "state_len": footprint.state_len,
         "scratch_len": footprint.scratch_len,
-        "checkpoint_erases_max": footprint.checkpoint_erases,
+        "slot_erases_max": wear.slot_max,
+        "spare_erases_max": wear.spare_max,
+        "checkpoint_erases_max": wear.area_max,
+        "erases": wear.total,
     }))
 }
 
@@ -119,11 +137,14 @@ fn report(
     if let Some(it) = details.get("in_place") {
         let number = |name: &str| it[name].as_u64().unwrap_or(0);
         text.push_str(&format!(
-            "\nin place: {} of {} pages rewritten, {} spare pages and {} for checkpoints, each \
-             of these erased at most {} times; a checkpoint every {} pages, {} bytes of state",
+            "\nin place: {} of {} pages rewritten, each erased {} times, {} spare pages at most \
+             {} times and {} for checkpoints at most {} times; a checkpoint every {} pages, {} \
+             bytes of state",
             number("rewritten_pages"),
-            (new_len as u64).div_ceil(number("page_len").max(1)),
+            number("pages"),
+            number("slot_erases_max"),
             number("spare_pages"),
+            number("spare_erases_max"),
             number("checkpoint_pages"),
             number("checkpoint_erases_max"),
             number("interval"),

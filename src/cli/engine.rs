@@ -1,10 +1,15 @@
 //! Arguments of the commands that make deltas: what is made, for which device, with how much.
 
 use clap::ValueEnum;
+use serde::Deserialize;
 
-use super::args::ProfileName;
+use std::path::PathBuf;
+
+use super::args::{ProfileName, size};
+use super::geometry::{self, page};
 use crate::core::exec::layout::Content;
-use crate::diff::{Options, Order, Place};
+use crate::diff::{FirstPages, Options, Order, Place};
+use crate::error::Result;
 use crate::exec::describe::Hints;
 
 /// How deltas are made.
@@ -29,11 +34,15 @@ pub(super) struct Engine {
 }
 
 /// The flash of a device that updates in place.
-#[derive(Clone, Copy, Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 struct FlashArgs {
     /// The device writes new over old, page by page, and survives power cuts meanwhile
     #[arg(long)]
     in_place: bool,
+    /// The same with a file that says what the flash is like (docs/in-place.md): page lengths,
+    /// which may differ, spare pages and so on
+    #[arg(long, value_name = "FILE", conflicts_with = "in_place")]
+    geometry: Option<PathBuf>,
     /// Bytes that the flash erases together, as in 4K; a multiple of 32
     #[arg(long, value_name = "BYTES", value_parser = page, default_value = "4K",
           requires = "in_place")]
@@ -59,8 +68,9 @@ struct FlashArgs {
     interval: Option<u8>,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum OrderName {
+#[derive(Clone, Copy, Debug, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum OrderName {
     /// From front to back
     Ascending,
     /// From back to front
@@ -70,7 +80,7 @@ enum OrderName {
 }
 
 impl OrderName {
-    const fn order(self) -> Order {
+    pub(super) const fn order(self) -> Order {
         match self {
             Self::Ascending => Order::Ascending,
             Self::Descending => Order::Descending,
@@ -109,28 +119,39 @@ impl Engine {
     }
 
     /// The flash of a device that updates in place.
-    pub(super) fn place(&self) -> Option<Place> {
-        let FlashArgs { in_place, page, spare, write, erased, order, interval } = self.flash;
-        in_place.then_some(Place {
+    ///
+    /// # Errors
+    /// When the geometry file cannot be read or is wrong.
+    pub(super) fn place(&self) -> Result<Option<Place>> {
+        let FlashArgs { in_place, ref geometry, page, spare, write, erased, order, interval } =
+            self.flash;
+        if let Some(path) = geometry {
+            return geometry::read(path).map(Some);
+        }
+        Ok(in_place.then_some(Place {
             page_len: page,
+            first: FirstPages::NONE,
             spare_count: spare,
             write_len: write,
             erased,
             order: order.map(OrderName::order),
             interval,
-        })
+        }))
     }
 
     /// What the generator is told.
-    pub(super) fn options(&self) -> Options {
-        Options {
+    ///
+    /// # Errors
+    /// As [`Engine::place`].
+    pub(super) fn options(&self) -> Result<Options> {
+        Ok(Options {
             profile: self.profile.into(),
             threads: self.threads,
             hints: self.image.hints(),
             device_memory_len: self.ram,
-            in_place: self.place(),
+            in_place: self.place()?,
             memory_max: self.memory,
-        }
+        })
     }
 }
 
@@ -182,26 +203,9 @@ fn number(text: &str) -> Result<u64, String> {
     }
 }
 
-/// A length of 32 bits.
-fn page(text: &str) -> Result<u32, String> {
-    size(text)?.try_into().map_err(|_| "a page has less than 4G".to_owned())
-}
-
 /// A byte, decimal or after 0x hexadecimal.
 fn byte(text: &str) -> Result<u8, String> {
     number(text)?.try_into().map_err(|_| "a byte is at most 255, as in 0xff".to_owned())
-}
-
-/// Bytes, with K, M or G for powers of 1,024.
-fn size(text: &str) -> Result<u64, String> {
-    let (digits, shift) = match text.to_ascii_uppercase().chars().last() {
-        Some('K') => (&text[..text.len() - 1], 10),
-        Some('M') => (&text[..text.len() - 1], 20),
-        Some('G') => (&text[..text.len() - 1], 30),
-        _ => (text, 0),
-    };
-    let number = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
-    number.ok_or_else(|| "a size is a number of bytes, as in 6144, 6K or 512M".to_owned())
 }
 
 #[cfg(test)]
@@ -209,9 +213,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_and_addresses() {
-        assert_eq!([size("6K"), size("512m"), size("7")], [Ok(6144), Ok(512 << 20), Ok(7)]);
-        assert!(size("K").is_err() && size("").is_err() && size("99999999999G").is_err());
+    fn addresses() {
         assert_eq!([number("0x08008000"), number("16")], [Ok(0x0800_8000), Ok(16)]);
         assert!(number("0x").is_err() && number("ten").is_err());
     }

@@ -8,17 +8,22 @@ mod approve;
 mod args;
 mod build;
 mod completions;
+mod confirm;
 mod demo;
 mod describe;
 mod diff;
 mod engine;
+mod geometry;
 mod input;
 mod inspect;
+mod journaled;
 mod keygen;
 mod output;
+mod over;
 mod patch;
 mod progress;
 mod report;
+mod state;
 mod trust;
 mod verify;
 
@@ -57,6 +62,7 @@ enum Command {
     Inspect(inspect::Args),
     Verify(verify::Args),
     Apply(apply::Args),
+    Confirm(confirm::Args),
     Demo(demo::Args),
     Completions(completions::Args),
     Man(completions::ManArgs),
@@ -92,6 +98,7 @@ fn run(command: &Command) -> Result<Report> {
         Command::Inspect(args) => inspect::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Apply(args) => apply::run(args),
+        Command::Confirm(args) => confirm::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => completions::run_man(args),

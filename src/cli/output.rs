@@ -43,10 +43,7 @@ impl Beside {
     /// onto a folder would fail only after other files were renamed, and one onto a device, as
     /// /dev/null, would replace it.
     pub(crate) fn create(path: &Path) -> Result<Self> {
-        if fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
-            let error = std::io::Error::other("it is there and not a plain file");
-            return Err(Error::io("write", path, error));
-        }
+        check_plain(path)?;
         let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
         let temp = tempfile::Builder::new()
             .prefix(".fwdelta-")
@@ -63,11 +60,29 @@ impl Beside {
     /// Makes the file visible under its name once its bytes are on the medium.
     pub(crate) fn commit(self) -> Result<()> {
         let Self { temp, path } = self;
-        set_mode(temp.as_file(), &path).map_err(|error| Error::io("write", &path, error))?;
-        temp.as_file().sync_all().map_err(|error| Error::io("write", &path, error))?;
-        temp.persist(&path).map_err(|error| Error::io("create", &path, error.error))?;
-        sync_dir(&path).map_err(|error| Error::io("write", &path, error))
+        let (file, beside) = temp.into_parts();
+        show(&file, &beside, &path)?;
+        // It has another name now.
+        let _ = beside.keep();
+        Ok(())
     }
+}
+
+/// What stands at `path` is a plain file or nothing.
+pub(crate) fn check_plain(path: &Path) -> Result<()> {
+    if fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
+        let error = std::io::Error::other("it is there and not a plain file");
+        return Err(Error::io("write", path, error));
+    }
+    Ok(())
+}
+
+/// Gives a file its name once its bytes are on the medium.
+pub(crate) fn show(file: &File, beside: &Path, path: &Path) -> Result<()> {
+    set_mode(file, path).map_err(|error| Error::io("write", path, error))?;
+    file.sync_all().map_err(|error| Error::io("write", path, error))?;
+    fs::rename(beside, path).map_err(|error| Error::io("create", path, error))?;
+    sync_dir(path).map_err(|error| Error::io("write", path, error))
 }
 
 /// The rename survives a power cut once the folder is on the medium.

@@ -3,16 +3,18 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use fwdelta_core::apply::in_place::{Areas, Binding, Flash};
-use fwdelta_core::apply::{Applier, verify_old};
+use fwdelta_core::apply::in_place::{Binding, Found};
+use fwdelta_core::apply::verify_old;
 use fwdelta_core::format::delta::DeltaHeader;
 use fwdelta_core::{Detail, Limits};
 use serde_json::json;
 
+use super::journaled::{JournalArgs, Partial, Progressed};
 use super::output::{self, Beside};
+use super::over::Over;
 use super::progress::Bar;
 use super::report::Report;
-use crate::diff::{self, FileFlash, FileSource, FileTarget, bsdiff40};
+use crate::diff::{self, FileSource, FileTarget, Media, bsdiff40};
 use crate::error::{Error, Result};
 use crate::hex::hex;
 
@@ -21,9 +23,11 @@ const PIECE_LEN: usize = 1 << 16;
 
 /// Applies a delta to OLD and writes NEW.
 ///
-/// NEW appears whole or not at all. A wrong OLD gives exit code 16, a damaged DELTA 17 or 11.
+/// NEW appears whole or not at all; with --journal what was made of it stays in NEW.partial until
+/// then. A wrong OLD gives exit code 16, a damaged DELTA 17 or 11.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  fwdelta patch v1.bin v1-v2.fwd v2.bin\n  \
+    fwdelta patch v1.bin v1-v2.fwd v2.bin --journal v2.journal\n  \
     fwdelta patch --in-place image.bin v1-v2.fwd --journal image.journal")]
 pub(super) struct Args {
     /// Image the delta starts from; not used when the delta holds a full image.
@@ -36,19 +40,22 @@ pub(super) struct Args {
     /// Write new over OLD; after a power cut or a kill, the same command goes on
     #[arg(long, conflicts_with = "new", requires = "journal")]
     in_place: bool,
-    /// File for checkpoints and old pages meanwhile; it is removed in the end
-    #[arg(long, value_name = "FILE", requires = "in_place")]
-    journal: Option<PathBuf>,
+    #[command(flatten)]
+    keep: JournalArgs,
 }
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<Report> {
     let delta = output::read(&args.delta)?;
-    if let Some(journal) = &args.journal {
+    let journal = args.keep.journal.as_deref();
+    if let Some(journal) = journal.filter(|_| args.in_place) {
         return over_old(args, &delta, journal);
     }
-    let mut new = Beside::create(new_path(args)?)?;
     let bar = Bar::new();
+    if let Some(journal) = journal {
+        return kept(args, &delta, journal, &bar);
+    }
+    let mut new = Beside::create(new_path(args)?)?;
     let report = if bsdiff40::is_bsdiff40(&delta) {
         classic(args, &delta, &mut new, &bar)?
     } else {
@@ -59,29 +66,66 @@ pub(super) fn run(args: &Args) -> Result<Report> {
     Ok(report)
 }
 
-fn native(args: &Args, delta: &[u8], new: &mut Beside, bar: &Bar) -> Result<Report> {
+/// A delta and the old image it is for, checked.
+fn opened<'d>(args: &Args, delta: &'d [u8]) -> Result<(DeltaHeader, &'d [u8], FileSource)> {
     let about_delta = |error: Error| error.about(args.delta.display());
     let (header, payload) = diff::parse_file(delta).map_err(about_delta)?;
-    let limits = Limits::LINUX;
-    header.check(&limits).map_err(|error| about_delta(error.into()))?;
+    header.check(&Limits::LINUX).map_err(|error| about_delta(error.into()))?;
+    if header.in_place.is_some() {
+        let what = "it is made to be applied over OLD, with --in-place and --journal";
+        return Err(Error::input(args.delta.display(), what));
+    }
     let (mut old, old_len) = open_old(args)?;
     check_old(args, &header, &mut old, old_len)?;
+    Ok((header, payload, old))
+}
+
+fn native(args: &Args, delta: &[u8], new: &mut Beside, bar: &Bar) -> Result<Report> {
+    let (header, payload, mut old) = opened(args, delta)?;
     let target = &mut FileTarget(new.file());
-    let verified = diff::apply_to(&mut old, &header, payload, target, &limits, bar);
-    let new_image = verified.map_err(about_delta)?.new_image();
-    let (path, delta_len, new_len) = (new_path(args)?.display(), delta.len(), new_image.len);
-    let text = format!("{path}: {new_len} bytes; digests of old and new verified");
-    let json = json!({
+    diff::apply_to(&mut old, &header, payload, target, &Limits::LINUX, bar)
+        .map_err(|error| error.about(args.delta.display()))?;
+    report(args, &header, delta.len(), None)
+}
+
+/// Writes NEW so that a later run goes on.
+fn kept(args: &Args, delta: &[u8], journal: &Path, bar: &Bar) -> Result<Report> {
+    let (header, mut payload, mut old) = opened(args, delta)?;
+    let mut new = Partial::open(new_path(args)?, journal)?;
+    let binding = Binding::new(header_bytes(delta), &[]);
+    let (old, payload) = (&mut old, &mut payload);
+    let done = new.write(&header, binding, args.keep.interval, |new, scratch, settings| {
+        let mut media = Media { old, new, scratch, payload, payload_start: 0 };
+        diff::write(&header, &mut media, &Limits::LINUX, settings, bar)
+    });
+    let done = done.map_err(|error| error.about(args.delta.display()))?;
+    new.commit(header.new.len)?;
+    report(args, &header, delta.len(), Some(&done))
+}
+
+fn report(
+    args: &Args,
+    header: &DeltaHeader,
+    delta_len: usize,
+    done: Option<&Progressed>,
+) -> Result<Report> {
+    let (path, new_len) = (new_path(args)?.display(), header.new.len);
+    let mut text = format!("{path}: {new_len} bytes; digests of old and new verified");
+    let mut json = json!({
         "format": "fwdelta",
         "coder": header.coder.name(),
-        "old_len": old_len,
+        "old_len": header.old.map_or(0, |old| old.len),
         "old_sha256": header.old.map(|old| hex(&old.digest)),
         "new_len": new_len,
-        "new_sha256": hex(&new_image.digest),
+        "new_sha256": hex(&header.new.digest),
         "delta_len": delta_len,
         "workspace_len": header.workspace_len,
         "verified": true,
     });
+    if let Some(done) = done {
+        text += &done.text();
+        json["journal"] = done.json();
+    }
     Ok(Report::new(text, json))
 }
 
@@ -89,33 +133,18 @@ fn native(args: &Args, delta: &[u8], new: &mut Beside, bar: &Bar) -> Result<Repo
 fn over_old(args: &Args, delta: &[u8], journal: &Path) -> Result<Report> {
     let about_delta = |error: Error| error.about(args.delta.display());
     let (header, mut payload) = diff::parse_file(delta).map_err(about_delta)?;
-    let in_place = header.in_place.ok_or_else(|| {
-        let what = "the delta is not made to be applied in place";
-        Error::input(args.delta.display(), what).remedy("make it with --in-place")
-    })?;
-    let pages = in_place.pages(header.new.len);
-    let mut work = vec![0; Applier::workspace(&header).map_err(Error::from)? as usize];
-    let areas = Areas::of(&header, 1, &mut work).map_err(Error::from)?;
-    let longest = header.old.map_or(0, |old| old.len).max(pages.count() * pages.page_len());
-    let open = |path: &Path, create: bool, len: u64| {
-        let file = File::options().read(true).write(true).create(create).open(path);
-        file.and_then(|file| FileFlash::new(file, len))
-            .map_err(|error| Error::io("open", path, error))
-    };
-    if !journal.exists() {
+    header.check(&Limits::LINUX).map_err(|error| about_delta(error.into()))?;
+    let over = Over::new(header, &args.old, journal)?;
+    let binding = Binding::new(header_bytes(delta), &[]);
+    let found = over.look(&binding)?;
+    if found == Found::Nothing {
         let (mut old, old_len) = open_old(args)?;
         check_old(args, &header, &mut old, old_len)?;
     }
-    let mut scratch = open(journal, true, areas.scratch_len())?;
-    let mut slot = open(&args.old, false, longest)?;
-    let mut flash = Flash { slot: &mut slot, scratch: &mut scratch, payload: &mut payload };
-    let binding = Binding::new(header_bytes(delta), &[]);
-    diff::rewrite(&header, &mut flash, &Limits::LINUX, binding)
-        .map_err(|error| error.about(args.old.display()))?;
-    let new_len = header.new.len;
-    slot.cut(new_len).map_err(|error| Error::io("write", &args.old, error))?;
-    std::fs::remove_file(journal).map_err(|error| Error::io("remove", journal, error))?;
-    let text = format!("{}: {new_len} bytes in place; digest verified", args.old.display());
+    over.rewrite(&mut payload, binding)?;
+    over.forget()?;
+    let (path, new_len) = (args.old.display(), header.new.len);
+    let text = format!("{path}: {new_len} bytes in place; digest verified");
     let json = json!({
         "format": "fwdelta",
         "coder": header.coder.name(),
@@ -123,7 +152,8 @@ fn over_old(args: &Args, delta: &[u8], journal: &Path) -> Result<Report> {
         "new_sha256": hex(&header.new.digest),
         "delta_len": delta.len(),
         "workspace_len": header.workspace_len,
-        "journal_len": areas.scratch_len(),
+        "journal_len": over.scratch_len(),
+        "resumed": found != Found::Nothing,
         "verified": true,
     });
     Ok(Report::new(text, json))

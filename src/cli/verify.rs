@@ -1,18 +1,18 @@
 //! `fwdelta verify`, and what `apply` shares with it: the device's side of a package.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use super::args::{self, SimArgs};
-use super::output::Beside;
 use super::progress::Bar;
 use super::report::{Report, success_codes};
+use super::state::{Pending, State};
+use crate::core::Limits;
 use crate::core::format::manifest::Manifest;
 use crate::core::format::trust::Trust;
+use crate::core::hash::Sha256Digest;
 use crate::core::verify::{Basis, Device, Ed25519, Package};
-use crate::core::{Detail, Limits};
 use crate::diff::FileSource;
 use crate::error::{Error, Result};
 use crate::hex::hex;
@@ -21,7 +21,7 @@ use crate::package::inspect::mode_name;
 use crate::package::receive::{self, Checked, Extent, Supply};
 
 /// What the device knows and has.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct DeviceArgs {
     /// The package
     pub package: PathBuf,
@@ -39,6 +39,23 @@ pub(crate) struct DeviceArgs {
     /// The device's state: the sequence number of its last confirmed update
     #[arg(long, value_name = "FILE")]
     pub state: Option<PathBuf>,
+}
+
+impl DeviceArgs {
+    /// The state, or that of a device before its first update.
+    pub(crate) fn stored(&self) -> Result<State> {
+        self.state.as_deref().map_or(Ok(State::default()), State::read)
+    }
+
+    /// The same with another package.
+    pub(crate) fn with_package(&self, package: PathBuf) -> Self {
+        Self { package, ..self.clone() }
+    }
+
+    /// The same with these old images.
+    pub(crate) fn with_old(&self, old: Vec<String>) -> Self {
+        Self { old, ..self.clone() }
+    }
 }
 
 /// Verify a package as a device would, without applying it
@@ -81,6 +98,11 @@ pub(crate) struct Opened<'p, 'b> {
 }
 
 impl Opened<'_, '_> {
+    /// Whether it leads back from an update.
+    pub(crate) fn is_way_back(&self) -> bool {
+        self.checked.iter().any(|checked| checked.header.undoes.is_some())
+    }
+
     /// What was found, for programs.
     pub(crate) fn json(&self) -> Value {
         let manifest = &self.package.manifest;
@@ -118,6 +140,7 @@ fn basis_name(basis: Basis) -> &'static str {
         Basis::Unapproved => "unapproved",
         Basis::WithoutFota => "sim-without-ef-fota",
         Basis::WithoutSim => "no-sim",
+        Basis::Begun => "begun",
     }
 }
 
@@ -127,6 +150,7 @@ fn basis_text(basis: Basis) -> &'static str {
         Basis::Unapproved => "not approved, which the device's policy allows",
         Basis::WithoutFota => "the SIM has no EF_FOTA",
         Basis::WithoutSim => "no SIM, which the device's policy allows",
+        Basis::Begun => "made before an earlier run began",
     }
 }
 
@@ -136,27 +160,82 @@ pub(crate) fn with_package<R>(
     extent: Extent,
     work: impl FnOnce(&mut Opened<'_, '_>) -> Result<R>,
 ) -> Result<R> {
+    with_state(args, args.stored()?, extent, work)
+}
+
+fn with_state<R>(
+    args: &DeviceArgs,
+    state: State,
+    extent: Extent,
+    work: impl FnOnce(&mut Opened<'_, '_>) -> Result<R>,
+) -> Result<R> {
     let anchor = args::trust(&args.trust)?;
     let trust = Trust::parse(&anchor)?;
-    let sequence = args.state.as_deref().map(read_state).transpose()?.flatten();
-    let device = Device { sim: args.sim.sim(&trust)?, sequence };
-    let about = |error: Error| error.about(args.package.display());
+    let device = Device { sim: args.sim.sim(&trust)?, sequence: state.sequence };
+    let limits = &Limits::LINUX;
+    with_file(args, |file, len, buf| {
+        let mut package = Package::verify(file, len, buf, &trust, &device, &Ed25519, limits)
+            .map_err(|error| Error::from(error).about(args.package.display()))?;
+        if let Some(Pending { manifest, .. }) = state.pending {
+            package = package.with_pending(manifest);
+        }
+        checked(args, extent, &package, file, work)
+    })
+}
+
+/// Verifies the package that leads back from the update with this manifest, as it would be while
+/// that is pending; its old images are not there yet.
+pub(crate) fn with_way_back<R>(
+    args: &DeviceArgs,
+    manifest: Sha256Digest,
+    work: impl FnOnce(&mut Opened<'_, '_>) -> Result<R>,
+) -> Result<R> {
+    let state = State { pending: Some(Pending { sequence: 0, manifest }), ..args.stored()? };
+    with_state(args, state, Extent::Package, work)
+}
+
+/// Opens a package that an earlier run accepted, if `is_begun` says of its journal that it was,
+/// checks it whole, then does `work`; `None` if it was not. Neither trust nor SIM are asked again.
+pub(crate) fn with_begun<R>(
+    args: &DeviceArgs,
+    is_begun: impl FnOnce(&Package<'_>, &mut FileSource) -> Result<bool>,
+    work: impl FnOnce(&mut Opened<'_, '_>) -> Result<R>,
+) -> Result<Option<R>> {
+    with_file(args, |file, len, buf| {
+        let package = Package::reopen(file, len, buf, &Limits::LINUX)
+            .map_err(|error| Error::from(error).about(args.package.display()))?;
+        match is_begun(&package, file)? {
+            true => checked(args, Extent::Package, &package, file, work).map(Some),
+            false => Ok(None),
+        }
+    })
+}
+
+/// With the package's file, its length, and memory for what is authenticated of it.
+fn with_file<R>(
+    args: &DeviceArgs,
+    work: impl FnOnce(&mut FileSource, u64, &mut [u8]) -> Result<R>,
+) -> Result<R> {
     let (mut file, len) = open(&args.package)?;
-    let limits = Limits::LINUX;
-    let mut buf = vec![0; limits.envelope_len.min(usize::try_from(len).unwrap_or(usize::MAX))];
-    let package = Package::verify(&mut file, len, &mut buf, &trust, &device, &Ed25519, &limits)
-        .map_err(|error| about(error.into()))?;
+    let envelope_len = Limits::LINUX.envelope_len;
+    let mut buf = vec![0; envelope_len.min(usize::try_from(len).unwrap_or(usize::MAX))];
+    work(&mut file, len, &mut buf)
+}
+
+fn checked<R>(
+    args: &DeviceArgs,
+    extent: Extent,
+    package: &Package<'_>,
+    file: &mut FileSource,
+    work: impl FnOnce(&mut Opened<'_, '_>) -> Result<R>,
+) -> Result<R> {
+    let about = |error: Error| error.about(args.package.display());
     let mut supply = Files::new(args, &package.manifest)?;
     let bar = Bar::new();
-    let checked = receive::check(&package, &mut file, &mut supply, extent, &limits, &bar)
+    let limits = Limits::LINUX;
+    let checked = receive::check(package, file, &mut supply, extent, &limits, &bar)
         .map_err(|error| if error.has_subject() { error } else { about(error) })?;
-    work(&mut Opened {
-        package: &package,
-        file: &mut file,
-        supply: &mut supply,
-        checked,
-        bar: &bar,
-    })
+    work(&mut Opened { package, file, supply: &mut supply, checked, bar: &bar })
 }
 
 fn open(path: &Path) -> Result<(FileSource, u64)> {
@@ -222,33 +301,4 @@ impl Supply for Files {
         let path = self.olds.iter().find(|(name, _)| name == component);
         path.map(|(_, path)| open(path)).transpose()
     }
-}
-
-/// The stored sequence number; none before the first update.
-///
-/// Only a file that is not there means none: one that cannot be read must not switch the check
-/// against rollback off.
-fn read_state(path: &Path) -> Result<Option<u64>> {
-    let bytes = match std::fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(state_failed(path, &error)),
-    };
-    let wrong = || state_failed(path, &"not a state file; it must be {\"sequence\": NUMBER}");
-    let state: Value = serde_json::from_slice(&bytes).map_err(|_| wrong())?;
-    state["sequence"].as_u64().map(Some).ok_or_else(wrong)
-}
-
-/// The sequence number of a confirmed update on its way into the state file: written before the
-/// new images are shown, so that what can fail has failed by then; the caller commits it last.
-pub(crate) fn prepare_state(path: &Path, sequence: u64) -> Result<Beside> {
-    let line = format!("{}\n", json!({ "sequence": sequence }));
-    let mut beside = Beside::create(path).map_err(|error| state_failed(path, &error))?;
-    let written = beside.file().write_all(line.as_bytes());
-    written.map_err(|error| state_failed(path, &error))?;
-    Ok(beside)
-}
-
-fn state_failed(path: &Path, why: &dyn std::fmt::Display) -> Error {
-    Error::from(Detail::StateFailed).about(path.display()).remedy(why)
 }

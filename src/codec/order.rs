@@ -40,10 +40,10 @@ impl Needs {
     #[must_use]
     pub fn new(pages: &Pages, old: &[u8], new: &[u8], covers: &[Cover]) -> Self {
         let count = pages.count() as usize;
-        let old_count = (old.len() as u64).div_ceil(pages.page_len()) as usize;
+        let old_count = (old.len() as u64).checked_sub(1).map_or(0, |last| pages.page_of(last) + 1);
         let mut needs = Self {
             of: vec![BTreeMap::new(); count],
-            by: vec![BTreeMap::new(); old_count.max(count)],
+            by: vec![BTreeMap::new(); count.max(old_count as usize)],
             is_kept: Vec::new(),
         };
         for cover in covers {
@@ -80,10 +80,10 @@ impl Needs {
 
 /// `cover` cut at the ends of pages of old and of new.
 pub(super) fn by_page(pages: &Pages, cover: &Cover) -> impl Iterator<Item = Cover> + use<> {
-    let (page_len, cover, mut at) = (pages.page_len(), *cover, 0);
+    let (pages, cover, mut at) = (*pages, *cover, 0);
     std::iter::from_fn(move || {
         let (old_pos, new_pos) = (cover.old_pos + at, cover.new_pos + at);
-        let to_end = |pos: u64| page_len - pos % page_len;
+        let to_end = |pos: u64| pages.place(pages.page_of(pos)).end - pos;
         let len = to_end(old_pos).min(to_end(new_pos)).min(cover.len - at);
         at += len;
         (len > 0).then_some(Cover { old_pos, new_pos, len })

@@ -204,9 +204,9 @@ impl Shadow<'_> {
             let turn = turn_of[page as usize];
             for turn in &turns[self.next..=turn] {
                 for lost in &turn.lost {
-                    let start = (lost * pages.page_len()) as usize;
-                    let end = self.old.len().min(start + pages.page_len() as usize);
-                    if let Some(bytes) = self.old.get_mut(start..end) {
+                    let Span { pos, end } = pages.place(*lost);
+                    let end = self.old.len().min(end as usize);
+                    if let Some(bytes) = self.old.get_mut(pos as usize..end) {
                         bytes.fill(0);
                     }
                 }
@@ -232,11 +232,13 @@ pub fn within(covers: &[Cover], span: Span) -> impl Iterator<Item = (usize, Cove
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fwdelta_core::format::pages::FirstPages;
 
     const COVER: Cover = Cover { old_pos: 0, new_pos: 128, len: 64 * 6 };
 
     fn schedule(order: Order, spare_count: u8) -> Schedule {
-        let in_place = InPlace { page_len: 64, check: None, spare_count, interval: 1 };
+        let first = FirstPages::NONE;
+        let in_place = InPlace { page_len: 64, first, check: None, spare_count, interval: 1 };
         let old = vec![1; 64 * 8];
         let mut new = vec![2; 64 * 8];
         new[64 * 3..64 * 4].fill(1);

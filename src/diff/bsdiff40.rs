@@ -118,6 +118,7 @@ pub fn apply<S: Source, T: Target>(
         payload_len: stream.len() as u64,
         chain: None,
         in_place: None,
+        undoes: None,
     };
     header.workspace_len = memory_len(&header)?;
     let mut plain = Plain { left: header.payload_len };

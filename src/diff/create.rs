@@ -186,6 +186,7 @@ fn encode(old: &[u8], new: &[u8], options: &Options, progress: &dyn Progress) ->
         payload_len: 0,
         chain: None,
         in_place: None,
+        undoes: None,
     };
     let encode = |way: Option<&Way>| match content.encode((old, new), way) {
         // Addresses are farther apart than numbers of the format reach.
@@ -197,7 +198,7 @@ fn encode(old: &[u8], new: &[u8], options: &Options, progress: &dyn Progress) ->
     let payload = match &options.in_place {
         Some(place) => {
             let each = |way: &Way| encode(Some(way)).map(|it| it.parts());
-            let page_count = new.len() as u64 / u64::from(place.page_len.max(1));
+            let page_count = place.page_count(new.len() as u64);
             let chosen = in_place::choose(place, page_count, each)?;
             (header.in_place, header.coder) = (Some(chosen.in_place), chosen.coder);
             chosen.payload

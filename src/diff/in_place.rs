@@ -4,7 +4,7 @@
 use fwdelta_core::apply::in_place::{Areas, Binding, Flash, Found, Progress, Rehearsal, Rewriting};
 use fwdelta_core::apply::{Applier, Verified, verify_old};
 use fwdelta_core::format::delta::{Coder, DeltaHeader, InPlace};
-use fwdelta_core::format::pages::check_of;
+use fwdelta_core::format::pages::{FirstPages, check_of};
 use fwdelta_core::hash::sha256;
 use fwdelta_core::storage::{Geometry, Source, Target};
 use fwdelta_core::{Detail, Limits};
@@ -18,8 +18,10 @@ use crate::matching::Cover;
 /// The flash of a device that updates in place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// Bytes erased together.
+    /// Bytes erased together; with `first`, behind that.
     pub page_len: u32,
+    /// Pages of other lengths before.
+    pub first: FirstPages,
     /// Spare pages.
     pub spare_count: u8,
     /// Bytes programmed together, 1 to 32: only the footprint depends on it.
@@ -30,6 +32,23 @@ pub struct Place {
     pub order: Option<Order>,
     /// Rewritten pages between checkpoints; `None`: the best.
     pub interval: Option<u8>,
+}
+
+impl Place {
+    /// Whether the format can say so.
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        let Self { page_len, first, spare_count, .. } = *self;
+        let interval = self.interval.unwrap_or(1);
+        InPlace { page_len, first, spare_count, interval, check: None }.check().is_ok()
+    }
+
+    /// Pages of an image.
+    pub(super) fn page_count(&self, new_len: u64) -> u64 {
+        let Self { page_len, first, spare_count, .. } = *self;
+        let in_place = InPlace { page_len, first, spare_count, interval: 1, check: None };
+        in_place.pages(new_len).count()
+    }
 }
 
 /// What applying in place takes besides the slot.
@@ -106,7 +125,7 @@ pub(super) fn choose(
 
 /// Orders and intervals worth trying, those with long intervals first.
 fn ways(place: &Place, page_count: u64) -> Vec<Way> {
-    let Place { page_len, spare_count, .. } = *place;
+    let Place { page_len, first, spare_count, .. } = *place;
     let intervals = match place.interval {
         Some(interval) => vec![interval],
         None => (1..=spare_count.min(INTERVAL_TRIED_MAX)).rev().collect(),
@@ -116,7 +135,7 @@ fn ways(place: &Place, page_count: u64) -> Vec<Way> {
         let orders = Order::ALL.iter().filter(|order| place.order.is_none_or(|it| it == **order));
         let is_quick = |order: &Order| *order != Order::Needs || page_count <= NEEDS_COUNT_MAX;
         for order in orders.copied().filter(is_quick) {
-            let in_place = InPlace { page_len, spare_count, interval, check: None };
+            let in_place = InPlace { page_len, first, spare_count, interval, check: None };
             all.push(Way { in_place, order });
         }
     }
@@ -137,7 +156,7 @@ pub fn footprint(header: &DeltaHeader, place: &Place, old: &[u8], new: &[u8]) ->
     Ok(Footprint {
         rewritten_count: count,
         state_len: areas.state_len(),
-        checkpoint_pages: 2 * areas.area_len() / u64::from(in_place.page_len),
+        checkpoint_pages: 2 * areas.area_len() / in_place.pages(new.len() as u64).largest(),
         scratch_len: areas.scratch_len(),
         checkpoint_erases: checkpoints.div_ceil(2),
     })
@@ -171,20 +190,61 @@ pub fn rewrite<T: Source + Target, X: Source + Target, P: Source>(
 
 /// Applies `delta` to flash in memory and compares.
 pub(super) fn check(old: &[u8], new: &[u8], delta: &Delta, limits: &Limits) -> Result<()> {
+    let slot = run(old, delta, limits, 32)?.0;
+    if slot.bytes().get(..new.len()) == Some(new) { Ok(()) } else { Err(Detail::Bug.into()) }
+}
+
+/// Slot and scratch flash in memory, in units of `write_len`, after applying `delta`.
+fn run(old: &[u8], delta: &Delta, limits: &Limits, write_len: u16) -> Result<(RamFlash, RamFlash)> {
     let header = &delta.header;
-    let page_len = header.in_place.map_or(1, |in_place| in_place.page_len);
-    let geometry = Geometry {
-        len: (new.len() as u64).next_multiple_of(page_len.into()),
-        sector_len: page_len,
-        write_len: 32,
-        erased: 0xff,
-    };
+    let pages = header.in_place.ok_or(Detail::BadArgument)?.pages(header.new.len);
+    let largest = u32::try_from(pages.largest()).unwrap_or(u32::MAX);
+    let len = pages.whole_len();
+    let geometry = Geometry { len, sector_len: largest, write_len, erased: 0xff };
     let mut work = vec![0; Applier::workspace(header)? as usize];
-    let scratch_len = Areas::of(header, geometry.write_len, &mut work)?.scratch_len();
-    let mut slot = RamFlash::new(old, geometry);
+    let scratch_len = Areas::of(header, write_len, &mut work)?.scratch_len();
+    let ends = (0..pages.count()).map(|page| pages.place(page).end);
+    let mut slot = RamFlash::with_sectors(old, geometry, ends);
     let mut scratch = RamFlash::new(&[], Geometry { len: scratch_len, ..geometry });
     let payload = &mut &delta.payload[..];
     let mut flash = Flash { slot: &mut slot, scratch: &mut scratch, payload };
     rewrite(header, &mut flash, limits, Binding::new(&delta.header_bytes(), &[]))?;
-    if slot.bytes().get(..new.len()) == Some(new) { Ok(()) } else { Err(Detail::Bug.into()) }
+    Ok((slot, scratch))
+}
+
+/// How often pages are erased.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wear {
+    /// Most erases of a page of the slot.
+    pub slot_max: u32,
+    /// Pages of the slot that are erased.
+    pub slot_pages: u64,
+    /// Most erases of a spare page.
+    pub spare_max: u32,
+    /// Most erases of a page of the areas for checkpoints.
+    pub area_max: u32,
+    /// Erases of pages in all.
+    pub total: u64,
+}
+
+/// Applies `delta` once more, to flash in memory, and counts erases: those of an update without a
+/// power cut. Each cut adds one of an area, and of the page at hand.
+///
+/// # Errors
+/// As [`rewrite`].
+pub fn wear(old: &[u8], delta: &Delta, place: &Place) -> Result<Wear> {
+    let workspace_len = Applier::workspace(&delta.header)?.max(delta.header.workspace_len);
+    let limits = Limits { image_len: u64::MAX, workspace_len, ..Limits::LINUX };
+    let (slot, scratch) = run(old, delta, &limits, place.write_len)?;
+    let spare_count = usize::from(place.spare_count).min(scratch.erases().len());
+    let (spare, areas) = scratch.erases().split_at(spare_count);
+    let most = |erases: &[u32]| erases.iter().copied().max().unwrap_or(0);
+    let all = slot.erases().iter().chain(scratch.erases());
+    Ok(Wear {
+        slot_max: most(slot.erases()),
+        slot_pages: slot.erases().iter().filter(|count| **count > 0).count() as u64,
+        spare_max: most(spare),
+        area_max: most(areas),
+        total: all.map(|count| u64::from(*count)).sum(),
+    })
 }

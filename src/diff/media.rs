@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 
-use fwdelta_core::storage::{Geometry, ReadError, Source, Target};
+use fwdelta_core::storage::{Geometry, ReadError, Sector, Source, Target};
 
 /// A file as an image to read.
 #[derive(Debug)]
@@ -43,6 +43,41 @@ impl Target for FileTarget<'_> {
     }
 }
 
+/// A file as the slot for a new image that a later run may go on with: what is written can be read
+/// again, and is on the disk once it is synced.
+#[derive(Debug)]
+pub struct PartialFile(pub File);
+
+impl Source for PartialFile {
+    type Error = io::Error;
+
+    fn read(&mut self, pos: u64, buf: &mut [u8]) -> Result<(), ReadError<io::Error>> {
+        self.0.seek(SeekFrom::Start(pos)).map_err(ReadError::Io)?;
+        self.0.read_exact(buf).map_err(ReadError::Io)
+    }
+}
+
+impl Target for PartialFile {
+    type Error = io::Error;
+
+    fn geometry(&self) -> Geometry {
+        Geometry { len: u64::MAX, sector_len: 1, write_len: 1, erased: 0xff }
+    }
+
+    fn erase(&mut self, _: u32) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn program(&mut self, pos: u64, data: &[u8]) -> io::Result<()> {
+        self.0.seek(SeekFrom::Start(pos))?;
+        self.0.write_all(data)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+}
+
 /// Memory as the slot for a new image; grows with what is written.
 #[derive(Debug, Default)]
 pub struct VecTarget(pub Vec<u8>);
@@ -77,6 +112,8 @@ impl Target for VecTarget {
 pub struct RamFlash {
     bytes: Vec<u8>,
     geometry: Geometry,
+    /// Where sectors end.
+    ends: Vec<u64>,
     erases: Vec<u32>,
 }
 
@@ -86,10 +123,28 @@ impl RamFlash {
     pub fn new(image: &[u8], mut geometry: Geometry) -> Self {
         let sector_len = u64::from(geometry.sector_len.max(1));
         geometry.len = geometry.len.max(image.len() as u64).next_multiple_of(sector_len);
+        let ends = (1..=geometry.len / sector_len).map(|sector| sector * sector_len);
+        Self::with_sectors(image, geometry, ends)
+    }
+
+    /// The same with sectors that end where `ends` says, in ascending order; behind the last of
+    /// them they are as long as `geometry` says.
+    #[must_use]
+    pub fn with_sectors(
+        image: &[u8],
+        mut geometry: Geometry,
+        ends: impl Iterator<Item = u64>,
+    ) -> Self {
+        let (mut ends, sector_len): (Vec<_>, _) = (ends.collect(), geometry.sector_len.max(1));
+        let len = geometry.len.max(image.len() as u64);
+        while ends.last().is_none_or(|end| *end < len) && len > 0 {
+            ends.push(ends.last().unwrap_or(&0) + u64::from(sector_len));
+        }
+        geometry.len = ends.last().copied().unwrap_or(0);
         let mut bytes = image.to_vec();
         bytes.resize(geometry.len as usize, geometry.erased);
-        let erases = vec![0; (geometry.len / sector_len) as usize];
-        Self { bytes, geometry, erases }
+        let erases = vec![0; ends.len()];
+        Self { bytes, geometry, ends, erases }
     }
 
     /// What it holds.
@@ -128,11 +183,20 @@ impl Target for RamFlash {
         self.geometry
     }
 
+    fn sector(&self, pos: u64) -> Sector {
+        let number = self.ends.partition_point(|end| *end <= pos);
+        let start = number.checked_sub(1).map_or(0, |before| self.ends[before]);
+        let end = self.ends.get(number).copied().unwrap_or(start);
+        Sector { number: number as u32, start, len: end - start }
+    }
+
     fn erase(&mut self, sector: u32) -> io::Result<()> {
-        let len = self.geometry.sector_len as usize;
-        let range = self.range(u64::from(sector) * len as u64, len)?;
+        let number = sector as usize;
+        let end = *self.ends.get(number).ok_or(io::ErrorKind::InvalidInput)?;
+        let Sector { start, len, .. } = self.sector(end - 1);
+        let range = self.range(start, len as usize)?;
         self.bytes[range].fill(self.geometry.erased);
-        self.erases[sector as usize] += 1;
+        self.erases[number] += 1;
         Ok(())
     }
 
@@ -164,6 +228,12 @@ impl FileFlash {
             file.set_len(len)?;
         }
         Ok(Self { file, len })
+    }
+
+    /// A file that grows to `len` bytes at most, when it is written behind its end.
+    #[must_use]
+    pub const fn growing(file: File, len: u64) -> Self {
+        Self { file, len }
     }
 
     /// Cuts the file to `len` bytes and makes that durable.

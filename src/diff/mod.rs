@@ -8,11 +8,14 @@ mod media;
 mod noise;
 mod predicted;
 mod profile;
+mod two_slots;
 
 pub use crate::codec::pages::Order;
 pub use apply::{apply, apply_to};
 pub use create::{Delta, Options, chain, create, parse_file};
-pub use in_place::{Footprint, Place, footprint, rewrite};
-pub use media::{FileFlash, FileSource, FileTarget, RamFlash, VecTarget};
+pub use fwdelta_core::format::pages::{FirstPages, PageRun};
+pub use in_place::{Footprint, Place, Wear, footprint, rewrite, wear};
+pub use media::{FileFlash, FileSource, FileTarget, PartialFile, RamFlash, VecTarget};
 pub use predicted::covers as predicted_covers;
 pub use profile::{Profile, default_chunk_len};
+pub use two_slots::{Media, Written, write};

@@ -145,8 +145,9 @@ pub(super) fn cover_count_max(shape: &StreamShape, memory_len: Option<u64>) -> u
     let new = ImageId { len: 0, digest: [0; DIGEST_LEN] };
     let chunk_len = default_chunk_len(Profile::Fast);
     let chain = Some(ChainStart { chunk_len, first_hash: [0; HASH_LEN] });
-    let (workspace_len, payload_len, in_place) = (0, 0, None);
-    let header = DeltaHeader { coder, old: None, new, workspace_len, payload_len, chain, in_place };
+    let (workspace_len, payload_len, old, in_place, undoes) = (0, 0, None, None, None);
+    let header =
+        DeltaHeader { coder, old, new, workspace_len, payload_len, chain, in_place, undoes };
     let fixed = apply::memory_len(&header).unwrap_or(u64::MAX);
     let room = memory_len.unwrap_or(FAST_LEN).saturating_sub(fixed);
     // There are at most twice as many stretches of old as covers.

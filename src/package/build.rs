@@ -2,8 +2,10 @@
 
 use crate::core::format::manifest::{base_name, is_name};
 use crate::core::format::plmn::Plmn;
+use crate::core::hash::Sha256Digest;
 use crate::diff::{self, Delta, Options, default_chunk_len};
 use crate::error::{Error, Result};
+use crate::package::assemble::Parts;
 use crate::package::keys::SecretKey;
 use crate::package::seal::{Draft, DraftComponent, seal};
 use crate::progress::Progress;
@@ -57,6 +59,38 @@ pub struct Built {
     pub deltas: Vec<BuiltDelta>,
 }
 
+/// Builds the way back from `forward`, which was built of the same components and options: a
+/// package of reverse deltas that devices accept as long as `forward` waits for its confirmation.
+/// Its sequence number is one less, so that a confirmed device refuses it in any case; it has
+/// neither text nor prompts, and its payloads are integrated.
+///
+/// # Errors
+/// As [`build`]; for a component that is sent in full, and for sequence number 0.
+pub fn build_rollback(
+    components: &[Images<'_>],
+    release: &Release,
+    keys: &[SecretKey],
+    options: &BuildOptions,
+    forward: &Built,
+    progress: &dyn Progress,
+) -> Result<Built> {
+    let sequence = options
+        .sequence
+        .checked_sub(1)
+        .ok_or_else(|| Error::input("--sequence", "there is no way back from sequence number 0"))?;
+    let options = BuildOptions { sequence, detached: None, without_text: true, ..options.clone() };
+    let mut reversed = Vec::new();
+    for Images { name, old, new } in components {
+        let old = old.filter(|_| !new.is_empty()).ok_or_else(|| {
+            Error::input(name, "there is no way back from an image that is sent in full")
+        })?;
+        reversed.push(Images { name, old: Some(new), new: old });
+    }
+    let undoes = Some(Parts::read(&forward.package)?.digest);
+    let draft = Draft { prompts: None, ..draft(&reversed, release, &options)? };
+    built(draft, &reversed, keys, &options, undoes, progress)
+}
+
 /// The delta of one component, for reports.
 #[derive(Clone, Debug)]
 pub struct BuiltDelta {
@@ -81,14 +115,27 @@ pub fn build(
     options: &BuildOptions,
     progress: &dyn Progress,
 ) -> Result<Built> {
-    let mut draft = draft(components, release, options)?;
+    let draft = draft(components, release, options)?;
+    built(draft, components, keys, options, None, progress)
+}
+
+fn built(
+    mut draft: Draft,
+    components: &[Images<'_>],
+    keys: &[SecretKey],
+    options: &BuildOptions,
+    undoes: Option<Sha256Digest>,
+    progress: &dyn Progress,
+) -> Result<Built> {
     let (mut payloads, mut deltas) = (Vec::new(), Vec::new());
     for (index, images) in components.iter().enumerate() {
         if !is_name(images.name) {
             let what = "a component name is 1 to 32 of a-z A-Z 0-9 . _ -";
             return Err(Error::input(images.name, what));
         }
-        let delta = diff::create(images.old.unwrap_or(&[]), images.new, &options.diff, progress)?;
+        let old = images.old.unwrap_or(&[]);
+        let mut delta = diff::create(old, images.new, &options.diff, progress)?;
+        delta.header.undoes = undoes;
         let delta_len = delta.header_bytes().len() + delta.payload.len();
         let chunk_len = options.chunk_len.unwrap_or(default_chunk_len(options.diff.profile));
         let delta = delta.chained(chunk_len)?;

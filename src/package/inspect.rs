@@ -82,6 +82,10 @@ pub struct ComponentDescription {
     pub workspace_len: u64,
     /// Bytes of payload per authenticated chunk.
     pub chunk_len: Option<u32>,
+    /// Whether it is applied over the old image.
+    pub in_place: bool,
+    /// Digest of the manifest that it leads back from.
+    pub undoes: Option<String>,
 }
 
 /// Size and digest.
@@ -199,5 +203,7 @@ fn component(
         coder: header.coder.name(),
         workspace_len: header.workspace_len,
         chunk_len: header.chain.map(|chain| chain.chunk_len),
+        in_place: header.in_place.is_some(),
+        undoes: header.undoes.map(|digest| hex(&digest)),
     })
 }

@@ -1,6 +1,7 @@
 //! The device's side on a host: core verifies and applies, this feeds it from files or memory.
 
 use crate::codec::zstd::Zstd;
+use crate::core::apply::two_slots::Settings;
 use crate::core::apply::{Applier, Io, Step, verify_old};
 use crate::core::format::delta::DeltaHeader;
 use crate::core::format::envelope::{PayloadKey, Span};
@@ -8,6 +9,7 @@ use crate::core::format::manifest::base_name;
 use crate::core::storage::{ReadError, Source, Target};
 use crate::core::verify::Package;
 use crate::core::{Detail, Limits};
+use crate::diff::{self, Media, Written};
 use crate::error::{Error, Result};
 use crate::progress::{Progress, Stage, checkpoint};
 
@@ -195,6 +197,63 @@ pub fn apply<S: Source, U: Supply, T: Target>(
     };
     let (mut payload, span) = open_payload(package, file, supply, index)?;
     feed_all(header, &mut Old(old), &mut payload, span, new, limits, progress)
+}
+
+/// The same so that a later run goes on where this one breaks off; `new` still has what earlier
+/// ones wrote.
+///
+/// # Errors
+/// As [`apply`].
+#[allow(clippy::too_many_arguments)] // As above.
+pub fn apply_kept<S: Source, U: Supply, T: Source + Target, X: Source + Target>(
+    package: &Package<'_>,
+    file: &mut S,
+    supply: &mut U,
+    index: u8,
+    header: &DeltaHeader,
+    new: &mut T,
+    scratch: &mut X,
+    settings: &Settings,
+    limits: &Limits,
+    progress: &dyn Progress,
+) -> Result<Written> {
+    let name = package.manifest.component(index)?.name;
+    let old = match header.old {
+        Some(_) => Some(supply.old(name)?.ok_or(Detail::MissingOld)?.0),
+        None => None,
+    };
+    let (mut payload, span) = open_payload(package, file, supply, index)?;
+    let (old, payload, payload_start) = (&mut Old(old), &mut payload, span.pos);
+    let mut media = Media { old, new, scratch, payload, payload_start };
+    diff::write(header, &mut media, limits, settings, progress)
+}
+
+/// The payload of component `index` from its first byte on, as a rewriting in place reads it.
+///
+/// # Errors
+/// `MissingPayload`.
+pub fn staged<'s, S: Source, U: Supply>(
+    package: &Package<'_>,
+    file: &'s mut S,
+    supply: &mut U,
+    index: u8,
+) -> Result<impl Source + use<'s, S, U>> {
+    let (payload, span) = open_payload(package, file, supply, index)?;
+    Ok(Staged { payload, start: span.pos })
+}
+
+/// A payload, counted from its first byte.
+struct Staged<P> {
+    payload: P,
+    start: u64,
+}
+
+impl<P: Source> Source for Staged<P> {
+    type Error = P::Error;
+
+    fn read(&mut self, pos: u64, buf: &mut [u8]) -> Result<(), ReadError<P::Error>> {
+        self.payload.read(self.start.saturating_add(pos), buf)
+    }
 }
 
 fn feed_all<O: Source, P: Source, T: Target>(

@@ -89,6 +89,7 @@ pub fn streams(old: &[u8], new: &[u8]) -> Delta {
         payload_len: payload.len() as u64,
         chain: None,
         in_place: None,
+        undoes: None,
     };
     header.workspace_len = memory_len(&header).unwrap();
     Delta { header, payload }

@@ -544,10 +544,13 @@ fn payloads(all: &mut Vec<Vector>) {
     add("header-no-chain", Detail::HeaderMismatch, no_chain);
     let reserved = header(&|all| all.push((vec![10], vec![0x80])));
     add("header-regions", Detail::NotBuiltIn, reserved);
-    let unknown = header(&|all| all.push((vec![16], vec![0x80])));
+    let unknown = header(&|all| all.push((vec![17], vec![0x80])));
     add("header-unknown-key", Detail::UnknownKey, unknown);
     let no_digest = header(&|all| all.retain(|(key, _)| *key != [5]));
     add("header-no-digest", Detail::MissingField, no_digest);
+    // A way back from an update that no device has.
+    let undone = encode(|w| w.bytes(&[1; 32]));
+    add("header-undoes", Detail::Rollback, header(&|all| all.push((vec![16], undone.clone()))));
     let mut longer = draft();
     longer.components[0].header = header_with(|header| header.payload_len += 1);
     add("header-payload-len", Detail::HeaderMismatch, sealed(&longer));

@@ -11,15 +11,16 @@ use crate::runner::{Done, Runner, StepResult};
 use crate::tool::{command, output, root, run, succeeds, target_dir};
 
 /// The targets that feed decoders.
-const TARGETS: [&str; 4] = ["apply", "delta", "delta_header", "predicted"];
+const TARGETS: [&str; 5] = ["apply", "delta", "delta_header", "in_place", "predicted"];
 
 /// What is meant by decoders, below `crates/fwdelta-core/src`: folders and files.
-const DECODERS: [&str; 8] = [
+const DECODERS: [&str; 9] = [
     "apply/",
     "codec/",
     "exec/",
     "format/chain.rs",
     "format/delta.rs",
+    "format/pages.rs",
     "format/shape.rs",
     "hash.rs",
     "storage.rs",

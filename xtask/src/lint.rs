@@ -17,6 +17,10 @@ pub(crate) fn all(runner: &mut Runner) {
     });
     runner
         .step("clippy", || step(&mut cargo("clippy --workspace --all-targets -- --deny warnings")));
+    runner.step("clippy of the adapters", || {
+        let args = "clippy --package fwdelta-adapters --all-features --all-targets";
+        step(cargo(args).args(["--", "--deny", "warnings"]))
+    });
     for (name, targets) in OUTSIDE {
         let step_name = format!("clippy of {name}");
         if !root().join(name).join("Cargo.toml").is_file() {

@@ -16,12 +16,15 @@ struct Mutant {
     bad: &'static str,
 }
 
-const JOURNAL: &str = "crates/fwdelta-core/src/apply/in_place/journal.rs";
+const JOURNAL: &str = "crates/fwdelta-core/src/apply/journal.rs";
 const BITS: &str = "crates/fwdelta-core/src/codec/bits.rs";
 const REWRITING: &str = "crates/fwdelta-core/src/apply/in_place/rewriting.rs";
 const BOOK: &str = "crates/fwdelta-core/src/apply/in_place/book.rs";
 
-const MUTANTS: [Mutant; 15] = [
+const TWO_SLOTS: &str = "crates/fwdelta-core/src/apply/two_slots.rs";
+const APPLY: &str = "crates/fwdelta-core/src/apply/mod.rs";
+
+const MUTANTS: [Mutant; 19] = [
     Mutant {
         name: "a page counts as written before it is durable",
         file: REWRITING,
@@ -31,9 +34,9 @@ const MUTANTS: [Mutant; 15] = [
     Mutant {
         name: "a page is recorded as saved before it is",
         file: REWRITING,
-        good: "        journal::erase(flash.scratch, to, page_len)?;",
+        good: "        journal::erase(flash.scratch, to, spare_len)?;",
         bad: "        self.journal.saved(flash.scratch, page as u32)?;\n        \
-              journal::erase(flash.scratch, to, page_len)?;",
+              journal::erase(flash.scratch, to, spare_len)?;",
     },
     Mutant {
         name: "a record is not synced behind what it tells of",
@@ -80,8 +83,8 @@ const MUTANTS: [Mutant; 15] = [
     Mutant {
         name: "a new checkpoint forgets what was saved since the last",
         file: JOURNAL,
-        good: "for page in machine.book.ahead.as_slice() {",
-        bad: "for page in machine.book.ahead.as_slice().iter().skip(1) {",
+        good: "for page in machine.ahead().as_slice() {",
+        bad: "for page in machine.ahead().as_slice().iter().skip(1) {",
     },
     Mutant {
         name: "the area in use is erased for the next checkpoint",
@@ -114,7 +117,35 @@ const MUTANTS: [Mutant; 15] = [
         good: "Some(page) => self.set_entry(spare.into(), page.wrapping_add(1), number),",
         bad: "Some(_) => self.set_entry(spare.into(), 0, number),",
     },
+    Mutant {
+        name: "pages of the slot are taken to be of one length",
+        file: BOOK,
+        good: "        self.pages.place(self.page)\n",
+        bad: "        let len = self.pages.largest();\n        \
+              Span { pos: self.page * len, end: (self.page + 1) * len }\n",
+    },
+    Mutant {
+        name: "two slots: what is written is not durable before the checkpoint behind it",
+        file: TWO_SLOTS,
+        good: "        journal::sync(new)?;\n        self.journal.save",
+        bad: "        self.journal.save",
+    },
+    Mutant {
+        name: "two slots: a checkpoint stands in the middle of a sector",
+        file: TWO_SLOTS,
+        good: "sector.start == stop { stop } else { sector.end() }",
+        bad: "sector.start == stop { stop } else { stop }",
+    },
+    Mutant {
+        name: "two slots: payload that has arrived is not saved",
+        file: APPLY,
+        good: "            self.input.state(visit)?;\n",
+        bad: "",
+    },
 ];
+
+/// The power-cut simulator.
+const POWER_TESTS: &str = "--test in_place_power --test two_slots_power";
 
 /// Makes each mistake in turn and runs the simulator, which has to fail.
 pub(crate) fn all(runner: &mut Runner) {
@@ -169,7 +200,7 @@ fn simulate(copy: &Path) -> Result<bool, String> {
     let quick =
         ["opt-level=0", "debug=false"].map(|it| format!("profile.release.package.fwdelta.{it}"));
     let test = |more: &str| {
-        let mut command = cargo(&format!("test --release --test in_place_power {more}"));
+        let mut command = cargo(&format!("test --release {POWER_TESTS} {more}"));
         command.current_dir(copy).env("CARGO_TARGET_DIR", &target);
         for setting in &quick {
             command.args(["--config", setting]);

@@ -16,6 +16,7 @@ const REGENERATE: &str = "FWDELTA_REGENERATE";
 pub(crate) fn all(runner: &mut Runner) {
     runner.step("workspace tests", || step(&mut cargo("test --workspace --no-fail-fast")));
     runner.step("core tests without features", || step(&mut cargo("test --package fwdelta-core")));
+    runner.step("adapters", || step(&mut cargo("test --package fwdelta-adapters --all-features")));
     others(runner);
 }
 

@@ -32,12 +32,43 @@ pub trait Source {
 pub struct Geometry {
     /// Bytes in the slot.
     pub len: u64,
-    /// Bytes erased together; `1` where no erase is needed (files, block devices).
+    /// Bytes erased together, the most of any sector; `1` where no erase is needed (files, block
+    /// devices).
     pub sector_len: u32,
     /// Bytes programmed together; positions and lengths are multiples of it. At most 32.
     pub write_len: u16,
     /// What an erased byte reads as.
     pub erased: u8,
+}
+
+/// Bytes that are erased together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sector {
+    /// What [`Target::erase`] is called with.
+    pub number: u32,
+    /// Position of the first byte.
+    pub start: u64,
+    /// Bytes.
+    pub len: u64,
+}
+
+impl Sector {
+    /// Position after the last byte.
+    #[must_use]
+    pub const fn end(&self) -> u64 {
+        self.start.saturating_add(self.len)
+    }
+}
+
+impl Geometry {
+    /// The sector that holds byte `pos`, where all have [`Geometry::sector_len`] bytes.
+    #[must_use]
+    pub fn sector(&self, pos: u64) -> Sector {
+        let len = u64::from(self.sector_len.max(1));
+        let number = pos.checked_div(len).unwrap_or(0);
+        let start = number.saturating_mul(len);
+        Sector { number: u32::try_from(number).unwrap_or(u32::MAX), start, len }
+    }
 }
 
 /// The slot the new image goes to.
@@ -47,6 +78,12 @@ pub trait Target {
 
     /// How the slot may be written; constant for the life of the value.
     fn geometry(&self) -> Geometry;
+
+    /// The sector that holds byte `pos` of the slot; to be implemented where sectors are not all of
+    /// one length.
+    fn sector(&self, pos: u64) -> Sector {
+        self.geometry().sector(pos)
+    }
 
     /// Erases sector number `sector`. Not called when `sector_len` is 1.
     ///

@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use fwdelta_core::storage::{Geometry, ReadError, Source, Target};
+use fwdelta_core::storage::{Geometry, ReadError, Sector, Source, Target};
 
 use crate::flash::{Flash, FlashError};
 
@@ -129,11 +129,22 @@ impl Target for Region<'_> {
         Geometry { len: self.len, ..self.board.borrow().flash.geometry() }
     }
 
+    /// Sectors of a part are counted from its start.
+    fn sector(&self, pos: u64) -> Sector {
+        let flash = &self.board.borrow().flash;
+        let Sector { number, start, len } = flash.sector(self.start + pos);
+        let first = flash.sector(self.start).number;
+        Sector { number: number - first, start: start.saturating_sub(self.start), len }
+    }
+
     fn erase(&mut self, sector: u32) -> Result<(), FlashError> {
-        let sector_len = u64::from(self.geometry().sector_len);
-        let first = u32::try_from(self.start / sector_len).expect("a model fits in memory");
-        if u64::from(sector) >= self.len / sector_len {
-            return Err(FlashError::OutOfBounds { pos: u64::from(sector), len: sector_len });
+        let (first, end) = {
+            let flash = &self.board.borrow().flash;
+            let last = flash.sector((self.start + self.len).saturating_sub(1));
+            (flash.sector(self.start).number, last.number + 1)
+        };
+        if sector >= end - first {
+            return Err(FlashError::OutOfBounds { pos: u64::from(sector), len: 0 });
         }
         self.board.borrow_mut().act(Action::Erase(first + sector))
     }

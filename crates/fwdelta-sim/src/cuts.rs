@@ -2,22 +2,42 @@
 
 use std::cell::RefCell;
 
-use fwdelta_core::apply::Applier;
-use fwdelta_core::apply::in_place::{Binding, Flash as Io, Found, Progress, Rehearsal, Rewriting};
+use fwdelta_core::apply::in_place::{Binding, Flash, Found, Progress, Rehearsal, Rewriting};
+use fwdelta_core::apply::two_slots::{Settings, Writing};
+use fwdelta_core::apply::{Applier, Io, Step};
+use fwdelta_core::codec::NoDecompressor;
 use fwdelta_core::format::delta::DeltaHeader;
+use fwdelta_core::storage::Target as _;
 use fwdelta_core::{Error, Limits};
 
 use crate::board::{Action, Board, Moment, Region, perform};
 use crate::fault::{Fault, Kind, Random};
 
-/// A device that is to be updated in place, and what shall come of it.
+/// Where new goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Over old.
+    InPlace,
+    /// Into a slot of its own, with a checkpoint every so many bytes.
+    TwoSlots {
+        /// Bytes of new from one checkpoint to the next.
+        interval: u64,
+    },
+}
+
+/// Bytes of payload offered at a time where new has a slot of its own.
+const PIECE_LEN: usize = 61;
+
+/// A device that is to be updated, and what shall come of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Update<'a> {
+    /// Where new goes.
+    pub mode: Mode,
     /// The header of the delta.
     pub header: &'a DeltaHeader,
     /// Its payload.
     pub payload: &'a [u8],
-    /// The old image.
+    /// The old image; with two slots it is elsewhere.
     pub old: &'a [u8],
     /// The new image.
     pub new: &'a [u8],
@@ -46,7 +66,8 @@ impl Tally {
 /// How much to try.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// Of the moments of an update one in so many is cut; 1 is all.
+    /// Of the moments of an update one in so many is cut; 1 is all. In place, all moments are at
+    /// which something is done to the slot: they are few, and decide.
     pub every: usize,
     /// The same of the moments of each recovery; 0 is none.
     pub nested_every: usize,
@@ -60,6 +81,39 @@ impl Update<'_> {
     /// # Errors
     /// What the device would report: without a cut there is nothing.
     pub fn boot(&self, board: &RefCell<Board>) -> Result<(), Error> {
+        match self.mode {
+            Mode::InPlace => self.rewrite(board),
+            Mode::TwoSlots { interval } => self.write(board, interval),
+        }
+    }
+
+    fn write(&self, board: &RefCell<Board>, interval: u64) -> Result<(), Error> {
+        let Self { header, payload, mut old, .. } = *self;
+        let (mut new, mut scratch) = (Region::slot(board), Region::scratch(board));
+        let binding = Binding::new(&[1, 2, 3], &[]);
+        let (limits, settings) = (Limits::LINUX, Settings { binding, interval });
+        let mut work = vec![0xa5; Applier::workspace(header)? as usize];
+        let found = Writing::look(header, &mut work, &limits, &mut scratch, &binding)?;
+        let start = match found {
+            Found::Done => return Ok(()),
+            Found::Begun => Writing::resume,
+            Found::Nothing => Writing::begin,
+        };
+        let mut writing = start(header, &mut work, &limits, &settings, &mut new, &mut scratch)?;
+        let mut pos = writing.at().payload_pos as usize;
+        let decompressor = &mut NoDecompressor;
+        let mut io = Io { old: &mut old, new: &mut new, decompressor };
+        loop {
+            let piece = &payload[pos..payload.len().min(pos + PIECE_LEN)];
+            let (taken, step) = writing.feed(&mut io, &mut scratch, piece)?;
+            pos += taken;
+            if step == Step::Done {
+                return writing.finish(&mut new, &mut scratch).map(drop);
+            }
+        }
+    }
+
+    fn rewrite(&self, board: &RefCell<Board>) -> Result<(), Error> {
         let Self { header, payload, .. } = *self;
         let (mut slot, mut scratch) = (Region::slot(board), Region::scratch(board));
         let binding = Binding::new(&[1, 2, 3], &[]);
@@ -67,7 +121,7 @@ impl Update<'_> {
         // Memory holds anything after a reset.
         let mut work = vec![0xa5; Applier::workspace(header)? as usize];
         let found = Rewriting::look(header, &mut work, &mut scratch, &binding)?;
-        let mut io = Io { slot: &mut slot, scratch: &mut scratch, payload: &mut { payload } };
+        let mut io = Flash { slot: &mut slot, scratch: &mut scratch, payload: &mut { payload } };
         let mut rewriting = match found {
             Found::Done => return Ok(()),
             Found::Begun => Rewriting::resume(header, &mut work, &limits, binding, &mut io)?,
@@ -113,7 +167,11 @@ impl Update<'_> {
         let slot_len = board.slot().len() as u64;
         let moments = self.record(board)?.1;
         let mut tally = Tally::default();
-        for (at, moment) in moments.iter().enumerate().step_by(plan.every) {
+        let is_tried = |(at, moment): &(usize, &Moment)| {
+            let is_slot = self.mode == Mode::InPlace && touches(moment, slot_len);
+            at.is_multiple_of(plan.every) || is_slot
+        };
+        for (at, moment) in moments.iter().enumerate().filter(is_tried) {
             for (kind, seed) in kinds(at, plan.seeds) {
                 let action = brief(&moment.action);
                 let here = format!(
@@ -158,6 +216,15 @@ impl Update<'_> {
             }
         }
         Ok(tally)
+    }
+}
+
+/// Whether bytes before `end` are erased or programmed.
+fn touches(moment: &Moment, end: u64) -> bool {
+    match &moment.action {
+        Action::Erase(sector) => *sector < moment.flash.sector(end).number,
+        Action::Program(pos, _) => *pos < end,
+        Action::Sync(_) => false,
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use fwdelta_core::storage::{Geometry, ReadError, Source, Target};
+use fwdelta_core::storage::{Geometry, ReadError, Sector, Source, Target};
 
 use crate::fault::{Fault, Kind, Random};
 
@@ -81,6 +81,8 @@ struct Undo {
 #[derive(Clone, Debug)]
 pub struct Flash {
     geometry: Geometry,
+    /// Where sectors end; empty where all are of one length, or there are none.
+    sector_ends: Vec<u64>,
     bytes: Vec<u8>,
     words: Vec<Word>,
     counts: Counts,
@@ -111,6 +113,7 @@ impl Flash {
         let sectors = if sector_len > 1 { len / sector_len as usize } else { 0 };
         Self {
             geometry,
+            sector_ends: Vec::new(),
             bytes: vec![erased; len],
             words: vec![Word::Erased; len / usize::from(write_len)],
             counts: Counts { erases: vec![0; sectors], ..Counts::default() },
@@ -134,6 +137,24 @@ impl Flash {
         let word_count = image.len().div_ceil(usize::from(geometry.write_len));
         flash.words[..word_count].fill(Word::Programmed);
         flash
+    }
+
+    /// The same flash with sectors of these lengths, which make up all of it.
+    ///
+    /// # Panics
+    /// When they do not.
+    #[must_use]
+    pub fn with_sectors(mut self, lens: &[u32]) -> Self {
+        let mut end = 0;
+        for len in lens {
+            end += u64::from(*len);
+            assert!(len.is_multiple_of(self.geometry.write_len.into()), "sectors hold whole words");
+            self.sector_ends.push(end);
+        }
+        assert_eq!(end, self.geometry.len, "sectors are all of it");
+        self.counts.erases = vec![0; lens.len()];
+        self.geometry.sector_len = lens.iter().copied().max().unwrap_or(1);
+        self
     }
 
     /// The same flash behind a cache: what was not synced may be lost when power is cut.
@@ -194,6 +215,19 @@ impl Flash {
 
     fn word_len(&self) -> usize {
         usize::from(self.geometry.write_len)
+    }
+
+    /// Position and length of a sector; beyond all of them, a range that is out of bounds.
+    fn sector_range(&self, sector: u32) -> (u64, u64) {
+        if self.sector_ends.is_empty() {
+            let len = u64::from(self.geometry.sector_len);
+            return (u64::from(sector) * len, len);
+        }
+        let number = sector as usize;
+        let start =
+            number.checked_sub(1).map_or(0, |at| self.sector_ends.get(at).copied().unwrap_or(0));
+        let end = self.sector_ends.get(number).copied().unwrap_or(u64::MAX);
+        (start, end - start)
     }
 
     fn has_sectors(&self) -> bool {
@@ -353,6 +387,15 @@ impl Target for Flash {
         self.geometry
     }
 
+    fn sector(&self, pos: u64) -> Sector {
+        if self.sector_ends.is_empty() {
+            return self.geometry.sector(pos);
+        }
+        let number = self.sector_ends.partition_point(|end| *end <= pos) as u32;
+        let (start, len) = self.sector_range(number);
+        Sector { number, start, len }
+    }
+
     fn erase(&mut self, sector: u32) -> Result<(), FlashError> {
         if !self.has_power {
             return Err(FlashError::NoPower);
@@ -360,8 +403,8 @@ impl Target for Flash {
         if !self.has_sectors() {
             return self.violate(FlashError::NoSectors);
         }
-        let sector_len = u64::from(self.geometry.sector_len);
-        let range = self.range(u64::from(sector) * sector_len, sector_len)?;
+        let (start, len) = self.sector_range(sector);
+        let range = self.range(start, len)?;
         let (first, end) = (range.start / self.word_len(), range.end / self.word_len());
         let fault = self.begin(first, end);
         let mut random = Random::new(fault.map_or(0, |fault| fault.seed));

@@ -9,6 +9,7 @@ use std::cell::RefCell;
 use fwdelta_core::apply::in_place::{Areas, Binding, Flash, Found, Progress, Rehearsal, Rewriting};
 use fwdelta_core::apply::{Applier, memory_len};
 use fwdelta_core::format::delta::{Coder, DeltaHeader, ImageId, InPlace};
+use fwdelta_core::format::pages::FirstPages;
 use fwdelta_core::hash::sha256;
 use fwdelta_core::storage::{Geometry, ReadError, Source, Target};
 use fwdelta_core::{Error, Limits};
@@ -67,7 +68,13 @@ struct Update {
 impl Update {
     fn new(old: &[u8], new: &[u8]) -> Self {
         let id = |image: &[u8]| ImageId { len: image.len() as u64, digest: sha256(image) };
-        let in_place = InPlace { page_len: PAGE_LEN, spare_count: 2, interval: 1, check: None };
+        let in_place = InPlace {
+            page_len: PAGE_LEN,
+            first: FirstPages::NONE,
+            spare_count: 2,
+            interval: 1,
+            check: None,
+        };
         let mut header = DeltaHeader {
             coder: Coder::Stored,
             old: Some(id(old)),
@@ -76,6 +83,7 @@ impl Update {
             payload_len: new.len() as u64,
             chain: None,
             in_place: Some(in_place),
+            undoes: None,
         };
         header.workspace_len = memory_len(&header).unwrap();
         Self { header, new: new.to_vec() }

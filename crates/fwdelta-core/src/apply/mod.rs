@@ -3,10 +3,13 @@
 //! Sans-IO: the caller owns storage, decompressor and buffers, and feeds payload bytes in pieces
 //! of any size. The result does not depend on the pieces.
 
+mod areas;
 mod buffer;
 pub mod in_place;
+mod journal;
 mod output;
 mod run;
+pub mod two_slots;
 mod workspace;
 
 use crate::hash::hash_source;
@@ -18,11 +21,13 @@ use crate::codec::predict::{self, Averaged, Counts, Mixed};
 use crate::codec::projected::Projected;
 use crate::codec::stored::Stored;
 use crate::codec::streams::Streams;
-use crate::codec::{Decompressor, Feed, Symbols};
+use crate::codec::{Decompressor, Feed, Saved, Symbols};
 use crate::error::{Detail, Result};
 use crate::format::delta::{Coder, DeltaHeader, ImageId, Shape};
 use crate::limits::Limits;
+use crate::state::Visit;
 use crate::storage::{Source, Target};
+use journal::Stateful;
 use output::Output;
 use run::{Pause, Phase, Run};
 use workspace::Parts;
@@ -74,6 +79,21 @@ enum Decoder<'w> {
     Predicted(predict::decoder::Decoder<'w, Averaged<'w>>),
     PredictedMax(predict::decoder::Decoder<'w, Mixed<'w>>),
     Projected(Projected<'w>),
+}
+
+/// Calls a method of whichever decoder it is.
+macro_rules! each {
+    ($decoder:expr, $symbols:ident => $call:expr) => {
+        match $decoder {
+            Decoder::Stored($symbols) => $call,
+            Decoder::Bits($symbols) => $call,
+            Decoder::Streams($symbols) => $call,
+            Decoder::Bsdiff($symbols) => $call,
+            Decoder::Predicted($symbols) => $call,
+            Decoder::PredictedMax($symbols) => $call,
+            Decoder::Projected($symbols) => $call,
+        }
+    };
 }
 
 /// Applies one delta.
@@ -228,15 +248,7 @@ impl<'w> Applier<'w> {
         let old_len = header.old.map_or(0, |old| old.len);
         let mut run = Run { phase, left, buffer: &mut output.buffer, old_len };
         let mut feed = Feed { input, decompressor: &mut *io.decompressor };
-        match decoder {
-            Decoder::Stored(symbols) => pause(&mut run, symbols, &mut feed, io.old),
-            Decoder::Bits(symbols) => pause(&mut run, symbols, &mut feed, io.old),
-            Decoder::Streams(symbols) => pause(&mut run, symbols, &mut feed, io.old),
-            Decoder::Predicted(symbols) => pause(&mut run, symbols, &mut feed, io.old),
-            Decoder::PredictedMax(symbols) => pause(&mut run, symbols, &mut feed, io.old),
-            Decoder::Bsdiff(symbols) => pause(&mut run, symbols, &mut feed, io.old),
-            Decoder::Projected(symbols) => pause(&mut run, symbols, &mut feed, io.old),
-        }
+        each!(decoder, symbols => pause(&mut run, symbols, &mut feed, io.old))
     }
 
     /// Makes the image durable and checks its digest, last of all.
@@ -253,6 +265,19 @@ impl<'w> Applier<'w> {
         } else {
             Err(Detail::NewDigest.into())
         }
+    }
+}
+
+/// Between two calls, when everything that was made is written.
+impl Stateful for Applier<'_> {
+    fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
+        if !self.header.coder.has_decompressor() {
+            self.input.state(visit)?;
+        }
+        self.phase.state(visit)?;
+        visit.u64(&mut self.left)?;
+        self.starved = false;
+        each!(&mut self.decoder, symbols => symbols.state(visit))
     }
 }
 

@@ -5,7 +5,7 @@ use super::buffer::Buffer;
 use crate::error::{Detail, Error, Result};
 use crate::format::delta::DIGEST_LEN;
 use crate::hash::Sha256;
-use crate::storage::{Geometry, Target};
+use crate::storage::{Geometry, Source, Target};
 
 /// Largest write unit, in bytes.
 pub(super) const WRITE_LEN_MAX: u16 = 32;
@@ -22,7 +22,10 @@ pub(super) struct Output<'w> {
     pub(super) buffer: Buffer<'w>,
     /// Bytes programmed at a time: the buffer rounded down to write units.
     capacity: usize,
-    next_sector: u32,
+    /// Where what was erased ahead ends.
+    erased_end: u64,
+    /// Where a checkpoint is due: nothing is collected beyond.
+    stop: u64,
     geometry: Option<Geometry>,
     hash: Sha256,
 }
@@ -30,7 +33,7 @@ pub(super) struct Output<'w> {
 impl<'w> Output<'w> {
     pub(super) fn new(buf: &'w mut [u8]) -> Self {
         let (buffer, hash) = (Buffer::new(buf), Sha256::new());
-        Self { buffer, capacity: 0, next_sector: 0, geometry: None, hash }
+        Self { buffer, capacity: 0, erased_end: 0, stop: u64::MAX, geometry: None, hash }
     }
 
     /// Checks the slot, once, before anything is erased.
@@ -62,14 +65,43 @@ impl<'w> Output<'w> {
         self.hash.update(self.buffer.made());
         let bytes = self.buffer.padded(usize::from(geometry.write_len), geometry.erased);
         let end = pos.saturating_add(bytes.len() as u64);
-        let sector_len = u64::from(geometry.sector_len);
-        while sector_len > 1 && u64::from(self.next_sector).saturating_mul(sector_len) < end {
-            new.erase(self.next_sector).map_err(|_| failed)?;
-            self.next_sector = self.next_sector.checked_add(1).ok_or(failed)?;
+        while geometry.sector_len > 1 && self.erased_end < end {
+            let sector = new.sector(self.erased_end);
+            new.erase(sector.number).map_err(|_| failed)?;
+            // A driver must not make this an endless loop.
+            self.erased_end =
+                Some(sector.end()).filter(|end| *end > self.erased_end).ok_or(failed)?;
         }
         new.program(pos, bytes).map_err(|_| failed)?;
-        self.buffer.restart(end, self.capacity);
+        self.buffer.restart(end, self.room(end));
         Ok(())
+    }
+
+    /// Bytes that may be collected from `pos` on.
+    fn room(&self, pos: u64) -> usize {
+        let left = usize::try_from(self.stop.saturating_sub(pos)).unwrap_or(usize::MAX);
+        left.min(self.capacity)
+    }
+
+    /// Goes on at `pos`, where a sector starts, and stops at `stop`.
+    pub(super) fn go_on(&mut self, pos: u64, stop: u64) {
+        (self.erased_end, self.stop) = (pos, stop);
+        self.buffer.restart(pos, self.room(pos));
+    }
+
+    /// Whether everything up to the stop was programmed.
+    pub(super) fn is_at_stop(&self) -> bool {
+        self.geometry.is_some() && self.buffer.pos() >= self.stop && self.buffer.made().is_empty()
+    }
+
+    /// Hashes a piece of what an earlier run programmed before `end`, from `pos` on; gives where
+    /// it ends.
+    pub(super) fn reread<T: Source>(&mut self, new: &mut T, pos: u64, end: u64) -> Result<u64> {
+        self.buffer.restart(pos, usize::MAX);
+        let room = self.buffer.room(end.saturating_sub(pos));
+        new.read(pos, room).map_err(|_| Error::at(Detail::ReadFailed, pos))?;
+        self.hash.update(room);
+        Ok(pos.saturating_add(room.len() as u64))
     }
 
     /// SHA-256 of all bytes written, padding excluded.

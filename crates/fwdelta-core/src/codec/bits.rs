@@ -3,7 +3,7 @@
 use super::input::{GROUP_LEN_MAX, Input};
 use super::model::{Model, Number, Residual};
 use super::range::{BitCoder, RangeDecoder, RangeState};
-use super::{Decompressor, Feed, Op, Resumable, Symbols};
+use super::{Decompressor, Feed, Op, Resumable, Saved, Symbols};
 use crate::error::{Detail, Result};
 use crate::state::Visit;
 use crate::storage::Source;
@@ -288,7 +288,9 @@ impl Resumable for Bits<'_> {
     }
 
     fn forget_old(&mut self) {}
+}
 
+impl Saved for Bits<'_> {
     fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
         self.range.state(visit)?;
         self.model.state(visit)?;

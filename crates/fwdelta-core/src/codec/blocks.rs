@@ -4,6 +4,7 @@
 use super::content::Content;
 use super::{Decompressor, Feed};
 use crate::error::{Detail, Result};
+use crate::state::Visit;
 
 /// Longest number: 63 bits in groups of seven, the lowest first.
 pub const VARINT_LEN_MAX: usize = 9;
@@ -44,6 +45,19 @@ impl<'w, const N: usize> Blocks<'w, N> {
             parts: [Part::default(); N],
             left: 0,
         }
+    }
+
+    /// Goes through the block at hand and what is left of it.
+    pub(crate) fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
+        self.content.state(visit)?;
+        visit.bytes(self.block)?;
+        visit.bytes(self.header.as_flattened_mut())?;
+        let lens = [&mut self.header_len, &mut self.block_len, &mut self.filled, &mut self.left];
+        lens.into_iter().try_for_each(|len| visit.index(len))?;
+        self.parts.iter_mut().try_for_each(|part| {
+            visit.index(&mut part.pos)?;
+            visit.index(&mut part.end)
+        })
     }
 
     /// Whether a block is at hand that is not used up, after loading one if there is none; `false`

@@ -4,8 +4,9 @@
 //! of the `bsdiff` crate: 24 bytes of control, its differences, its extra bytes, and so on.
 
 use super::content::Content;
-use super::{Decompressor, Feed, Op, Symbols, moved};
+use super::{Decompressor, Feed, Op, Saved, Symbols, moved};
 use crate::error::{Detail, Result};
+use crate::state::Visit;
 use crate::storage::Source;
 
 /// Bytes of one control triple: three sign-magnitude 64-bit numbers, least byte first.
@@ -109,5 +110,20 @@ impl Symbols for Bsdiff<'_> {
             Some((len, _)) if len > 0 => Err(Detail::BadStream.into()),
             _ => self.content.end(feed),
         }
+    }
+}
+
+impl Saved for Bsdiff<'_> {
+    fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
+        self.content.state(visit)?;
+        visit.bytes(&mut self.control)?;
+        visit.index(&mut self.control_len)?;
+        visit.u64(&mut self.old_pos)?;
+        let (mut is_some, (mut len, mut seek)) = (self.rest.is_some(), self.rest.unwrap_or((0, 0)));
+        visit.flag(&mut is_some)?;
+        visit.u64(&mut len)?;
+        visit.i64(&mut seek)?;
+        self.rest = Some((len, seek)).filter(|_| is_some);
+        visit.u64(&mut self.triples_left)
     }
 }

@@ -3,6 +3,7 @@
 use crate::error::{Detail, Result};
 use crate::format::chain::{ChainReader, HASH_LEN};
 use crate::format::delta::DeltaHeader;
+use crate::state::Visit;
 
 /// Most input bytes one symbol group consumes; decoded only while as many are at hand, so that a
 /// decoder never has to stop inside a group.
@@ -58,6 +59,24 @@ impl<'w> Input<'w> {
         (self.start, self.end, self.filled) = (GROUP_LEN_MAX, GROUP_LEN_MAX, 0);
         self.left = len.saturating_sub(pos);
         self.complete = self.left == 0;
+    }
+
+    /// Goes through all that has arrived and was not used, chain included.
+    pub(crate) fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
+        visit.bytes(self.buf)?;
+        for at in [&mut self.start, &mut self.end, &mut self.filled] {
+            visit.index(at)?;
+        }
+        visit.u64(&mut self.left)?;
+        visit.flag(&mut self.complete)?;
+        let is_inside = self.start <= self.end && self.end.max(self.filled) <= self.buf.len();
+        is_inside.then_some(()).ok_or(Detail::Bug)?;
+        self.chain.as_mut().map_or(Ok(()), |chain| chain.state(visit))
+    }
+
+    /// How many of `len` bytes have arrived, hashes included.
+    pub(crate) const fn taken(&self, len: u64) -> u64 {
+        len.saturating_sub(self.left).saturating_add(self.filled as u64)
     }
 
     /// Whether all of the payload has arrived and, in a chain, was verified.

@@ -118,9 +118,17 @@ pub(crate) trait Symbols {
     fn end<D: Decompressor>(&mut self, feed: &mut Feed<'_, '_, D>) -> Result<Option<()>>;
 }
 
-/// A decoder that makes new in another order than front to back, and whose state can be saved
-/// between two bytes.
-pub(crate) trait Resumable: Symbols {
+/// A decoder whose state can be saved between two bytes.
+pub(crate) trait Saved: Symbols {
+    /// Goes through everything that decides what is decoded next, the range decoder included, the
+    /// input excluded. Old bytes that are only kept for speed are forgotten. A decompressor has no
+    /// state that could be saved: its decoder takes the payload from the start again and drops what
+    /// it had used.
+    fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()>;
+}
+
+/// A decoder that makes new in another order than front to back as well.
+pub(crate) trait Resumable: Saved {
     /// Goes on at position `pos` of new; operations end at `end`.
     fn seek(&mut self, pos: u64, end: u64);
 
@@ -130,10 +138,6 @@ pub(crate) trait Resumable: Symbols {
 
     /// Forgets old bytes that it holds: others may be readable from now on.
     fn forget_old(&mut self);
-
-    /// Goes through everything that decides what is decoded next, the range decoder included, the
-    /// input excluded.
-    fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()>;
 }
 
 /// Where the cover starts `by` bytes after `from`; outside 64 bits is `BadCover`.

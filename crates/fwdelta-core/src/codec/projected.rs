@@ -6,10 +6,11 @@
 use super::blocks::Blocks;
 use super::predict::{self, Counts, Number, Numbers, Prologue, Tables};
 use super::window::Window;
-use super::{Decompressor, Feed, Op, Symbols, copy};
+use super::{Decompressor, Feed, Op, Saved, Symbols, copy};
 use crate::error::{Detail, Result};
 use crate::exec::project::{Projection, Stand};
 use crate::format::shape::StreamShape;
+use crate::state::Visit;
 use crate::storage::Source;
 
 /// Numbers of the prologue read in one call.
@@ -266,5 +267,24 @@ impl Symbols for Projected<'_> {
 
     fn end<D: Decompressor>(&mut self, feed: &mut Feed<'_, '_, D>) -> Result<Option<()>> {
         if self.zeros == 0 { self.blocks.end(feed) } else { Err(Detail::BadStream.into()) }
+    }
+}
+
+impl Saved for Projected<'_> {
+    fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
+        self.blocks.state(visit)?;
+        self.projection.state(visit)?;
+        // Between two bytes of new the prologue has not begun or is over.
+        let mut is_over = self.prologue.is_none();
+        visit.flag(&mut is_over)?;
+        self.prologue = self.prologue.take().filter(|_| !is_over);
+        self.window.forget();
+        visit.bytes(self.ready)?;
+        let lens = [&mut self.ready_pos, &mut self.ready_len, &mut self.listed];
+        lens.into_iter().try_for_each(|len| visit.index(len))?;
+        let Stand { old_pos, new_pos, left } = &mut self.stand;
+        let numbers = [old_pos, new_pos, left, &mut self.pos, &mut self.zeros];
+        numbers.into_iter().try_for_each(|number| visit.u64(number))?;
+        visit.flag(&mut self.residual_due)
     }
 }

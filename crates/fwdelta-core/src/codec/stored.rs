@@ -1,7 +1,7 @@
 //! Coder 0: the payload is the new image.
 
 use super::input::Input;
-use super::{Decompressor, Feed, Op, Resumable, Symbols, copy};
+use super::{Decompressor, Feed, Op, Resumable, Saved, Symbols, copy};
 use crate::error::{Detail, Result};
 use crate::state::Visit;
 use crate::storage::Source;
@@ -58,7 +58,9 @@ impl Resumable for Stored {
     }
 
     fn forget_old(&mut self) {}
+}
 
+impl Saved for Stored {
     fn state<V: Visit>(&mut self, _: &mut V) -> Result<()> {
         Ok(())
     }

@@ -2,8 +2,9 @@
 //! fit the workspace, under a general decompressor.
 
 use super::blocks::{Blocks, unfolded};
-use super::{Decompressor, Feed, Op, Symbols, moved};
+use super::{Decompressor, Feed, Op, Saved, Symbols, moved};
 use crate::error::{Detail, Result};
+use crate::state::Visit;
 use crate::storage::Source;
 
 /// Streams of a block: control, gaps, residuals, literals.
@@ -29,6 +30,24 @@ enum Due {
     LiteralLen,
     CoverLen,
     Place { len: u64 },
+}
+
+impl Due {
+    fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
+        let (mut number, mut len) = match *self {
+            Self::LiteralLen => (0, 0),
+            Self::CoverLen => (1, 0),
+            Self::Place { len } => (2, len),
+        };
+        visit.u8(&mut number)?;
+        visit.u64(&mut len)?;
+        *self = match number {
+            0 => Self::LiteralLen,
+            1 => Self::CoverLen,
+            _ => Self::Place { len },
+        };
+        Ok(())
+    }
 }
 
 /// Decoder state between calls.
@@ -133,5 +152,16 @@ impl Symbols for Streams<'_> {
 
     fn end<D: Decompressor>(&mut self, feed: &mut Feed<'_, '_, D>) -> Result<Option<()>> {
         self.blocks.end(feed)
+    }
+}
+
+impl Saved for Streams<'_> {
+    fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
+        self.blocks.state(visit)?;
+        self.due.state(visit)?;
+        visit.u64(&mut self.new_pos)?;
+        visit.i64(&mut self.diagonal)?;
+        visit.u64(&mut self.zeros)?;
+        visit.flag(&mut self.residual_due)
     }
 }

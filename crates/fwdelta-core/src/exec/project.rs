@@ -64,12 +64,14 @@ impl<'w> Projection<'w> {
         Self { space, walker: Walker::default(), here, cover, home, is_away: false }
     }
 
-    /// Goes through the images and what was seen of old; not where whole covers are projected.
+    /// Goes through the images and what was seen of old.
     pub(crate) fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
         self.space.state(visit)?;
         self.walker.state(visit)?;
-        // It is found again from the position.
-        self.here = Stretch::default();
+        let Listed { old_pos, new_pos, len } = &mut self.cover;
+        [old_pos, new_pos, len].into_iter().try_for_each(|number| visit.u32(number))?;
+        // They are found again from the position.
+        (self.here, self.is_away) = (Stretch::default(), true);
         Ok(())
     }
 

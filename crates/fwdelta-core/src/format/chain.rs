@@ -1,9 +1,9 @@
 //! The hash chain of a packaged payload (docs/format-delta.md, section 3): every chunk carries the
 //! hash of the next one, so that a device keeps 32 bytes of state and decodes only verified bytes.
 
-use crate::hash::sha256;
-
 use crate::error::{Detail, Error, Result};
+use crate::hash::sha256;
+use crate::state::Visit;
 
 /// Bytes of a chunk hash: SHA-256.
 pub const HASH_LEN: usize = 32;
@@ -54,6 +54,14 @@ impl ChainReader {
     pub fn new(start: &ChainStart, payload_len: u64) -> Self {
         let ChainStart { chunk_len, first_hash } = *start;
         Self { expected: first_hash, chunk_len, left: payload_len, pos: 0, done: false }
+    }
+
+    /// Goes through what the next records must be.
+    pub(crate) fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
+        visit.bytes(&mut self.expected)?;
+        visit.u64(&mut self.left)?;
+        visit.u64(&mut self.pos)?;
+        visit.flag(&mut self.done)
     }
 
     /// Bytes of the next record, hash included; `None` after the last.

@@ -48,6 +48,7 @@ mod key {
     pub(super) const IN_PLACE: i64 = 14;
     /// Defined, not built in.
     pub(super) const TRANSFORMS: i64 = 15;
+    pub(super) const UNDOES: i64 = 16;
 }
 
 /// Length and SHA-256 of an image.
@@ -112,6 +113,12 @@ impl Coder {
         matches!(self, Coder::Stored | Coder::Bits { .. } | Coder::Predicted(_))
     }
 
+    /// Whether it needs a general decompressor, which has no state that could be saved.
+    #[must_use]
+    pub const fn has_decompressor(&self) -> bool {
+        matches!(self, Coder::Streams { .. } | Coder::Bsdiff { .. } | Coder::Projected(_))
+    }
+
     /// The name used in reports.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -169,6 +176,9 @@ pub struct DeltaHeader {
     pub chain: Option<ChainStart>,
     /// How the old image is rewritten in place; absent where new has a slot of its own.
     pub in_place: Option<InPlace>,
+    /// The update that this one leads back from: the digest of its manifest, in a file that of its
+    /// header.
+    pub undoes: Option<[u8; DIGEST_LEN]>,
 }
 
 impl DeltaHeader {
@@ -197,7 +207,8 @@ impl DeltaHeader {
     /// When the sink is full.
     pub fn emit<S: Sink>(&self, to: &mut Writer<S>) -> Result<()> {
         let parameters = u64::from(self.coder != Coder::Stored);
-        let optional = [self.old.is_some(), self.chain.is_some(), self.in_place.is_some()];
+        let Self { old, chain, in_place, undoes, .. } = self;
+        let optional = [old.is_some(), chain.is_some(), in_place.is_some(), undoes.is_some()];
         let optional = optional.iter().filter(|is_some| **is_some).count() as u64;
         to.map(7 + parameters + optional)?;
         for (key, value) in [
@@ -232,6 +243,10 @@ impl DeltaHeader {
         if let Some(in_place) = &self.in_place {
             to.uint(key::IN_PLACE as u64)?;
             in_place.emit(to)?;
+        }
+        if let Some(undoes) = &self.undoes {
+            to.uint(key::UNDOES as u64)?;
+            to.bytes(undoes)?;
         }
         Ok(())
     }
@@ -273,6 +288,7 @@ struct Fields {
     chain: Option<ChainStart>,
     parameters: Option<Parameters>,
     in_place: Option<InPlace>,
+    undoes: Option<[u8; DIGEST_LEN]>,
 }
 
 /// Numbers in key 9 at most.
@@ -316,6 +332,7 @@ impl Fields {
             key::CHAIN => self.chain = Some(chain_start(from)?),
             key::CODER_PARAMETERS => self.parameters = Some(parameters(from)?),
             key::IN_PLACE => self.in_place = Some(InPlace::parse(from)?),
+            key::UNDOES => self.undoes = Some(*from.array_of()?),
             key::REGIONS..=key::RESUME | key::TRANSFORMS => return Err(not_built_in),
             _ => return Err(unknown),
         }
@@ -343,12 +360,12 @@ impl Fields {
         if is_predicted && new.len.max(old.map_or(0, |old| old.len)) >= PREDICTED_LEN_MAX {
             return Err(Detail::BadValue.into());
         }
-        let (chain, in_place) = (self.chain, self.in_place);
+        let Self { chain, in_place, undoes, .. } = *self;
         let pages = in_place.map_or(0, |in_place: InPlace| in_place.pages(new.len).count());
         if in_place.is_some() && (!coder.is_resumable() || pages > PAGE_COUNT_MAX) {
             return Err(Detail::BadValue.into());
         }
-        Ok(DeltaHeader { coder, old, new, workspace_len, payload_len, chain, in_place })
+        Ok(DeltaHeader { coder, old, new, workspace_len, payload_len, chain, in_place, undoes })
     }
 }
 
@@ -430,6 +447,7 @@ mod tests {
             payload_len: 3_000,
             chain: Some(ChainStart { chunk_len: 1024, first_hash: [3; DIGEST_LEN] }),
             in_place: None,
+            undoes: None,
         }
     }
 
@@ -473,6 +491,7 @@ mod tests {
                 header.new.len = 1 << 30;
                 header.old = header.old.filter(|_| old);
                 header.chain = header.chain.filter(|_| chain);
+                header.undoes = Some([4; DIGEST_LEN]).filter(|_| old);
                 let mut buf = [0; HEADER_LEN_MAX];
                 let len = bytes(&header, &mut buf);
                 assert_eq!(DeltaHeader::parse(&buf[..len]), Ok(header));
@@ -498,7 +517,8 @@ mod tests {
         assert_eq!(patched(len - 1, 7), Detail::BadValue);
         assert_eq!(patched(len - 3, 10), Detail::NotBuiltIn);
         assert_eq!(patched(len - 3, 15), Detail::NotBuiltIn);
-        assert_eq!(patched(len - 3, 16), Detail::UnknownKey);
+        assert_eq!(patched(len - 3, 16), Detail::WrongType);
+        assert_eq!(patched(len - 3, 17), Detail::UnknownKey);
         assert_eq!(patched(0, 0xa9), Detail::TrailingBytes);
     }
 

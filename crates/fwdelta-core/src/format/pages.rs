@@ -2,7 +2,7 @@
 //! (docs/format-delta.md, section 14).
 
 use crate::error::{Detail, Result};
-use crate::format::cbor::{Reader, Sink, Writer};
+use crate::format::cbor::{Major, Reader, Sink, Writer};
 use crate::hash::Sha256Digest;
 
 /// Smallest page, in bytes.
@@ -15,12 +15,55 @@ pub const PAGE_LEN_UNIT: u32 = 32;
 pub const PAGE_COUNT_MAX: u64 = 1 << 31;
 /// Longest interval of checkpoints, in rewritten pages.
 pub const INTERVAL_MAX: u8 = 8;
+/// Runs of pages of other lengths before those of the page length.
+pub const PAGE_RUN_COUNT_MAX: usize = 6;
+
+/// Pages of one length that follow each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PageRun {
+    /// Bytes of each.
+    pub len: u32,
+    /// How many there are.
+    pub count: u32,
+}
+
+/// The pages at the start of a slot, where they have other lengths than those behind them: flash
+/// with sectors of 16, 64 and 128 KiB.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FirstPages {
+    runs: [PageRun; PAGE_RUN_COUNT_MAX],
+    count: usize,
+}
+
+impl FirstPages {
+    /// All pages have one length.
+    pub const NONE: Self =
+        Self { runs: [PageRun { len: 0, count: 0 }; PAGE_RUN_COUNT_MAX], count: 0 };
+
+    /// Adds pages behind those that are there.
+    ///
+    /// # Errors
+    /// `BadValue` when there are too many runs.
+    pub fn push(&mut self, run: PageRun) -> Result<()> {
+        *self.runs.get_mut(self.count).ok_or(Detail::BadValue)? = run;
+        self.count = self.count.saturating_add(1);
+        Ok(())
+    }
+
+    /// All runs.
+    #[must_use]
+    pub fn runs(&self) -> &[PageRun] {
+        self.runs.get(..self.count).unwrap_or(&[])
+    }
+}
 
 /// How an image is rewritten in place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InPlace {
-    /// Bytes that are erased together, or several times as many.
+    /// Bytes that are erased together, or several times as many; with `first`, behind that.
     pub page_len: u32,
+    /// Pages of other lengths before.
+    pub first: FirstPages,
     /// Spare pages that remember old ones.
     pub spare_count: u8,
     /// Rewritten pages from one checkpoint to the next, at most [`InPlace::spare_count`].
@@ -36,10 +79,17 @@ impl InPlace {
     /// # Errors
     /// `BadValue`.
     pub fn check(&self) -> Result<()> {
-        let Self { page_len, spare_count, interval, .. } = *self;
-        let page = (PAGE_LEN_MIN..=PAGE_LEN_MAX).contains(&page_len)
-            && page_len.is_multiple_of(PAGE_LEN_UNIT);
-        let valid = page && (1..=spare_count.min(INTERVAL_MAX)).contains(&interval);
+        let Self { page_len, first, spare_count, interval, .. } = self;
+        let is_len = |len: u32| {
+            (PAGE_LEN_MIN..=PAGE_LEN_MAX).contains(&len) && len.is_multiple_of(PAGE_LEN_UNIT)
+        };
+        let (mut before, mut valid) = (0, is_len(*page_len));
+        for run in first.runs() {
+            valid &= is_len(run.len) && run.len != before && run.count > 0;
+            before = run.len;
+        }
+        valid &= before != *page_len;
+        valid &= (1..=(*spare_count).min(INTERVAL_MAX)).contains(interval);
         if valid { Ok(()) } else { Err(Detail::BadValue.into()) }
     }
 
@@ -53,13 +103,15 @@ impl InPlace {
     #[must_use]
     pub fn pages(&self, new_len: u64) -> Pages {
         let page_len = u64::from(self.page_len.max(1));
-        Pages { page_len, new_len, count: new_len.div_ceil(page_len) }
+        let pages = Pages { page_len, first: self.first, new_len, count: 0 };
+        let count = new_len.checked_sub(1).map_or(0, |last| pages.page_of(last).saturating_add(1));
+        Pages { count, ..pages }
     }
 
     pub(crate) fn parse(from: &mut Reader<'_>) -> Result<Self> {
         let error = from.error(Detail::BadValue);
         let count = from.array()?;
-        let page_len = from.uint32()?;
+        let (first, page_len) = page_lens(from)?;
         let small = |number: u32| u8::try_from(number).map_err(|_| error);
         let (spare_count, interval) = (small(from.uint32()?)?, small(from.uint32()?)?);
         let check = match count {
@@ -67,18 +119,42 @@ impl InPlace {
             4 => Some(from.uint()?),
             _ => return Err(error),
         };
-        let in_place = Self { page_len, spare_count, interval, check };
+        let in_place = Self { page_len, first, spare_count, interval, check };
         in_place.check().map_err(|_| error)?;
         Ok(in_place)
     }
 
     pub(crate) fn emit<S: Sink>(&self, to: &mut Writer<S>) -> Result<()> {
         to.array(if self.check.is_some() { 4 } else { 3 })?;
+        let runs = self.first.runs();
+        if !runs.is_empty() {
+            to.array((2 * runs.len() + 1) as u64)?;
+        }
+        for PageRun { len, count } in runs {
+            to.uint((*len).into())?;
+            to.uint((*count).into())?;
+        }
         for number in [self.page_len, self.spare_count.into(), self.interval.into()] {
             to.uint(number.into())?;
         }
         self.check.map_or(Ok(()), |check| to.uint(check))
     }
+}
+
+/// The page length, or an array of lengths and counts with the page length behind them.
+fn page_lens(from: &mut Reader<'_>) -> Result<(FirstPages, u32)> {
+    let (error, mut first) = (from.error(Detail::BadValue), FirstPages::NONE);
+    if from.peek()?.major != Major::Array {
+        return Ok((first, from.uint32()?));
+    }
+    let count = from.array()?;
+    if count < 3 || count.is_multiple_of(2) || count > 2 * PAGE_RUN_COUNT_MAX as u64 + 1 {
+        return Err(error);
+    }
+    for _ in 0..count >> 1 {
+        first.push(PageRun { len: from.uint32()?, count: from.uint32()? })?;
+    }
+    Ok((first, from.uint32()?))
 }
 
 /// What [`InPlace::check`] is for a digest.
@@ -96,10 +172,25 @@ pub struct Span {
     pub end: u64,
 }
 
+impl Span {
+    /// Bytes.
+    #[must_use]
+    pub const fn len(&self) -> u64 {
+        self.end.saturating_sub(self.pos)
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 /// New, cut into pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pages {
     page_len: u64,
+    first: FirstPages,
     new_len: u64,
     count: u64,
 }
@@ -111,24 +202,63 @@ impl Pages {
         self.count
     }
 
-    /// Bytes of a page.
+    /// Bytes of the longest page; if there are none, of what would be the first.
     #[must_use]
-    pub const fn page_len(&self) -> u64 {
-        self.page_len
+    pub fn largest(&self) -> u64 {
+        let (mut first, mut largest) = (0u64, 0);
+        for run in self.first.runs() {
+            if first < self.count.max(1) {
+                largest = largest.max(run.len.into());
+            }
+            first = first.saturating_add(run.count.into());
+        }
+        if first < self.count.max(1) { largest.max(self.page_len) } else { largest }
     }
 
     /// The page that holds position `pos`, of old or new.
     #[must_use]
     pub fn page_of(&self, pos: u64) -> u64 {
-        pos.checked_div(self.page_len).unwrap_or(0)
+        let (mut first, mut start) = (0u64, 0u64);
+        for run in self.first.runs() {
+            let (len, count) = (u64::from(run.len), u64::from(run.count));
+            let by = pos.saturating_sub(start).checked_div(len).unwrap_or(0);
+            if by < count {
+                return first.saturating_add(by);
+            }
+            first = first.saturating_add(count);
+            start = start.saturating_add(len.saturating_mul(count));
+        }
+        let by = pos.saturating_sub(start).checked_div(self.page_len).unwrap_or(0);
+        first.saturating_add(by)
+    }
+
+    /// Where `page` is in the slot, whole.
+    #[must_use]
+    pub fn place(&self, page: u64) -> Span {
+        let (mut left, mut pos) = (page, 0u64);
+        for run in self.first.runs() {
+            let (len, count) = (u64::from(run.len), u64::from(run.count));
+            pos = pos.saturating_add(len.saturating_mul(left.min(count)));
+            if left < count {
+                return Span { pos, end: pos.saturating_add(len) };
+            }
+            left = left.saturating_sub(count);
+        }
+        let pos = pos.saturating_add(left.saturating_mul(self.page_len));
+        Span { pos, end: pos.saturating_add(self.page_len) }
+    }
+
+    /// Bytes of all pages of new, the last one whole.
+    #[must_use]
+    pub fn whole_len(&self) -> u64 {
+        self.place(self.count).pos
     }
 
     /// Bytes of new in `count` pages from `page` on.
     #[must_use]
-    pub const fn span(&self, page: u64, count: u64) -> Span {
-        let pos = page.saturating_mul(self.page_len);
-        let end = pos.saturating_add(count.saturating_mul(self.page_len));
-        Span { pos, end: if end < self.new_len { end } else { self.new_len } }
+    pub fn span(&self, page: u64, count: u64) -> Span {
+        let (pos, end) = (self.place(page).pos, self.place(page.saturating_add(count)).pos);
+        Span { pos, end: end.min(self.new_len) }
     }
 }
 
@@ -138,11 +268,40 @@ mod tests {
 
     #[test]
     fn the_last_page_may_be_short() {
-        let in_place = InPlace { page_len: 64, check: None, spare_count: 3, interval: 1 };
+        let in_place = InPlace {
+            page_len: 64,
+            first: FirstPages::NONE,
+            check: None,
+            spare_count: 3,
+            interval: 1,
+        };
         let pages = in_place.pages(130);
         assert_eq!((pages.count(), pages.page_of(127), pages.page_of(128)), (3, 1, 2));
         assert_eq!(pages.span(2, 1), Span { pos: 128, end: 130 });
         assert_eq!(pages.span(0, 2), Span { pos: 0, end: 128 });
         assert_eq!(in_place.pages(0).count(), 0);
+    }
+
+    #[test]
+    fn pages_may_have_several_lengths() {
+        let mut first = FirstPages::NONE;
+        for (len, count) in [(64, 2), (256, 1)] {
+            first.push(PageRun { len, count }).unwrap();
+        }
+        let in_place = InPlace { page_len: 128, first, check: None, spare_count: 1, interval: 1 };
+        assert_eq!(in_place.check(), Ok(()));
+        let pages = in_place.pages(700);
+        let ends = [64, 128, 384, 512, 640, 768];
+        assert_eq!((pages.count(), pages.largest(), pages.whole_len()), (6, 256, 768));
+        let mut start = 0;
+        for (page, end) in (0..).zip(ends) {
+            assert_eq!(pages.place(page), Span { pos: start, end });
+            assert_eq!((pages.page_of(start), pages.page_of(end - 1)), (page, page));
+            start = end;
+        }
+        assert_eq!(pages.span(1, 5), Span { pos: 64, end: 700 });
+        let counts = [0, 64, 65, 129, 384, 385].map(|len| in_place.pages(len).count());
+        assert_eq!(counts, [0, 1, 2, 3, 3, 4]);
+        assert_eq!([0, 128, 129].map(|len| in_place.pages(len).largest()), [64, 64, 256]);
     }
 }

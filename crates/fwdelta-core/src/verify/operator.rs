@@ -77,6 +77,8 @@ pub enum Basis {
     WithoutFota = 3,
     /// There is no SIM, which the device's policy allows.
     WithoutSim = 4,
+    /// An earlier run decided to go on, which is not asked again.
+    Begun = 5,
 }
 
 /// The operator decision.
@@ -93,7 +95,7 @@ pub struct Decision {
 
 impl Decision {
     /// One that rests on no approval.
-    const fn without(basis: Basis) -> Self {
+    pub(super) const fn without(basis: Basis) -> Self {
         Self { basis, approval: None, prompts: None }
     }
 }

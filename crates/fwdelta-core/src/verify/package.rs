@@ -1,8 +1,9 @@
 //! One package on one device: the checks of docs/format.md, section 7, in their order.
 
 use super::crypto::Crypto;
-use super::operator::{Decision, Sim, decide};
+use super::operator::{Basis, Decision, Sim, decide};
 use super::signers::check_signers;
+use crate::apply::in_place::Binding;
 use crate::error::{Detail, Error, Result};
 use crate::format::auth::{Authentication, Claim};
 use crate::format::cbor::{HEAD_LEN_MAX, Major, SliceSink, Writer};
@@ -34,6 +35,18 @@ pub struct Package<'b> {
     pub manifest: Manifest<'b>,
     /// What the operator decision was.
     pub decision: Decision,
+    undo: Undo,
+}
+
+/// Which update may be undone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Undo {
+    /// None: nothing waits for its confirmation.
+    None,
+    /// The one with this manifest.
+    Pending(Sha256Digest),
+    /// An earlier run decided.
+    Begun,
 }
 
 impl<'b> Package<'b> {
@@ -65,7 +78,55 @@ impl<'b> Package<'b> {
         check_references(envelope, &auth, &manifest)?;
         check_device(&manifest, trust, device)?;
         let decision = decide(&auth, requirement, trust, device.sim)?;
-        scanned.map(|envelope| Self { envelope, auth, manifest, decision })
+        let undo = Undo::None;
+        scanned.map(|envelope| Self { envelope, auth, manifest, decision, undo })
+    }
+
+    /// Opens a package that an earlier run verified and began to apply. No signature is checked and
+    /// no policy asked: a SIM or an anchor that changed meanwhile must not strand a device between
+    /// two images. What it gives may only be gone on with, where the journal has its
+    /// [`Package::binding`]; the payload is to be checked again, with [`Package::check_delta`].
+    ///
+    /// # Errors
+    /// Those of shape and digest, as [`Package::verify`].
+    pub fn reopen<S: Source>(
+        package: &mut S,
+        len: u64,
+        buf: &'b mut [u8],
+        limits: &Limits,
+    ) -> Result<Self> {
+        let envelope = Envelope::scan(package, len, limits, buf)?;
+        let auth = Authentication::parse(envelope.auth, envelope.auth_pos)?;
+        if manifest_digest(envelope.manifest)? != *auth.digest {
+            return Err(Error::at(Detail::DigestMismatch, envelope.manifest_pos));
+        }
+        let manifest = Manifest::parse(envelope.manifest, envelope.manifest_pos)?;
+        check_references(&envelope, &auth, &manifest)?;
+        let decision = Decision::without(Basis::Begun);
+        Ok(Self { envelope, auth, manifest, decision, undo: Undo::Begun })
+    }
+
+    /// Says which update was applied and waits for its confirmation: by the digest of its manifest,
+    /// [`Authentication::digest`]. Only a package that leads back from this one is then accepted as
+    /// such; without this call there is none.
+    #[must_use]
+    pub fn with_pending(self, manifest: Sha256Digest) -> Self {
+        let undo = if self.undo == Undo::Begun { Undo::Begun } else { Undo::Pending(manifest) };
+        Self { undo, ..self }
+    }
+
+    /// What a journal of component `index` belongs to: this manifest, which the decision to install
+    /// was made for.
+    ///
+    /// # Errors
+    /// `BadArgument` when there is no such component.
+    pub fn binding(&self, index: u8) -> Result<Binding> {
+        let header = self.manifest.component(index)?.header.digest;
+        let mut decision = [index; 33];
+        for (to, from) in decision.iter_mut().zip(self.auth.digest) {
+            *to = *from;
+        }
+        Ok(Binding::new(&header, &decision))
     }
 
     /// First part of step 7: text and prompts, where present, match their digests.
@@ -163,7 +224,8 @@ impl<'b> Package<'b> {
     ///
     /// # Errors
     /// As `Package::read_header` and [`DeltaHeader::parse`]; `HeaderMismatch`; what
-    /// [`DeltaHeader::check`] refuses under `limits`.
+    /// [`DeltaHeader::check`] refuses under `limits`; `Rollback` for the way back from an update
+    /// that is not pending.
     #[inline(never)]
     pub fn header<S: Source>(
         &self,
@@ -182,7 +244,12 @@ impl<'b> Package<'b> {
             return Err(Detail::HeaderMismatch.into());
         }
         header.check(limits)?;
-        Ok(header)
+        let may_go = match (header.undoes, self.undo) {
+            (None, _) | (_, Undo::Begun) => true,
+            (Some(undone), Undo::Pending(pending)) => undone == pending,
+            (Some(_), Undo::None) => false,
+        };
+        if may_go { Ok(header) } else { Err(Detail::Rollback.into()) }
     }
 
     /// Checks the delta payload of component `index`, which is all of `span` in `payload`.

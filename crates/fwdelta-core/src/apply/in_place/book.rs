@@ -1,5 +1,6 @@
 //! Which pages are old, which are new, and where old ones were saved to.
 
+use crate::apply::journal::Few;
 use crate::error::{Detail, Result};
 use crate::format::pages::{INTERVAL_MAX, InPlace, Pages, Span};
 use crate::state::Visit;
@@ -16,26 +17,6 @@ pub(super) enum Home {
     Spare(u64),
     /// Overwritten, and no longer in a spare page.
     Lost,
-}
-
-/// Pages, at most one interval of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Few {
-    pages: [u32; AHEAD_COUNT],
-    count: usize,
-}
-
-impl Few {
-    pub(super) fn push(&mut self, page: u32) {
-        if let Some(slot) = self.pages.get_mut(self.count) {
-            *slot = page;
-            self.count += 1;
-        }
-    }
-
-    pub(super) fn as_slice(&self) -> &[u32] {
-        self.pages.get(..self.count).unwrap_or(&[])
-    }
 }
 
 /// Accounts for the pages of one image.
@@ -93,8 +74,13 @@ impl<'w> Book<'w> {
         self.page
     }
 
+    /// Where the page at hand is in the slot, whole.
+    pub(super) fn place(&self) -> Span {
+        self.pages.place(self.page)
+    }
+
     /// Bytes of new in the page at hand.
-    pub(super) const fn bytes(&self) -> Span {
+    pub(super) fn bytes(&self) -> Span {
         self.pages.span(self.page, 1)
     }
 

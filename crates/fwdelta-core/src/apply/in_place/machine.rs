@@ -4,12 +4,13 @@ use super::areas::Memory;
 use super::book::Book;
 use super::view::OldView;
 use crate::apply::buffer::Buffer;
+use crate::apply::journal::{Few, Stateful};
 use crate::apply::run::{Pause, Phase, Run};
 use crate::codec::bits::Bits;
 use crate::codec::input::Input;
 use crate::codec::predict::{self, Averaged, Counts};
 use crate::codec::stored::Stored;
-use crate::codec::{Feed, NoDecompressor, Resumable};
+use crate::codec::{Feed, NoDecompressor, Resumable, Saved};
 use crate::error::{Detail, Error, Result};
 use crate::format::chain::HASH_LEN;
 use crate::format::delta::{Coder, DeltaHeader};
@@ -106,12 +107,7 @@ impl<'w> Machine<'w> {
         })
     }
 
-    /// Goes through all that a later run needs, between two pages.
-    pub(super) fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
-        self.state_once(&mut (visit as &mut dyn Visit))
-    }
-
-    /// The same, compiled once for all visits: a device has little room for code.
+    /// All that a later run needs, compiled once for all visits: a device has little room for code.
     #[inline(never)]
     fn state_once(&mut self, visit: &mut &mut dyn Visit) -> Result<()> {
         self.book.state(visit)?;
@@ -268,9 +264,19 @@ impl<'w> Machine<'w> {
 
     /// Where the old bytes of `page` end; at or before its start if there are none.
     pub(super) fn old_end(&self, page: u64) -> u64 {
-        let start = page.saturating_mul(self.book.pages.page_len());
         let old_len = self.header.old.map_or(0, |old| old.len);
-        start.saturating_add(self.book.pages.page_len()).min(old_len)
+        self.book.pages.place(page).end.min(old_len)
+    }
+}
+
+/// Between two pages.
+impl Stateful for Machine<'_> {
+    fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
+        self.state_once(&mut (visit as &mut dyn Visit))
+    }
+
+    fn ahead(&self) -> Few {
+        self.book.ahead
     }
 }
 

@@ -7,22 +7,21 @@
 
 mod areas;
 mod book;
-mod journal;
 mod machine;
 mod rehearsal;
 mod rewriting;
 mod view;
 
-pub use areas::Areas;
 pub(super) use areas::{book_len, marks_len};
-pub use journal::Found;
 pub use machine::{KEPT, SPAN_COUNT, SPAN_START, VICTIM};
 pub use rehearsal::{Ready, Rehearsal};
 pub use rewriting::Rewriting;
 
+pub use super::areas::Areas;
+pub use super::journal::{Binding, Found};
+
 use crate::error::{Detail, Result};
 use crate::format::delta::{DeltaHeader, InPlace};
-use crate::hash::{Sha256, Sha256Digest};
 use crate::storage::Geometry;
 
 /// What the caller lends for one call.
@@ -45,27 +44,6 @@ pub enum Progress {
     Done,
 }
 
-/// What a journal belongs to: one package, and one decision to install it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Binding([u8; 32]);
-
-impl Binding {
-    /// Of the bytes of a delta header, and of whatever the decision to install was made from, so
-    /// that another decision finds no journal. A resume asks no policy: it was asked before.
-    #[must_use]
-    pub fn new(header: &[u8], decision: &[u8]) -> Self {
-        let mut hash = Sha256::new();
-        hash.update(&(header.len() as u64).to_le_bytes());
-        hash.update(header);
-        hash.update(decision);
-        Self(hash.finish())
-    }
-
-    pub(super) const fn bytes(&self) -> &Sha256Digest {
-        &self.0
-    }
-}
-
 /// The parameters of key 14.
 pub(super) fn parameters(header: &DeltaHeader) -> Result<InPlace> {
     let in_place = header.in_place.ok_or(Detail::BadArgument)?;
@@ -73,14 +51,10 @@ pub(super) fn parameters(header: &DeltaHeader) -> Result<InPlace> {
     Ok(in_place)
 }
 
-/// Checks that storage can be used in pages of `page_len` bytes.
-pub(super) fn check_pages(geometry: &Geometry, page_len: u64, len: u64) -> Result<()> {
+/// Checks that the slot has room for all pages of new, and for old.
+fn check_slot(geometry: &Geometry, header: &DeltaHeader) -> Result<()> {
     super::output::check_geometry(geometry)?;
-    let is_whole = page_len.is_multiple_of(geometry.sector_len.into())
-        && page_len.is_multiple_of(geometry.write_len.into());
-    match (is_whole, len <= geometry.len) {
-        (false, _) => Err(Detail::BadArgument.into()),
-        (_, false) => Err(Detail::NoSpace.into()),
-        _ => Ok(()),
-    }
+    let pages = parameters(header)?.pages(header.new.len);
+    let len = pages.whole_len().max(header.old.map_or(0, |old| old.len));
+    if len <= geometry.len { Ok(()) } else { Err(Detail::NoSpace.into()) }
 }

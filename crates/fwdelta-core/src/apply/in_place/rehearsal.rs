@@ -2,8 +2,8 @@
 
 use super::areas::Memory;
 use super::machine::Machine;
-use super::{Flash, Progress, check_pages, parameters};
-use crate::apply::Applier;
+use super::{Flash, Progress, check_slot, parameters};
+use crate::apply::{Applier, journal};
 use crate::error::{Detail, Error, Result};
 use crate::format::delta::{DeltaHeader, ImageId};
 use crate::hash::Sha256;
@@ -65,11 +65,10 @@ impl<'w> Rehearsal<'w> {
             return Ok(if self.is_over { Progress::Done } else { Progress::Yield });
         }
         if !self.is_inside {
-            let pages = machine.book.pages;
-            let old_len = machine.header.old.map_or(0, |old| old.len);
-            let len = pages.count().saturating_mul(pages.page_len());
-            check_pages(&flash.slot.geometry(), pages.page_len(), len.max(old_len))?;
+            check_slot(&flash.slot.geometry(), &machine.header)?;
             machine.announce(flash.payload)?;
+            let place = machine.book.place();
+            journal::check_whole(flash.slot, place.pos, place.len())?;
             machine.enter(flash.payload)?;
             if machine.book.is_marked() {
                 machine.book.enter_saved();

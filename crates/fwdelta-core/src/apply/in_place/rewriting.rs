@@ -1,10 +1,10 @@
 //! The page loop: save, record, erase, write.
 
-use super::areas::{Areas, Memory};
-use super::journal::{self, Checkpoint, Found, Journal, Loader};
+use super::areas::Memory;
 use super::machine::Machine;
 use super::rehearsal::Ready;
-use super::{Binding, Flash, Progress, check_pages};
+use super::{Areas, Binding, Flash, Found, Progress, check_slot};
+use crate::apply::journal::{self, Checkpoint, Journal, Loader, Stateful};
 use crate::apply::{Applier, Verified};
 use crate::error::{Detail, Error, Result};
 use crate::format::delta::DeltaHeader;
@@ -62,11 +62,7 @@ impl<'w> Rewriting<'w> {
         binding: &Binding,
     ) -> Result<Found> {
         let areas = Areas::of(header, scratch.geometry().write_len, work).map_err(unknown)?;
-        let found = journal::find(&areas, scratch, binding).map_err(unknown)?;
-        Ok(found.map_or(Found::Nothing, |found| match found.is_done {
-            true => Found::Done,
-            false => Found::Begun,
-        }))
+        journal::look(&areas, scratch, binding).map_err(unknown)
     }
 
     /// Forgets a delta that is done or not wanted: not while it is being applied.
@@ -79,10 +75,7 @@ impl<'w> Rewriting<'w> {
         scratch: &mut X,
     ) -> Result<()> {
         let areas = Areas::of(header, scratch.geometry().write_len, work)?;
-        for area in [0, 1] {
-            journal::erase(scratch, areas.area_pos(area), areas.area_len())?;
-        }
-        journal::sync(scratch)
+        journal::clear(&areas, scratch)
     }
 
     /// Begins. From the first [`Rewriting::step`] on there is no way back but through the end.
@@ -115,6 +108,7 @@ impl<'w> Rewriting<'w> {
     /// # Errors
     /// `WrongState` when there is nothing to resume, else as [`Rewriting::begin`]. They say that
     /// the old image is intact only where the journal was read and says so.
+    #[inline(never)]
     pub fn resume<T: Source + Target, X: Source + Target, P: Source>(
         header: &DeltaHeader,
         work: &'w mut [u8],
@@ -200,9 +194,8 @@ impl<'w> Rewriting<'w> {
             Stage::Enter => self.enter(flash)?,
             Stage::Save => self.save(flash)?,
             Stage::Erase => {
-                let page_len = self.machine.book.pages.page_len();
-                let pos = self.machine.book.page().saturating_mul(page_len);
-                journal::erase(flash.slot, pos, page_len)?;
+                let place = self.machine.book.place();
+                journal::erase(flash.slot, place.pos, place.len())?;
                 self.stage = Stage::Make { is_dry: false };
             }
             Stage::Make { is_dry } => {
@@ -262,10 +255,11 @@ impl<'w> Rewriting<'w> {
         flash: &mut Flash<'_, T, X, P>,
     ) -> Result<()> {
         let book = &self.machine.book;
-        let (page, page_len) = (book.page(), book.pages.page_len());
-        let (mut pos, end) = (page.saturating_mul(page_len), self.machine.old_end(page));
-        let mut to = self.journal.areas.spare_pos(book.victim());
-        journal::erase(flash.scratch, to, page_len)?;
+        let (page, start) = (book.page(), book.place().pos);
+        let (mut pos, end) = (start, self.machine.old_end(page));
+        let (mut to, spare_len) =
+            (self.journal.areas.spare_pos(book.victim()), book.pages.largest());
+        journal::erase(flash.scratch, to, spare_len)?;
         let geometry = flash.scratch.geometry();
         while pos < end {
             self.machine.make_room_for_old(pos, geometry.write_len);
@@ -283,7 +277,7 @@ impl<'w> Rewriting<'w> {
         journal::sync(flash.slot)?;
         self.journal.saved(flash.scratch, page as u32)?;
         self.machine.book.enter_saved();
-        self.machine.make_room(page.saturating_mul(page_len), self.write_len);
+        self.machine.make_room(start, self.write_len);
         self.stage = Stage::Erase;
         Ok(())
     }
@@ -373,12 +367,12 @@ fn prepare<T: Source + Target, X: Source + Target, P: Source>(
     header.check(limits)?;
     Applier::workspace(header)?;
     let scratch = flash.scratch.geometry();
-    let pages = super::parameters(header)?.pages(header.new.len);
-    let len = pages.count().saturating_mul(pages.page_len());
-    let old_len = header.old.map_or(0, |old| old.len);
-    check_pages(&flash.slot.geometry(), pages.page_len(), len.max(old_len))?;
+    check_slot(&flash.slot.geometry(), header)?;
     crate::apply::output::check_geometry(&scratch)?;
     let areas = Areas::of(header, scratch.write_len, work)?;
-    check_pages(&scratch, pages.page_len(), areas.scratch_len())?;
+    if areas.scratch_len() > scratch.len {
+        return Err(Detail::NoSpace.into());
+    }
+    areas.check_whole(flash.scratch)?;
     Ok(areas)
 }

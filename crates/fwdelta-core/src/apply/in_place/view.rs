@@ -15,18 +15,18 @@ impl<T: Source, X: Source> Source for OldView<'_, '_, T, X> {
     type Error = ();
 
     fn read(&mut self, mut pos: u64, mut buf: &mut [u8]) -> Result<(), ReadError<()>> {
-        let pages = self.book.pages;
+        let pages = &self.book.pages;
         while !buf.is_empty() {
             let page = pages.page_of(pos);
-            let start = page.saturating_mul(pages.page_len());
-            let within = pos.saturating_sub(start);
-            let len = pages.page_len().saturating_sub(within).max(1);
+            let place = pages.place(page);
+            let within = pos.saturating_sub(place.pos);
+            let len = place.end.saturating_sub(pos).max(1);
             let len = usize::try_from(len).unwrap_or(usize::MAX).min(buf.len());
             let (piece, rest) = buf.split_at_mut_checked(len).ok_or(ReadError::Io(()))?;
             match (self.book.home(page), &mut self.spare) {
                 (Home::Lost, _) => piece.fill(0),
                 (Home::Spare(spare), Some(scratch)) => {
-                    let from = spare.saturating_mul(pages.page_len()).saturating_add(within);
+                    let from = spare.saturating_mul(pages.largest()).saturating_add(within);
                     scratch.read(from, piece).map_err(|_| ReadError::Io(()))?;
                 }
                 _ => self.slot.read(pos, piece).map_err(|_| ReadError::Io(()))?,

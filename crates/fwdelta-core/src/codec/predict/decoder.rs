@@ -6,7 +6,7 @@ use super::{Coded, Counts, Model, Number, Tables, gap_end};
 use crate::codec::input::{GROUP_LEN_MAX, Input};
 use crate::codec::range::{BitCoder, RangeDecoder, RangeState};
 use crate::codec::window::Window;
-use crate::codec::{Decompressor, Feed, Op, Resumable, Symbols};
+use crate::codec::{Decompressor, Feed, Op, Resumable, Saved, Symbols};
 use crate::error::{Detail, Result};
 use crate::state::Visit;
 use crate::storage::Source;
@@ -357,7 +357,9 @@ impl<M: Model> Resumable for Decoder<'_, M> {
     fn forget_old(&mut self) {
         self.window.forget();
     }
+}
 
+impl<M: Model> Saved for Decoder<'_, M> {
     fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
         self.range.state(visit)?;
         self.next.state(visit)?;

@@ -1,6 +1,7 @@
 //! Literals of the large model: where the last bytes occurred before, in old or in new.
 
 use crate::error::{Detail, Result};
+use crate::state::Visit;
 use crate::storage::Source;
 
 /// Bytes of a table entry in memory.
@@ -80,6 +81,23 @@ impl<'w> Matches<'w> {
             ahead_len: 0,
             old_len,
         }
+    }
+
+    /// Goes through what is remembered; old bytes fetched ahead are fetched again.
+    pub(super) fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
+        visit.bytes(self.table.as_flattened_mut())?;
+        visit.bytes(self.ring)?;
+        for number in [&mut self.pos, &mut self.tail, &mut self.older] {
+            visit.u64(number)?;
+        }
+        let (mut is_some, mut at) = (self.at.is_some(), self.at.unwrap_or(0));
+        visit.flag(&mut is_some)?;
+        visit.u32(&mut at)?;
+        self.at = Some(at).filter(|_| is_some);
+        let words = [&mut self.before, &mut self.before_long, &mut self.len, &mut self.misses];
+        words.into_iter().try_for_each(|word| visit.u32(word))?;
+        self.ahead_len = 0;
+        Ok(())
     }
 
     /// The entry of the last bytes.

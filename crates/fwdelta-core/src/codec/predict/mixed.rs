@@ -14,6 +14,7 @@ use super::{ByteFeatures, FlagFeatures, LiteralFeatures, Model, hash};
 use crate::codec::range::BitCoder;
 use crate::error::Result;
 use crate::exec::unit::KIND_COUNT;
+use crate::state::Visit;
 
 /// Bytes of a probability in memory: 22 bits, and 10 of how often it was met.
 pub(super) const SLOT_LEN: usize = 4;
@@ -317,6 +318,19 @@ fn floored(p: u32) -> u32 {
 impl Model for Mixed<'_> {
     const IS_LARGE: bool = true;
     const STREAK: u32 = u32::MAX;
+
+    fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
+        visit.bytes(self.slots.as_flattened_mut())?;
+        self.nodes.state(visit)?;
+        visit.bytes(self.worth.as_flattened_mut())?;
+        self.narrow.state(visit)?;
+        self.wide.state(visit)?;
+        self.refined.state(visit)?;
+        let mut pace = self.literal_pace as u32;
+        visit.u32(&mut pace)?;
+        self.literal_pace = pace as i32;
+        Ok(())
+    }
 
     fn decide<C: BitCoder>(
         &mut self,

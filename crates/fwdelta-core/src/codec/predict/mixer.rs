@@ -3,6 +3,8 @@
 //! Source: M. Mahoney, "Adaptive Weighing of Context Models for Lossless Data Compression", 2005.
 
 use super::squash::{ODDS_MAX, squash};
+use crate::error::Result;
+use crate::state::Visit;
 
 /// Weights have 20 bits behind the point, and are cut off at 8.
 const WEIGHT_MAX: i32 = 8 << 20;
@@ -20,6 +22,10 @@ impl<'w, const LEN: usize> Mixer<'w, LEN> {
             }
         }
         Self(sets)
+    }
+
+    pub(super) fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
+        visit.bytes(self.0.as_flattened_mut())
     }
 
     /// The logarithmic odds of opinions under each of some sets.

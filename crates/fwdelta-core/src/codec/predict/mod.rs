@@ -146,7 +146,8 @@ pub trait Model {
     /// Goes through what was learnt.
     ///
     /// # Errors
-    /// `NotBuiltIn` from models that are too large to be saved, and those of the visit.
+    /// `NotBuiltIn` from models that are never saved, as those of an encoder, and those of the
+    /// visit.
     fn state<V: Visit>(&mut self, _: &mut V) -> Result<()> {
         Err(Detail::NotBuiltIn.into())
     }

@@ -1,5 +1,8 @@
 //! Traces of contexts, found by hash: a bucket for the next half byte of each.
 
+use crate::error::Result;
+use crate::state::Visit;
+
 /// Bytes of a bucket in memory: a check, and the traces of the 15 places in half a byte.
 pub(super) const BUCKET_LEN: usize = 16;
 
@@ -16,6 +19,10 @@ impl<'w> Nodes<'w> {
         buckets.fill([0; BUCKET_LEN]);
         let mask = (buckets.len() as u32).wrapping_sub(1);
         Self { buckets, mask }
+    }
+
+    pub(super) fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
+        visit.bytes(self.buckets.as_flattened_mut())
     }
 
     fn bucket(&self, at: u32) -> [u8; BUCKET_LEN] {

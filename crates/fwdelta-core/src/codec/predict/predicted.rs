@@ -134,7 +134,7 @@ impl<'w, M: Model> Predicted<'w, M> {
         (self.cover.old_pos, self.cover.left)
     }
 
-    /// Goes through everything but matches, which only models have that are never saved.
+    /// Goes through everything but old bytes that are read again.
     pub(super) fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
         self.model.state(visit)?;
         self.predictor.state(visit)?;
@@ -143,7 +143,11 @@ impl<'w, M: Model> Predicted<'w, M> {
         visit.u64(&mut self.tail)?;
         visit.u32(&mut self.misses)?;
         visit.bytes(&mut self.kind_misses)?;
-        visit.u32(&mut self.last_word)
+        visit.u32(&mut self.last_word)?;
+        let Some(matches) = &mut self.matches else { return Ok(()) };
+        self.gap_len = 0;
+        visit.u64(&mut self.gap_pos)?;
+        matches.state(visit)
     }
 
     /// Goes on at position `pos` of new, in the middle of nothing.

@@ -4,6 +4,8 @@
 
 use super::mixed::{Rates, SLOT_LEN};
 use super::squash::squash;
+use crate::error::Result;
+use crate::state::Visit;
 
 /// Logarithmic odds between two entries of a row, as a logarithm.
 const STEP_LOG: u32 = 7;
@@ -37,6 +39,10 @@ impl<'w> Refined<'w> {
             }
         }
         Self(rows)
+    }
+
+    pub(super) fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
+        visit.bytes(self.0.as_flattened_mut())
     }
 
     fn entry(&self, at: usize) -> u32 {

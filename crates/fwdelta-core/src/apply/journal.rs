@@ -4,12 +4,11 @@
 //! that the seal is whole, that a page is saved, that all is done. What has another CRC or cannot
 //! be read is absent: nothing is concluded from bytes that look erased, since a torn word may.
 
-use super::Binding;
 use super::areas::Areas;
-use super::book::Few;
-use super::machine::Machine;
 use crate::crc::Crc32;
 use crate::error::{Detail, Error, Result};
+use crate::format::pages::INTERVAL_MAX;
+use crate::hash::{Sha256, Sha256Digest};
 use crate::state::Visit;
 use crate::storage::{Geometry, ReadError, Source, Target};
 
@@ -23,6 +22,60 @@ const CONFIRMED: u32 = u32::MAX - 1;
 const DONE: u32 = u32::MAX;
 /// Bytes read or programmed at a time.
 const PIECE_LEN: usize = 64;
+
+/// What a journal belongs to: one package, and one decision to install it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Binding([u8; 32]);
+
+impl Binding {
+    /// Of the bytes of a delta header, and of whatever the decision to install was made from, so
+    /// that another decision finds no journal. A resume asks no policy: it was asked before.
+    #[must_use]
+    pub fn new(header: &[u8], decision: &[u8]) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(&(header.len() as u64).to_le_bytes());
+        hash.update(header);
+        hash.update(decision);
+        Self(hash.finish())
+    }
+
+    const fn bytes(&self) -> &Sha256Digest {
+        &self.0
+    }
+}
+
+const FEW_COUNT: usize = INTERVAL_MAX as usize;
+
+/// Pages, at most one interval of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Few {
+    pages: [u32; FEW_COUNT],
+    count: usize,
+}
+
+impl Few {
+    fn push(&mut self, page: u32) {
+        if let Some(slot) = self.pages.get_mut(self.count) {
+            *slot = page;
+            self.count += 1;
+        }
+    }
+
+    pub(super) fn as_slice(&self) -> &[u32] {
+        self.pages.get(..self.count).unwrap_or(&[])
+    }
+}
+
+/// What checkpoints are made of.
+pub(super) trait Stateful {
+    /// Goes through all that a later run needs.
+    fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()>;
+
+    /// Pages that earlier runs saved from the last checkpoint on.
+    fn ahead(&self) -> Few {
+        Few::default()
+    }
+}
 
 /// What a journal says of a delta.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,20 +200,51 @@ pub(super) fn find<X: Source>(
     Ok(Some(if new.is_confirmed { new } else { before }))
 }
 
-/// Erases `len` bytes from `pos`, both multiples of a sector; nothing on media without sectors.
+/// What the scratch flash says of a delta.
+pub(super) fn look<X: Source>(areas: &Areas, scratch: &mut X, binding: &Binding) -> Result<Found> {
+    let found = find(areas, scratch, binding)?;
+    Ok(found.map_or(Found::Nothing, |found| match found.is_done {
+        true => Found::Done,
+        false => Found::Begun,
+    }))
+}
+
+/// Forgets it; where nothing is erased, by writing over the seals.
+pub(super) fn clear<X: Target>(areas: &Areas, scratch: &mut X) -> Result<()> {
+    for area in [0, 1] {
+        erase(scratch, areas.area_pos(area), areas.area_len())?;
+        if scratch.geometry().sector_len <= 1 {
+            put(scratch, areas.seal_pos(area), &mut [0; SEAL_LEN])?;
+        }
+    }
+    sync(scratch)
+}
+
+/// Erases `len` bytes from `pos` on, which are whole sectors; nothing on media without sectors.
 pub(super) fn erase<T: Target>(target: &mut T, pos: u64, len: u64) -> Result<()> {
-    let sector_len = u64::from(target.geometry().sector_len);
-    if sector_len <= 1 {
+    if target.geometry().sector_len <= 1 {
         return Ok(());
     }
-    let failed = Error::at(Detail::WriteFailed, pos);
-    let first = pos.checked_div(sector_len).ok_or(failed)?;
-    let end = pos.saturating_add(len).checked_div(sector_len).ok_or(failed)?;
-    for sector in first..end {
-        let sector = u32::try_from(sector).map_err(|_| failed)?;
-        target.erase(sector).map_err(|_| failed)?;
+    check_whole(target, pos, len)?;
+    let (mut at, end) = (pos, pos.saturating_add(len));
+    while at < end {
+        let sector = target.sector(at);
+        target.erase(sector.number).map_err(|_| Error::at(Detail::WriteFailed, at))?;
+        // A driver must not make this an endless loop.
+        at = Some(sector.end()).filter(|end| *end > at).ok_or(Detail::BadArgument)?;
     }
     Ok(())
+}
+
+/// Checks that `len` bytes from `pos` on are whole sectors and write units.
+pub(super) fn check_whole<T: Target>(target: &T, pos: u64, len: u64) -> Result<()> {
+    let (end, write_len) = (pos.saturating_add(len), u64::from(target.geometry().write_len));
+    let is_whole = len == 0
+        || target.sector(pos).start == pos
+            && target.sector(end.saturating_sub(1)).end() == end
+            && pos.is_multiple_of(write_len)
+            && end.is_multiple_of(write_len);
+    if is_whole { Ok(()) } else { Err(Error::at(Detail::BadArgument, pos)) }
 }
 
 pub(super) fn sync<T: Target>(target: &mut T) -> Result<()> {
@@ -263,10 +347,10 @@ impl Journal {
     }
 
     /// Saves the state of `machine` in the other area and goes on there.
-    pub(super) fn save<T: Target>(
+    pub(super) fn save<T: Target, M: Stateful>(
         &mut self,
         scratch: &mut T,
-        machine: &mut Machine<'_>,
+        machine: &mut M,
     ) -> Result<()> {
         let (area, generation) = (self.area ^ 1, self.generation.saturating_add(1));
         erase(scratch, self.areas.area_pos(area), self.areas.area_len())?;
@@ -281,7 +365,7 @@ impl Journal {
         put(scratch, seal_pos, words([generation, a, b, crc]).as_flattened_mut())?;
         (self.area, self.generation, self.record) = (area, generation, 0);
         // What earlier runs saved since is part of it.
-        for page in machine.book.ahead.as_slice() {
+        for page in machine.ahead().as_slice() {
             self.append(scratch, *page)?;
         }
         self.append(scratch, CONFIRMED)

@@ -1,0 +1,31 @@
+//! `fwdelta confirm`: the last update has proved itself.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::report::Report;
+use super::state::{State, WaysBack};
+use crate::error::{Error, Result};
+
+/// Confirm the update that was applied with --unconfirmed: from now on it cannot be undone
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  fwdelta confirm --state state.json")]
+pub(super) struct Args {
+    /// The device's state
+    #[arg(long, value_name = "FILE")]
+    state: PathBuf,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args) -> Result<Report> {
+    let path = &args.state;
+    let pending = State::read(path)?
+        .pending
+        .ok_or_else(|| Error::input(path.display(), "no update waits for its confirmation"))?;
+    let sequence = pending.sequence;
+    State { sequence: Some(sequence), pending: None }.prepare(path)?.commit()?;
+    WaysBack::beside(path).forget()?;
+    let text = format!("{}: update {sequence} is confirmed", path.display());
+    Ok(Report::new(text, json!({ "sequence": sequence })))
+}
