@@ -81,17 +81,18 @@ enum Decoder<'w> {
     Projected(Projected<'w>),
 }
 
-/// Calls a method of whichever decoder it is.
+/// Calls a method of whichever decoder it is. Those that are not built in are never made.
 macro_rules! each {
     ($decoder:expr, $symbols:ident => $call:expr) => {
         match $decoder {
             Decoder::Stored($symbols) => $call,
-            Decoder::Bits($symbols) => $call,
-            Decoder::Streams($symbols) => $call,
-            Decoder::Bsdiff($symbols) => $call,
-            Decoder::Predicted($symbols) => $call,
-            Decoder::PredictedMax($symbols) => $call,
-            Decoder::Projected($symbols) => $call,
+            Decoder::Bits($symbols) if cfg!(feature = "coder-plain") => $call,
+            Decoder::Streams($symbols) if cfg!(feature = "coder-fast") => $call,
+            Decoder::Bsdiff($symbols) if cfg!(feature = "coder-fast") => $call,
+            Decoder::Predicted($symbols) if cfg!(feature = "coder-predicted") => $call,
+            Decoder::PredictedMax($symbols) if cfg!(feature = "coder-max") => $call,
+            Decoder::Projected($symbols) if cfg!(feature = "coder-fast") => $call,
+            _ => Err(Detail::Bug.into()),
         }
     };
 }
@@ -129,7 +130,8 @@ impl<'w> Applier<'w> {
     ///
     /// # Errors
     /// As [`DeltaHeader::check`] and [`Applier::workspace`]; `WorkspaceTooSmall` when `work` is
-    /// shorter than that; `NotBuiltIn` for a delta that is applied in place.
+    /// shorter than that; `NotBuiltIn` for a delta that is applied in place, or whose coder was left
+    /// out of this build.
     pub fn open(header: &DeltaHeader, work: &'w mut [u8], limits: &Limits) -> Result<Self> {
         header.check(limits)?;
         if header.in_place.is_some() {
@@ -140,14 +142,16 @@ impl<'w> Applier<'w> {
         let old_len = header.old.map_or(0, |old| old.len);
         let decoder = match header.coder {
             Coder::Stored => Decoder::Stored(Stored),
-            Coder::Bits { model_log } => Decoder::Bits(Bits::new(model_log, coder_buf)),
-            Coder::Streams { window_log, .. } => {
+            Coder::Bits { model_log } if cfg!(feature = "coder-plain") => {
+                Decoder::Bits(Bits::new(model_log, coder_buf))
+            }
+            Coder::Streams { window_log, .. } if cfg!(feature = "coder-fast") => {
                 Decoder::Streams(Streams::new(window_log, coder_buf))
             }
-            Coder::Bsdiff { window_log, .. } => {
+            Coder::Bsdiff { window_log, .. } if cfg!(feature = "coder-fast") => {
                 Decoder::Bsdiff(Bsdiff::new(window_log, header.new.len, coder_buf))
             }
-            Coder::Predicted(shape) => {
+            Coder::Predicted(shape) if cfg!(feature = "coder-predicted") => {
                 let (tables, window) = split_window(&shape, coder_buf)?;
                 let predicted = predict::small(&shape, tables)?;
                 let (counts, lens) = (Counts::from(&shape), (old_len, header.new.len));
@@ -156,7 +160,7 @@ impl<'w> Applier<'w> {
                     predicted, counts, inline, window, lens,
                 ))
             }
-            Coder::PredictedMax(shape) => {
+            Coder::PredictedMax(shape) if cfg!(feature = "coder-max") => {
                 let (tables, window) = split_window(&shape, coder_buf)?;
                 let predicted = predict::large(&shape, tables, old_len)?;
                 let (counts, lens) = (Counts::from(&shape), (old_len, header.new.len));
@@ -165,9 +169,10 @@ impl<'w> Applier<'w> {
                     predicted, counts, inline, window, lens,
                 ))
             }
-            Coder::Projected(shape) => {
+            Coder::Projected(shape) if cfg!(feature = "coder-fast") => {
                 Decoder::Projected(Projected::open(&shape, coder_buf, (old_len, header.new.len))?)
             }
+            _ => return Err(Detail::NotBuiltIn.into()),
         };
         Ok(Self {
             header: *header,

@@ -39,13 +39,14 @@ enum Decoder<'w> {
     Predicted(predict::decoder::Decoder<'w, Averaged<'w>>),
 }
 
-/// Calls a method of whichever decoder it is.
+/// Calls a method of whichever decoder it is. Those that are not built in are never made.
 macro_rules! each {
     ($decoder:expr, $symbols:ident => $call:expr) => {
         match $decoder {
             Decoder::Stored($symbols) => $call,
-            Decoder::Bits($symbols) => $call,
-            Decoder::Predicted($symbols) => $call,
+            Decoder::Bits($symbols) if cfg!(feature = "coder-plain") => $call,
+            Decoder::Predicted($symbols) if cfg!(feature = "coder-predicted") => $call,
+            _ => Err(Detail::Bug.into()),
         }
     };
 }
@@ -76,8 +77,10 @@ impl<'w> Machine<'w> {
         let Memory { marks, spare, coder, input, output } = memory;
         let decoder = match header.coder {
             Coder::Stored => Decoder::Stored(Stored),
-            Coder::Bits { model_log } => Decoder::Bits(Bits::new(model_log, coder)),
-            Coder::Predicted(shape) => {
+            Coder::Bits { model_log } if cfg!(feature = "coder-plain") => {
+                Decoder::Bits(Bits::new(model_log, coder))
+            }
+            Coder::Predicted(shape) if cfg!(feature = "coder-predicted") => {
                 let (tables, window) = crate::apply::split_window(&shape, coder)?;
                 let lens = (header.old.map_or(0, |old| old.len), header.new.len);
                 let predicted = predict::small(&shape, tables)?;
@@ -125,7 +128,10 @@ impl<'w> Machine<'w> {
     pub(super) fn announce<P: Source>(&mut self, payload: &mut P) -> Result<()> {
         if self.book.is_span_over() {
             let span = self.span(payload)?;
-            each!(&mut self.decoder, symbols => symbols.seek(span.pos, span.end));
+            each!(&mut self.decoder, symbols => {
+                symbols.seek(span.pos, span.end);
+                Result::Ok(())
+            })?;
             (self.phase, self.left) = (Phase::Op, span.end.saturating_sub(span.pos));
         } else {
             self.book.next_page();
@@ -144,7 +150,10 @@ impl<'w> Machine<'w> {
             self.name_victims(payload)?;
         }
         self.is_announced = false;
-        each!(&mut self.decoder, symbols => symbols.forget_old());
+        each!(&mut self.decoder, symbols => {
+            symbols.forget_old();
+            Result::Ok(())
+        })?;
         self.make_room(self.book.bytes().pos, 1);
         Ok(())
     }
