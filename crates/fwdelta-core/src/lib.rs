@@ -10,6 +10,8 @@
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
+// What only the decoders left out would use.
+#![cfg_attr(not(feature = "coder-all"), allow(dead_code, unused_imports, unused_variables))]
 
 pub mod apply;
 pub mod codec;

@@ -70,28 +70,38 @@ impl Verified {
 }
 
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "one of them per applier, and no heap to box it")]
+#[allow(clippy::large_enum_variant, reason = "one of them per applier, and no heap to box it")]
 enum Decoder<'w> {
     Stored(Stored),
     Bits(Bits<'w>),
+    #[cfg(feature = "coder-fast")]
     Streams(Streams<'w>),
+    #[cfg(feature = "coder-fast")]
     Bsdiff(Bsdiff<'w>),
+    #[cfg(feature = "coder-predicted")]
     Predicted(predict::decoder::Decoder<'w, Averaged<'w>>),
+    #[cfg(feature = "coder-max")]
     PredictedMax(predict::decoder::Decoder<'w, Mixed<'w>>),
+    #[cfg(feature = "coder-fast")]
     Projected(Projected<'w>),
 }
 
-/// Calls a method of whichever decoder it is. Those that are not built in are never made.
+/// Calls a method of whichever decoder it is. One that is not built in is never made.
 macro_rules! each {
     ($decoder:expr, $symbols:ident => $call:expr) => {
         match $decoder {
             Decoder::Stored($symbols) => $call,
             Decoder::Bits($symbols) if cfg!(feature = "coder-plain") => $call,
-            Decoder::Streams($symbols) if cfg!(feature = "coder-fast") => $call,
-            Decoder::Bsdiff($symbols) if cfg!(feature = "coder-fast") => $call,
-            Decoder::Predicted($symbols) if cfg!(feature = "coder-predicted") => $call,
-            Decoder::PredictedMax($symbols) if cfg!(feature = "coder-max") => $call,
-            Decoder::Projected($symbols) if cfg!(feature = "coder-fast") => $call,
+            #[cfg(feature = "coder-fast")]
+            Decoder::Streams($symbols) => $call,
+            #[cfg(feature = "coder-fast")]
+            Decoder::Bsdiff($symbols) => $call,
+            #[cfg(feature = "coder-predicted")]
+            Decoder::Predicted($symbols) => $call,
+            #[cfg(feature = "coder-max")]
+            Decoder::PredictedMax($symbols) => $call,
+            #[cfg(feature = "coder-fast")]
+            Decoder::Projected($symbols) => $call,
             _ => Err(Detail::Bug.into()),
         }
     };
@@ -145,13 +155,16 @@ impl<'w> Applier<'w> {
             Coder::Bits { model_log } if cfg!(feature = "coder-plain") => {
                 Decoder::Bits(Bits::new(model_log, coder_buf))
             }
-            Coder::Streams { window_log, .. } if cfg!(feature = "coder-fast") => {
+            #[cfg(feature = "coder-fast")]
+            Coder::Streams { window_log, .. } => {
                 Decoder::Streams(Streams::new(window_log, coder_buf))
             }
-            Coder::Bsdiff { window_log, .. } if cfg!(feature = "coder-fast") => {
+            #[cfg(feature = "coder-fast")]
+            Coder::Bsdiff { window_log, .. } => {
                 Decoder::Bsdiff(Bsdiff::new(window_log, header.new.len, coder_buf))
             }
-            Coder::Predicted(shape) if cfg!(feature = "coder-predicted") => {
+            #[cfg(feature = "coder-predicted")]
+            Coder::Predicted(shape) => {
                 let (tables, window) = split_window(&shape, coder_buf)?;
                 let predicted = predict::small(&shape, tables)?;
                 let (counts, lens) = (Counts::from(&shape), (old_len, header.new.len));
@@ -160,7 +173,8 @@ impl<'w> Applier<'w> {
                     predicted, counts, inline, window, lens,
                 ))
             }
-            Coder::PredictedMax(shape) if cfg!(feature = "coder-max") => {
+            #[cfg(feature = "coder-max")]
+            Coder::PredictedMax(shape) => {
                 let (tables, window) = split_window(&shape, coder_buf)?;
                 let predicted = predict::large(&shape, tables, old_len)?;
                 let (counts, lens) = (Counts::from(&shape), (old_len, header.new.len));
@@ -169,7 +183,8 @@ impl<'w> Applier<'w> {
                     predicted, counts, inline, window, lens,
                 ))
             }
-            Coder::Projected(shape) if cfg!(feature = "coder-fast") => {
+            #[cfg(feature = "coder-fast")]
+            Coder::Projected(shape) => {
                 Decoder::Projected(Projected::open(&shape, coder_buf, (old_len, header.new.len))?)
             }
             _ => return Err(Detail::NotBuiltIn.into()),

@@ -32,20 +32,22 @@ pub const VICTIM: u32 = 3;
 const PIECE_LEN: usize = 64;
 
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "one of them per applier, and no heap to box it")]
+#[allow(clippy::large_enum_variant, reason = "one of them per applier, and no heap to box it")]
 enum Decoder<'w> {
     Stored(Stored),
     Bits(Bits<'w>),
+    #[cfg(feature = "coder-predicted")]
     Predicted(predict::decoder::Decoder<'w, Averaged<'w>>),
 }
 
-/// Calls a method of whichever decoder it is. Those that are not built in are never made.
+/// Calls a method of whichever decoder it is. One that is not built in is never made.
 macro_rules! each {
     ($decoder:expr, $symbols:ident => $call:expr) => {
         match $decoder {
             Decoder::Stored($symbols) => $call,
             Decoder::Bits($symbols) if cfg!(feature = "coder-plain") => $call,
-            Decoder::Predicted($symbols) if cfg!(feature = "coder-predicted") => $call,
+            #[cfg(feature = "coder-predicted")]
+            Decoder::Predicted($symbols) => $call,
             _ => Err(Detail::Bug.into()),
         }
     };
@@ -80,7 +82,8 @@ impl<'w> Machine<'w> {
             Coder::Bits { model_log } if cfg!(feature = "coder-plain") => {
                 Decoder::Bits(Bits::new(model_log, coder))
             }
-            Coder::Predicted(shape) if cfg!(feature = "coder-predicted") => {
+            #[cfg(feature = "coder-predicted")]
+            Coder::Predicted(shape) => {
                 let (tables, window) = crate::apply::split_window(&shape, coder)?;
                 let lens = (header.old.map_or(0, |old| old.len), header.new.len);
                 let predicted = predict::small(&shape, tables)?;
