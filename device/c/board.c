@@ -325,7 +325,7 @@ int factory_make(void)
     return 1;
 }
 
-int factory_dump(void)
+int factory_dump(uint32_t pos)
 {
     uint8_t piece[PIECE_LEN];
     int32_t file = host_open("new.out", 5);
@@ -334,7 +334,7 @@ int factory_dump(void)
 
     for (at = 0; at < SLOT_LEN; at += PIECE_LEN) {
         for (byte = 0; byte < PIECE_LEN; byte++) {
-            piece[byte] = flash_read(OTHER_POS + at + byte);
+            piece[byte] = flash_read(pos + at + byte);
         }
         if (host_file(SYS_WRITE, file, piece, PIECE_LEN) != 0) {
             return 0;
@@ -356,6 +356,16 @@ uint32_t stack_peak(void)
         word++;
     }
     return (uint32_t)((uintptr_t)_stack_top - (uintptr_t)word);
+}
+
+void stack_paint(void)
+{
+    volatile uint32_t *word = _ram_start;
+
+    /* Words below this frame belong to nobody: there are no interrupts. */
+    while ((uintptr_t)word < (uintptr_t)__builtin_frame_address(0) - 64u) {
+        *word++ = 0xa5a5a5a5u;
+    }
 }
 
 uint32_t stack_len(void)

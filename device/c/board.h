@@ -46,7 +46,7 @@ struct part {
 };
 
 /* Numbers that outlast a reset: the first content of flash, the cut, lengths. */
-enum note { NOTE_MADE, NOTE_CUT, NOTE_PACKAGE_LEN, NOTE_TRUST_LEN };
+enum note { NOTE_MADE, NOTE_CUT, NOTE_PACKAGE_LEN, NOTE_TRUST_LEN, NOTE_DELTA };
 
 uint32_t note_number(enum note note); /* 0 if there is none */
 void note_take(enum note note, uint32_t number);
@@ -57,17 +57,19 @@ int32_t part_erase(void *ctx, uint32_t sector);
 int32_t part_program(void *ctx, uint64_t pos, const uint8_t *data, size_t len);
 int32_t part_sync(void *ctx);
 
-/* Files of the host to flash, and the new slot back to one. */
+/* Files of the host to flash, and the slot at `pos` back to one. */
 int factory_make(void);
-int factory_dump(void);
+int factory_dump(uint32_t pos);
 
 /* What the host reads. */
 void report(const char *name, uint32_t number);
 void arguments(struct cut *cut);
 void finish(int is_good) __attribute__((noreturn));
 
-/* Bytes between the top of the stack and the lowest word written; all of RAM. */
+/* Bytes between the top of the stack and the lowest word written; all of RAM. Painted again, the next
+ * peak is that of what follows. */
 uint32_t stack_peak(void);
+void stack_paint(void);
 uint32_t stack_len(void);
 
 #endif
