@@ -32,7 +32,7 @@ impl Extent {
 }
 
 /// Updates that fit a board: program, pair of images, profile.
-const UPDATES: [(Board, Language, &str, &str); 9] = [
+const UPDATES: [(Board, Language, &str, &str); 12] = [
     (M0, Language::Rust, "apollo", "tiny"),
     (M0, Language::Rust, "apollo", "plain"),
     (M4, Language::Rust, "apollo", "tiny"),
@@ -40,17 +40,22 @@ const UPDATES: [(Board, Language, &str, &str); 9] = [
     (M4, Language::Rust, "apollo", "small"),
     (M4, Language::Rust, "moondancer", "tiny"),
     (M4, Language::Rust, "moondancer", "small"),
+    (M0, Language::C, "apollo", "plain"),
     (M4, Language::C, "apollo", "small"),
     (M4, Language::C, "moondancer", "tiny"),
+    (M4, Language::CSlots, "apollo", "small"),
+    (M4, Language::CSlots, "moondancer", "tiny"),
 ];
 
-/// What the firmware is written in.
+/// What the firmware is written in, and where it updates to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Language {
     /// In place.
     Rust,
-    /// To a slot of its own.
+    /// In place.
     C,
+    /// To a slot of its own.
+    CSlots,
 }
 
 /// What a program says may take this long; it takes less than a second.
@@ -72,13 +77,16 @@ pub(super) fn all(runner: &mut Runner, extent: Extent) {
     let Some(maker) = maker else { return };
     let emulator = install::program("qemu-system-arm", "qemu-system-arm");
     for board in [M0, M4] {
-        for language in [Language::Rust, Language::C] {
+        for language in [Language::Rust, Language::C, Language::CSlots] {
+            if updates(&board, language).next().is_none() {
+                continue;
+            }
             let program = built(runner, &board, language, &emulator);
             let fits = UPDATES
                 .iter()
                 .filter(|(other, of, ..)| other.machine == board.machine && *of == language);
             for (_, _, pair, profile) in fits {
-                let page_len = (language == Language::Rust).then_some(board.page_len);
+                let page_len = (language != Language::CSlots).then_some(board.page_len);
                 let kind = Kind { pair, profile, page_len };
                 let name = format!("{}, {language:?}: {}", board.name, kind.name());
                 match (&emulator, &program) {
@@ -153,7 +161,7 @@ fn built(
     }
     let needed = install::target(board.target).and_then(|()| match language {
         Language::Rust => Ok(()),
-        Language::C => install::program("arm-none-eabi-gcc", "gcc-arm-none-eabi").map(drop),
+        _ => install::program("arm-none-eabi-gcc", "gcc-arm-none-eabi").map(drop),
     });
     if let Err(reason) = needed {
         runner.skip(&name, &reason);
@@ -162,7 +170,8 @@ fn built(
     runner.step(&name, || {
         let path = match language {
             Language::Rust => firmware::in_rust(board)?,
-            Language::C => firmware::in_c(board)?,
+            Language::C => firmware::in_c(board, "in_place")?,
+            Language::CSlots => firmware::in_c(board, "slots")?,
         };
         program = Ok(path);
         Ok(Done::Passed)

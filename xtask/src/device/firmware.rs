@@ -19,8 +19,10 @@ pub(super) struct Board {
     /// Defined in C programs.
     define: &'static str,
     script: &'static str,
-    /// Whether Ed25519 fits beside the buffers of the C program, which is not in phases.
-    has_ed25519: bool,
+    /// What of `device` its programs link: what its RAM has room for.
+    features: &'static str,
+    /// The same of `capi`, without its default features.
+    c_features: &'static str,
 }
 
 pub(super) const M0: Board = Board {
@@ -31,7 +33,8 @@ pub(super) const M0: Board = Board {
     cpu: "cortex-m0",
     define: "BOARD_MICROBIT",
     script: "microbit.ld",
-    has_ed25519: false,
+    features: "ed25519,isa-thumb,coder-plain,coder-predicted",
+    c_features: "coder-plain",
 };
 
 pub(super) const M4: Board = Board {
@@ -42,7 +45,8 @@ pub(super) const M4: Board = Board {
     cpu: "cortex-m4",
     define: "BOARD_MPS2",
     script: "mps2.ld",
-    has_ed25519: true,
+    features: "ed25519,isa-thumb,isa-riscv,coder-plain,coder-predicted",
+    c_features: "ed25519,isa-all,coder-all",
 };
 
 /// Digests in loops instead of unrolled, as device/.cargo/config.toml has it.
@@ -53,6 +57,7 @@ pub(super) fn in_rust(board: &Board) -> Result<PathBuf, String> {
     let target = target_dir().join("device-build");
     let in_device = |args: &str, more: &[&str]| {
         let mut cargo = cargo(&format!("{args} --release --locked --target {}", board.target));
+        cargo.args(["--no-default-features", "--features", board.features]);
         let at = cargo.current_dir(root().join("device")).arg("--target-dir").arg(&target);
         run(at.args(more))
     };
@@ -74,34 +79,32 @@ pub(super) fn for_size(board: &Board, features: &str) -> Result<PathBuf, String>
     Ok(target.join(board.target).join("release/size"))
 }
 
-/// Links `device/c` with the static library; gives the program's path.
-pub(super) fn in_c(board: &Board) -> Result<PathBuf, String> {
+/// Links `device/c/NAME.c` with the static library; gives the program's path.
+pub(super) fn in_c(board: &Board, name: &str) -> Result<PathBuf, String> {
     let compiler = install::program("arm-none-eabi-gcc", "gcc-arm-none-eabi")?;
     let target = target_dir().join("capi-device");
-    let library = "build --release --manifest-path capi/Cargo.toml --target";
+    let library = "build --release --manifest-path capi/Cargo.toml --no-default-features --target";
     let mut build = cargo(&format!("{library} {}", board.target));
-    build.arg("--target-dir").arg(&target).env("RUSTFLAGS", COMPACT);
-    if board.has_ed25519 {
-        build.args(["--features", "ed25519"]);
-    }
-    run(&mut build)?;
+    build.args(["--features", board.c_features, "--target-dir"]).arg(&target);
+    run(build.env("RUSTFLAGS", COMPACT))?;
     let library = target.join(board.target).join("release/libfwdelta.a");
-    let program = target.join(format!("{}.elf", board.machine));
-    run(compile(board, &compiler, &program).arg(library))?;
+    let program = target.join(format!("{}-{name}.elf", board.machine));
+    run(compile(board, name, &compiler, &program).arg(library))?;
     fs::metadata(&program).map_err(|error| format!("{}: {error}", program.display()))?;
     Ok(program)
 }
 
-fn compile(board: &Board, compiler: &Path, program: &Path) -> std::process::Command {
+fn compile(board: &Board, name: &str, compiler: &Path, program: &Path) -> std::process::Command {
     let mut compile = command(compiler);
     compile.args([&format!("-mcpu={}", board.cpu), "-mthumb", "-Os", "-std=c99"]);
     compile.args(["-Wall", "-Wextra", "-Werror", "-ffreestanding", "-nostdlib"]);
     compile.args(["-ffunction-sections", "-Wl,--gc-sections", "-Ldevice/board"]);
     compile.args(["-T", board.script, "-Icapi/include", &format!("-D{}", board.define)]);
-    if board.has_ed25519 {
+    if board.c_features.contains("ed25519") {
         compile.arg("-DWITH_ED25519");
     }
-    compile.args(["device/board/start.S", "device/c/board.c", "device/c/main.c", "-o"]);
+    compile.args(["device/board/start.S", "device/c/board.c", "device/c/support.c"]);
+    compile.args([&format!("device/c/{name}.c"), "-o"]);
     compile.arg(program);
     compile
 }

@@ -67,7 +67,7 @@ impl Maker {
         let (name, firmware) = (kind.name(), root().join("testdata/firmware").join(kind.pair));
         let (old, new) = (firmware.join("old.bin"), firmware.join("new.bin"));
         let dir = self.dir.join(&name);
-        fs::create_dir(&dir).map_err(|error| failed(&dir, &error))?;
+        fs::create_dir_all(&dir).map_err(|error| failed(&dir, &error))?;
         let package = format!("{name}/package");
         let (old_name, new_name) = (old.to_string_lossy(), new.to_string_lossy());
         let mut args = vec!["build", "--key", "vendor.key", "--sequence", "7"];

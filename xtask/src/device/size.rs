@@ -12,13 +12,21 @@ use crate::runner::{Done, Runner, StepResult};
 use crate::tool::{command, output};
 
 /// What is linked, and the features of the program that link it.
-const PROGRAMS: [(&str, &str); 6] = [
-    ("in place, profiles `plain`, `tiny`, `small`", "in-place"),
-    ("to a slot of its own, all profiles", "slots"),
+const PROGRAMS: [(&str, &str); 11] = [
+    ("in place, `plain`", "in-place,coder-plain"),
+    ("in place, `tiny` and `small`, Thumb", "in-place,isa-thumb,coder-predicted"),
+    ("in place, all three, all instruction sets", "in-place,isa-all,coder-plain,coder-predicted"),
+    ("to a slot, `plain`", "slots,coder-plain"),
+    ("to a slot, `tiny` and `small`, Thumb", "slots,isa-thumb,coder-predicted"),
+    ("to a slot, the same, all instruction sets", "slots,isa-all,coder-predicted"),
+    ("to a slot, all profiles, all instruction sets", "slots,isa-all,coder-all"),
     ("verifying, signatures by callback", "verify"),
     ("verifying, Ed25519 built in", "verify,ed25519"),
-    ("verifying and in place, signatures by callback", "verify,in-place"),
-    ("verifying and in place, Ed25519 built in", "verify,in-place,ed25519"),
+    ("verifying and in place, `plain`, by callback", "verify,in-place,coder-plain"),
+    (
+        "verifying and in place, `tiny` and `small`, Thumb, Ed25519",
+        "verify,in-place,isa-thumb,coder-predicted,ed25519",
+    ),
 ];
 
 /// Largest frames printed.
