@@ -11,7 +11,7 @@ use std::sync::Once;
 
 use fwdelta::core::Limits;
 use fwdelta::core::hash::sha256;
-use fwdelta::diff::{self, Delta, Options, Place, Profile, create};
+use fwdelta::diff::{self, Delta, FirstPages, Options, Place, Profile, create};
 use fwdelta::exec::describe::Hints;
 use fwdelta::progress::Silent;
 
@@ -32,6 +32,7 @@ const PROFILES: [(&str, Profile); 5] = [
 /// The flash of those that are applied in place.
 const PLACE: Place = Place {
     page_len: 512,
+    first: FirstPages::NONE,
     spare_count: 3,
     write_len: 8,
     erased: 0xff,

@@ -522,7 +522,7 @@ typedef struct fwdelta_delta_info {
     uint8_t in_place;
     /* in place: pages of scratch flash that old pages are saved to; else 0 */
     uint8_t spare_count;
-    /* in place: bytes of a page, a multiple of every sector_len; else 0 */
+    /* in place: bytes of the longest page, which is as long as a spare page; else 0 */
     uint32_t page_len;
     /* SHA-256 */
     uint8_t old_digest[32];

@@ -380,7 +380,7 @@ pub struct DeltaInfo {
     pub in_place: u8,
     /// In place: spare pages.
     pub spare_count: u8,
-    /// In place: bytes of a page.
+    /// In place: bytes of the longest page, which is as long as a spare page.
     pub page_len: u32,
     /// SHA-256 of the old image.
     pub old_digest: [u8; 32],

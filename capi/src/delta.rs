@@ -51,7 +51,9 @@ pub(crate) fn info(delta: &abi::Delta, limits: &Limits) -> Result<abi::DeltaInfo
         needs_decompressor: u8::from(needs_decompressor(&header)),
         in_place: u8::from(header.in_place.is_some()),
         spare_count: header.in_place.map_or(0, |in_place| in_place.spare_count),
-        page_len: header.in_place.map_or(0, |in_place| in_place.page_len),
+        page_len: header.in_place.map_or(0, |in_place| {
+            u32::try_from(in_place.pages(header.new.len).largest()).unwrap_or(u32::MAX)
+        }),
         old_digest: header.old.map_or([0; 32], |old| old.digest),
         new_digest: header.new.digest,
     })

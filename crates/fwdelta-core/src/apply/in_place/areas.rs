@@ -51,8 +51,10 @@ impl Areas {
         let in_place = super::parameters(header)?;
         let mut measure = Measure::default();
         // Not moved out: it is large, and a microcontroller's stack is small.
-        let mut machine = Machine::new(header, Memory::cut(header, work)?, false);
-        machine.as_mut().map_err(|error| *error)?.state(&mut measure)?;
+        match &mut Machine::new(header, Memory::cut(header, work)?, false) {
+            Ok(machine) => machine.state(&mut measure)?,
+            Err(error) => return Err(*error),
+        }
         let parts = AreaParts {
             page_len: in_place.pages(header.new.len).largest(),
             spare_count: in_place.spare_count.into(),
