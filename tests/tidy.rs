@@ -12,11 +12,12 @@ mod source;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use fwdelta::core::Detail;
 use source::Source;
 
 /// Folders of code we wrote.
-const FOLDERS: [&str; 8] =
-    ["src", "crates", "xtask/src", "tests", "benches", "capi", "fuzz", "examples"];
+const FOLDERS: [&str; 9] =
+    ["src", "crates", "xtask/src", "tests", "benches", "capi", "fuzz", "device", "examples"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -125,6 +126,37 @@ fn an_import_that_goes_up_is_found() {
     assert_catches(rule, "src/progress.rs", "use super::cli;", 1, "use super::error;");
     let stranger = rule(&Source::new("src/unheard_of.rs", ""));
     assert_eq!(stranger.len(), 1, "a module without a floor is found");
+}
+
+/// Numbers in the first column of the table behind `heading`, ranges as in `101 to 103`.
+fn numbers_of_table(document: &str, heading: &str) -> Vec<u16> {
+    let (_, part) = document.split_once(heading).unwrap_or_default();
+    let rows = part.lines().take_while(|line| !line.starts_with("## "));
+    let first = rows.filter_map(|line| line.strip_prefix('|')?.split('|').next());
+    let mut numbers = Vec::new();
+    for range in first.flat_map(|cell| cell.split(',')) {
+        let (from, to) = range.split_once(" to ").unwrap_or((range, range));
+        if let (Ok(from), Ok(to)) = (from.trim().parse::<u16>(), to.trim().parse()) {
+            numbers.extend(from..=to);
+        }
+    }
+    numbers
+}
+
+#[test]
+fn the_device_guide_says_what_to_do_at_each_error() {
+    let guide = fs::read_to_string(root().join("docs/device-guide.md")).unwrap();
+    let mut told = numbers_of_table(&guide, "## What to do at each error");
+    told.sort_unstable();
+    let all: Vec<u16> = Detail::ALL.iter().map(|detail| *detail as u16).collect();
+    assert_eq!(told, all, "each number of error.rs once, and no other");
+}
+
+#[test]
+fn ranges_of_numbers_are_read() {
+    let document =
+        "## A\n| 1 | no |\n## B\n| n | x |\n| --- | |\n| 101 to 103, 105 | do |\n## C\n| 9 |";
+    assert_eq!(numbers_of_table(document, "## B"), [101, 102, 103, 105]);
 }
 
 #[test]

@@ -28,16 +28,25 @@ Project tasks. Usage: cargo xtask TASK
   test          what a contributor runs: tests of the workspace and of the C interface, and the
                 independent Python reader
   ci            what the build machine runs: formatting, lints, documentation, dependency rules,
-                everything in `test`, device builds, the no-panic gate, a short run of every fuzz
-                target. Under 20 minutes on two cores from a cold cache
+                everything in `test`, device builds, the no-panic gate, a short form of `device`,
+                `size`, a short run of every fuzz target. Under 20 minutes on two cores from a cold
+                cache
   nightly       slow and exhaustive: stored deltas in both builds, optimised tests over every byte
-                flip, long fuzz runs with the address sanitizer, what they reach, `extremes`, and
-                DIR of `corpus` when FWDELTA_CORPUS names it
+                flip, `mutants`, `device`, long fuzz runs with the address sanitizer, what they
+                reach, `extremes`, and DIR of `corpus` when FWDELTA_CORPUS names it
   fuzz [SECONDS]  every fuzz target for SECONDS each (default 60)
   coverage [SECONDS]
                 which lines of the device's decoders the fuzz targets for them reach, from their
                 seeds and what fuzzing has found here, after SECONDS more for each (default 0);
                 fails below 85 % for all of them together
+  device [--short]
+                builds for microcontrollers, and updates in emulators (Cortex-M0 and M4) with the
+                power cut in the middle; RAM and stack are printed; tests on 32-bit Linux. Installs
+                targets and emulators by name where it can. --short as in `ci`
+  size [--write]
+                code size, largest frames and RAM on Cortex-M0 and M4, compared with the tables of
+                docs/device-guide.md; fails if they grew by more than 3 % and 256 bytes. --write
+                records them there
   extremes      time, size and memory of deltas of noise, zeros, periodic, shifted and sorted data,
                 with bounded memory and of images above 4 GiB; takes 10 GB of disk
   corpus DIR    for each pair DIR/*/{old,new}: build, approve for two operators, verify, apply
@@ -77,6 +86,10 @@ fn main() -> ExitCode {
         ["coverage", seconds] if seconds.parse::<u64>().is_ok() => {
             coverage::all(&mut runner, Duration::from_secs(seconds.parse().unwrap_or(0)));
         }
+        ["device"] => device::all(&mut runner),
+        ["device", "--short"] => device::short(&mut runner),
+        ["size"] => device::size(&mut runner, false),
+        ["size", "--write"] => device::size(&mut runner, true),
         ["extremes"] => extremes::all(&mut runner),
         ["vectors"] => suite::vectors(&mut runner),
         ["inplace", dir] => in_place::all(&mut runner, &PathBuf::from(dir)),
@@ -99,7 +112,8 @@ fn main() -> ExitCode {
 fn ci(runner: &mut Runner) {
     lint::all(runner);
     suite::all(runner);
-    device::all(runner);
+    device::short(runner);
+    device::size(runner, false);
     fuzz::short(runner);
     deny::all(runner);
 }
@@ -107,6 +121,7 @@ fn ci(runner: &mut Runner) {
 fn nightly(runner: &mut Runner) {
     suite::exhaustive(runner);
     mutants::all(runner);
+    device::all(runner);
     fuzz::all(runner, Duration::from_secs(600), fuzz::Build::Sanitized);
     coverage::all(runner, Duration::ZERO);
     extremes::all(runner);

@@ -77,6 +77,13 @@ pub trait Visit {
     }
 }
 
+/// Whatever it is.
+impl Visit for &mut dyn Visit {
+    fn bytes(&mut self, bytes: &mut [u8]) -> Result<()> {
+        (**self).bytes(bytes)
+    }
+}
+
 /// Counts the bytes that a state takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Measure(pub u64);

@@ -70,28 +70,39 @@ impl Verified {
 }
 
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "one of them per applier, and no heap to box it")]
+#[allow(clippy::large_enum_variant, reason = "one of them per applier, and no heap to box it")]
 enum Decoder<'w> {
     Stored(Stored),
     Bits(Bits<'w>),
+    #[cfg(feature = "coder-fast")]
     Streams(Streams<'w>),
+    #[cfg(feature = "coder-fast")]
     Bsdiff(Bsdiff<'w>),
+    #[cfg(feature = "coder-predicted")]
     Predicted(predict::decoder::Decoder<'w, Averaged<'w>>),
+    #[cfg(feature = "coder-max")]
     PredictedMax(predict::decoder::Decoder<'w, Mixed<'w>>),
+    #[cfg(feature = "coder-fast")]
     Projected(Projected<'w>),
 }
 
-/// Calls a method of whichever decoder it is.
+/// Calls a method of whichever decoder it is. One that is not built in is never made.
 macro_rules! each {
     ($decoder:expr, $symbols:ident => $call:expr) => {
         match $decoder {
             Decoder::Stored($symbols) => $call,
-            Decoder::Bits($symbols) => $call,
+            Decoder::Bits($symbols) if cfg!(feature = "coder-plain") => $call,
+            #[cfg(feature = "coder-fast")]
             Decoder::Streams($symbols) => $call,
+            #[cfg(feature = "coder-fast")]
             Decoder::Bsdiff($symbols) => $call,
+            #[cfg(feature = "coder-predicted")]
             Decoder::Predicted($symbols) => $call,
+            #[cfg(feature = "coder-max")]
             Decoder::PredictedMax($symbols) => $call,
+            #[cfg(feature = "coder-fast")]
             Decoder::Projected($symbols) => $call,
+            _ => Err(Detail::Bug.into()),
         }
     };
 }
@@ -129,7 +140,8 @@ impl<'w> Applier<'w> {
     ///
     /// # Errors
     /// As [`DeltaHeader::check`] and [`Applier::workspace`]; `WorkspaceTooSmall` when `work` is
-    /// shorter than that; `NotBuiltIn` for a delta that is applied in place.
+    /// shorter than that; `NotBuiltIn` for a delta that is applied in place, or whose coder was left
+    /// out of this build.
     pub fn open(header: &DeltaHeader, work: &'w mut [u8], limits: &Limits) -> Result<Self> {
         header.check(limits)?;
         if header.in_place.is_some() {
@@ -140,13 +152,18 @@ impl<'w> Applier<'w> {
         let old_len = header.old.map_or(0, |old| old.len);
         let decoder = match header.coder {
             Coder::Stored => Decoder::Stored(Stored),
-            Coder::Bits { model_log } => Decoder::Bits(Bits::new(model_log, coder_buf)),
+            Coder::Bits { model_log } if cfg!(feature = "coder-plain") => {
+                Decoder::Bits(Bits::new(model_log, coder_buf))
+            }
+            #[cfg(feature = "coder-fast")]
             Coder::Streams { window_log, .. } => {
                 Decoder::Streams(Streams::new(window_log, coder_buf))
             }
+            #[cfg(feature = "coder-fast")]
             Coder::Bsdiff { window_log, .. } => {
                 Decoder::Bsdiff(Bsdiff::new(window_log, header.new.len, coder_buf))
             }
+            #[cfg(feature = "coder-predicted")]
             Coder::Predicted(shape) => {
                 let (tables, window) = split_window(&shape, coder_buf)?;
                 let predicted = predict::small(&shape, tables)?;
@@ -156,6 +173,7 @@ impl<'w> Applier<'w> {
                     predicted, counts, inline, window, lens,
                 ))
             }
+            #[cfg(feature = "coder-max")]
             Coder::PredictedMax(shape) => {
                 let (tables, window) = split_window(&shape, coder_buf)?;
                 let predicted = predict::large(&shape, tables, old_len)?;
@@ -165,9 +183,11 @@ impl<'w> Applier<'w> {
                     predicted, counts, inline, window, lens,
                 ))
             }
+            #[cfg(feature = "coder-fast")]
             Coder::Projected(shape) => {
                 Decoder::Projected(Projected::open(&shape, coder_buf, (old_len, header.new.len))?)
             }
+            _ => return Err(Detail::NotBuiltIn.into()),
         };
         Ok(Self {
             header: *header,

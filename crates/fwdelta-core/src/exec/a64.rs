@@ -220,12 +220,7 @@ pub const fn field(kind: Kind) -> u32 {
 }
 
 /// Where the new instruction leads, if it is still of this kind.
-pub(super) fn read(
-    unit: &Unit,
-    word: u32,
-    addr: u64,
-    new_registers: &mut [u64; 32],
-) -> Option<u64> {
+pub(super) fn read(unit: &Unit, word: u32, addr: u64, new_registers: &mut [u64]) -> Option<u64> {
     match unit.kind {
         Kind::A64Adrp => {
             if kind_of(word) == Some(Kind::A64Adrp) {

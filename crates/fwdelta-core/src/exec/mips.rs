@@ -252,7 +252,7 @@ pub(super) fn read(
     unit: &Unit,
     word: u32,
     addr: u64,
-    new_registers: &mut [u64; 32],
+    new_registers: &mut [u64],
     globals: &mut [u64; 2],
 ) -> Option<u64> {
     let [_, global] = globals;

@@ -58,6 +58,7 @@ pub struct Projection<'w> {
 impl<'w> Projection<'w> {
     /// Before the first cover.
     #[must_use]
+    #[inline(always)]
     pub fn new(space: Space<'w>) -> Self {
         let (here, cover, home) = (Stretch::default(), Listed::default(), Home::default());
         Self { space, walker: Walker::default(), here, cover, home, is_away: false }

@@ -17,15 +17,19 @@ pub fn write(unit: &Unit, addr: u64, target: u64, base: u64) -> u64 {
         Kind::Prel31 => word32 & 1 << 31 | target.wrapping_sub(addr) as u32 & !(1 << 31),
         Kind::Based => target.wrapping_sub(base) as u32,
         Kind::Back => addr.wrapping_sub(target) as u32,
-        Kind::X86Rel32 => x86::write(addr, target, aux),
+        Kind::X86Rel32 if cfg!(feature = "isa-x86") => x86::write(addr, target, aux),
         Kind::A64Branch26
         | Kind::A64Branch19
         | Kind::A64Branch14
         | Kind::A64Adr
         | Kind::A64Adrp
         | Kind::A64Lo12
-        | Kind::A64Literal => a64::write(kind, word32, addr, target, aux),
-        Kind::A32Branch | Kind::A32Literal | Kind::A32MovHalf => {
+        | Kind::A64Literal
+            if cfg!(feature = "isa-a64") =>
+        {
+            a64::write(kind, word32, addr, target, aux)
+        }
+        Kind::A32Branch | Kind::A32Literal | Kind::A32MovHalf if cfg!(feature = "isa-a32") => {
             a32::write(kind, word32, addr, target, aux)
         }
         Kind::ThumbBranch
@@ -33,20 +37,32 @@ pub fn write(unit: &Unit, addr: u64, target: u64, base: u64) -> u64 {
         | Kind::ThumbBranchShort
         | Kind::ThumbLiteral
         | Kind::ThumbLiteralWide
-        | Kind::ThumbMovHalf => thumb::write(kind, word32, addr, target, aux),
+        | Kind::ThumbMovHalf
+            if cfg!(feature = "isa-thumb") =>
+        {
+            thumb::write(kind, word32, addr, target, aux)
+        }
         Kind::RiscVJal
         | Kind::RiscVBranch
         | Kind::RiscVJumpShort
         | Kind::RiscVBranchShort
         | Kind::RiscVHigh
         | Kind::RiscVLowI
-        | Kind::RiscVLowS => riscv::write(kind, word32, addr, target, aux),
+        | Kind::RiscVLowS
+            if cfg!(feature = "isa-riscv") =>
+        {
+            riscv::write(kind, word32, addr, target, aux)
+        }
         Kind::Global if aux == x86::IS_WORD => target.wrapping_sub(base) as u32,
-        Kind::Global => mips::write(kind, word32, base, target, aux),
-        Kind::MipsJump | Kind::MipsBranch | Kind::MipsCall | Kind::MipsHigh | Kind::MipsLow => {
+        Kind::Global if cfg!(feature = "isa-mips") => mips::write(kind, word32, base, target, aux),
+        Kind::MipsJump | Kind::MipsBranch | Kind::MipsCall | Kind::MipsHigh | Kind::MipsLow
+            if cfg!(feature = "isa-mips") =>
+        {
             mips::write(kind, word32, addr, target, aux)
         }
-        Kind::XtensaCall | Kind::XtensaJump | Kind::XtensaBranch | Kind::XtensaLiteral => {
+        Kind::XtensaCall | Kind::XtensaJump | Kind::XtensaBranch | Kind::XtensaLiteral
+            if cfg!(feature = "isa-xtensa") =>
+        {
             xtensa::write(kind, word32, addr, target, aux)
         }
         _ => word32,
@@ -69,28 +85,48 @@ pub const fn field(unit: &Unit) -> u64 {
         | Kind::A64Adr
         | Kind::A64Adrp
         | Kind::A64Lo12
-        | Kind::A64Literal => a64::field(kind),
-        Kind::A32Branch | Kind::A32Literal | Kind::A32MovHalf => a32::field(kind),
+        | Kind::A64Literal
+            if cfg!(feature = "isa-a64") =>
+        {
+            a64::field(kind)
+        }
+        Kind::A32Branch | Kind::A32Literal | Kind::A32MovHalf if cfg!(feature = "isa-a32") => {
+            a32::field(kind)
+        }
         Kind::ThumbBranch
         | Kind::ThumbBranchCond
         | Kind::ThumbBranchShort
         | Kind::ThumbLiteral
         | Kind::ThumbLiteralWide
-        | Kind::ThumbMovHalf => thumb::field(kind),
+        | Kind::ThumbMovHalf
+            if cfg!(feature = "isa-thumb") =>
+        {
+            thumb::field(kind)
+        }
         Kind::RiscVJal
         | Kind::RiscVBranch
         | Kind::RiscVJumpShort
         | Kind::RiscVBranchShort
         | Kind::RiscVHigh
         | Kind::RiscVLowI
-        | Kind::RiscVLowS => riscv::field(kind),
+        | Kind::RiscVLowS
+            if cfg!(feature = "isa-riscv") =>
+        {
+            riscv::field(kind)
+        }
         Kind::MipsJump
         | Kind::MipsBranch
         | Kind::MipsCall
         | Kind::MipsHigh
         | Kind::MipsLow
-        | Kind::Global => mips::field(kind),
-        Kind::XtensaCall | Kind::XtensaJump | Kind::XtensaBranch | Kind::XtensaLiteral => {
+        | Kind::Global
+            if cfg!(feature = "isa-mips") =>
+        {
+            mips::field(kind)
+        }
+        Kind::XtensaCall | Kind::XtensaJump | Kind::XtensaBranch | Kind::XtensaLiteral
+            if cfg!(feature = "isa-xtensa") =>
+        {
             xtensa::field(kind, unit.word as u32, unit.aux)
         }
         _ => 0,
@@ -113,7 +149,9 @@ impl Walker {
             }
             Kind::Based => Some(base.wrapping_add(signed)),
             Kind::Back => Some(addr.wrapping_sub(word)),
-            Kind::X86Rel32 => Some(x86::read(unit, word32, addr, &mut self.globals)),
+            Kind::X86Rel32 if cfg!(feature = "isa-x86") => {
+                Some(x86::read(unit, word32, addr, &mut self.globals))
+            }
             Kind::Global if unit.aux == x86::IS_WORD => x86::read_global(word32, self.globals),
             Kind::A64Branch26
             | Kind::A64Branch19
@@ -121,8 +159,12 @@ impl Walker {
             | Kind::A64Adr
             | Kind::A64Adrp
             | Kind::A64Lo12
-            | Kind::A64Literal => a64::read(unit, word32, addr, registers),
-            Kind::A32Branch | Kind::A32Literal | Kind::A32MovHalf => {
+            | Kind::A64Literal
+                if cfg!(feature = "isa-a64") =>
+            {
+                a64::read(unit, word32, addr, registers)
+            }
+            Kind::A32Branch | Kind::A32Literal | Kind::A32MovHalf if cfg!(feature = "isa-a32") => {
                 a32::read(unit, word32, addr, registers)
             }
             Kind::ThumbBranch
@@ -130,21 +172,35 @@ impl Walker {
             | Kind::ThumbBranchShort
             | Kind::ThumbLiteral
             | Kind::ThumbLiteralWide
-            | Kind::ThumbMovHalf => thumb::read(unit, word32, addr, registers),
+            | Kind::ThumbMovHalf
+                if cfg!(feature = "isa-thumb") =>
+            {
+                thumb::read(unit, word32, addr, registers)
+            }
             Kind::RiscVJal
             | Kind::RiscVBranch
             | Kind::RiscVJumpShort
             | Kind::RiscVBranchShort
             | Kind::RiscVHigh
             | Kind::RiscVLowI
-            | Kind::RiscVLowS => riscv::read(unit, word32, addr, registers),
+            | Kind::RiscVLowS
+                if cfg!(feature = "isa-riscv") =>
+            {
+                riscv::read(unit, word32, addr, registers)
+            }
             Kind::MipsJump
             | Kind::MipsBranch
             | Kind::MipsCall
             | Kind::MipsHigh
             | Kind::MipsLow
-            | Kind::Global => mips::read(unit, word32, addr, registers, &mut self.globals),
-            Kind::XtensaCall | Kind::XtensaJump | Kind::XtensaBranch | Kind::XtensaLiteral => {
+            | Kind::Global
+                if cfg!(feature = "isa-mips") =>
+            {
+                mips::read(unit, word32, addr, registers, &mut self.globals)
+            }
+            Kind::XtensaCall | Kind::XtensaJump | Kind::XtensaBranch | Kind::XtensaLiteral
+                if cfg!(feature = "isa-xtensa") =>
+            {
                 xtensa::read(unit, word32, addr)
             }
             _ => None,

@@ -296,12 +296,7 @@ pub const fn field(kind: Kind) -> u32 {
 }
 
 /// Where the new instruction leads, if it is still of this kind.
-pub(super) fn read(
-    unit: &Unit,
-    word: u32,
-    addr: u64,
-    new_registers: &mut [u64; 32],
-) -> Option<u64> {
+pub(super) fn read(unit: &Unit, word: u32, addr: u64, new_registers: &mut [u64]) -> Option<u64> {
     let is_wide = unit.aux & IS_NARROW == 0;
     let target = match unit.kind {
         Kind::RiscVHigh => {

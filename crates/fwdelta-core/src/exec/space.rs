@@ -178,6 +178,7 @@ pub struct Space<'w> {
 impl<'w> Space<'w> {
     /// Nothing is known yet.
     #[must_use]
+    #[inline(always)]
     pub fn new(
         old: Segments<'w>,
         new: Segments<'w>,

@@ -6,7 +6,13 @@ use super::{a32, a64, data, mips, riscv, thumb, x86, xtensa};
 use crate::error::Result;
 use crate::state::Visit;
 
-const REGISTER_COUNT: usize = 32;
+/// Those that the instruction sets of this build name: the table is a part of what a device holds.
+const REGISTER_COUNT: usize =
+    if cfg!(any(feature = "isa-a64", feature = "isa-mips", feature = "isa-riscv")) {
+        32
+    } else {
+        16
+    };
 const POOL_COUNT: usize = 32;
 
 /// Parts of addresses in registers: pages, halves, positions of constants.

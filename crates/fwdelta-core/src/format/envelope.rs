@@ -78,6 +78,7 @@ impl<'b> Envelope<'b> {
     ///
     /// # Errors
     /// `Format` and `Limit` errors of docs/format.md, section 3; `ReadFailed`.
+    #[inline(never)]
     pub fn scan<S: Source>(
         package: &mut S,
         len: u64,

@@ -221,6 +221,7 @@ impl<'a> Trust<'a> {
     ///
     /// # Errors
     /// As docs/format.md, section 6.
+    #[inline(never)]
     pub fn parse(bytes: &'a [u8]) -> Result<Self> {
         if bytes.len() > TRUST_LEN_MAX {
             return Err(Detail::EnvelopeTooLarge.into());

@@ -33,6 +33,7 @@ impl Crypto for Ed25519 {
 }
 
 /// Whether a signed block verifies under `key`.
+#[inline(never)]
 pub(super) fn signature_is_valid(
     crypto: &impl Crypto,
     key: &PublicKey,

@@ -56,6 +56,7 @@ impl<'b> Package<'b> {
     ///
     /// # Errors
     /// The first check that fails, as docs/format.md says.
+    #[inline(never)]
     pub fn verify<S: Source>(
         package: &mut S,
         len: u64,
@@ -65,17 +66,20 @@ impl<'b> Package<'b> {
         crypto: &impl Crypto,
         limits: &Limits,
     ) -> Result<Self> {
-        let envelope = Envelope::scan(package, len, limits, buf)?;
+        // Not moved before the end: signature checks below need all the stack that there is.
+        let scanned = Envelope::scan(package, len, limits, buf);
+        let envelope = scanned.as_ref().map_err(|error| *error)?;
         let auth = Authentication::parse(envelope.auth, envelope.auth_pos)?;
         if manifest_digest(envelope.manifest)? != *auth.digest {
             return Err(Error::at(Detail::DigestMismatch, envelope.manifest_pos));
         }
         let requirement = check_signers(&auth, trust, crypto)?;
         let manifest = Manifest::parse(envelope.manifest, envelope.manifest_pos)?;
-        check_references(&envelope, &auth, &manifest)?;
+        check_references(envelope, &auth, &manifest)?;
         check_device(&manifest, trust, device)?;
         let decision = decide(&auth, requirement, trust, device.sim)?;
-        Ok(Self { envelope, auth, manifest, decision, undo: Undo::None })
+        let undo = Undo::None;
+        scanned.map(|envelope| Self { envelope, auth, manifest, decision, undo })
     }
 
     /// Opens a package that an earlier run verified and began to apply. No signature is checked and
@@ -129,6 +133,7 @@ impl<'b> Package<'b> {
     ///
     /// # Errors
     /// `TextDigest`, `PromptsDigest`, `ReadFailed`.
+    #[inline(never)]
     pub fn check_texts<S: Source>(&self, package: &mut S, scratch: &mut [u8]) -> Result<()> {
         if let (Some(digest), Some(span)) = (&self.manifest.summary.text, self.envelope.text) {
             let mut head = [0; HEAD_LEN_MAX];
@@ -221,6 +226,7 @@ impl<'b> Package<'b> {
     /// As `Package::read_header` and [`DeltaHeader::parse`]; `HeaderMismatch`; what
     /// [`DeltaHeader::check`] refuses under `limits`; `Rollback` for the way back from an update
     /// that is not pending.
+    #[inline(never)]
     pub fn header<S: Source>(
         &self,
         package: &mut S,

@@ -9,6 +9,7 @@ use crate::format::trust::{PublicKey, Trust};
 /// Checks every block that concerns this device and gives the vendors' requirement.
 ///
 /// Secret blocks are left to the operator decision: they can only be checked against a SIM.
+#[inline(never)]
 pub(super) fn check_signers<'a>(
     auth: &Authentication<'a>,
     trust: &Trust<'_>,

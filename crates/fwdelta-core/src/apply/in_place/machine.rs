@@ -32,20 +32,23 @@ pub const VICTIM: u32 = 3;
 const PIECE_LEN: usize = 64;
 
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "one of them per applier, and no heap to box it")]
+#[allow(clippy::large_enum_variant, reason = "one of them per applier, and no heap to box it")]
 enum Decoder<'w> {
     Stored(Stored),
     Bits(Bits<'w>),
+    #[cfg(feature = "coder-predicted")]
     Predicted(predict::decoder::Decoder<'w, Averaged<'w>>),
 }
 
-/// Calls a method of whichever decoder it is.
+/// Calls a method of whichever decoder it is. One that is not built in is never made.
 macro_rules! each {
     ($decoder:expr, $symbols:ident => $call:expr) => {
         match $decoder {
             Decoder::Stored($symbols) => $call,
-            Decoder::Bits($symbols) => $call,
+            Decoder::Bits($symbols) if cfg!(feature = "coder-plain") => $call,
+            #[cfg(feature = "coder-predicted")]
             Decoder::Predicted($symbols) => $call,
+            _ => Err(Detail::Bug.into()),
         }
     };
 }
@@ -76,7 +79,10 @@ impl<'w> Machine<'w> {
         let Memory { marks, spare, coder, input, output } = memory;
         let decoder = match header.coder {
             Coder::Stored => Decoder::Stored(Stored),
-            Coder::Bits { model_log } => Decoder::Bits(Bits::new(model_log, coder)),
+            Coder::Bits { model_log } if cfg!(feature = "coder-plain") => {
+                Decoder::Bits(Bits::new(model_log, coder))
+            }
+            #[cfg(feature = "coder-predicted")]
             Coder::Predicted(shape) => {
                 let (tables, window) = crate::apply::split_window(&shape, coder)?;
                 let lens = (header.old.map_or(0, |old| old.len), header.new.len);
@@ -107,11 +113,28 @@ impl<'w> Machine<'w> {
         })
     }
 
+    /// All that a later run needs, compiled once for all visits: a device has little room for code.
+    #[inline(never)]
+    fn state_once(&mut self, visit: &mut &mut dyn Visit) -> Result<()> {
+        self.book.state(visit)?;
+        let mut at = self.input.pos(content_len(&self.header));
+        visit.u64(&mut at)?;
+        self.input.resume_at(content_len(&self.header), at);
+        self.read = at;
+        visit.flag(&mut self.is_announced)?;
+        visit.u64(&mut self.left)?;
+        self.phase.state(visit)?;
+        each!(&mut self.decoder, symbols => symbols.state(visit))
+    }
+
     /// Goes on to the next page: decodes which one it is, and whether it is rewritten.
     pub(super) fn announce<P: Source>(&mut self, payload: &mut P) -> Result<()> {
         if self.book.is_span_over() {
             let span = self.span(payload)?;
-            each!(&mut self.decoder, symbols => symbols.seek(span.pos, span.end));
+            each!(&mut self.decoder, symbols => {
+                symbols.seek(span.pos, span.end);
+                Result::Ok(())
+            })?;
             (self.phase, self.left) = (Phase::Op, span.end.saturating_sub(span.pos));
         } else {
             self.book.next_page();
@@ -130,7 +153,10 @@ impl<'w> Machine<'w> {
             self.name_victims(payload)?;
         }
         self.is_announced = false;
-        each!(&mut self.decoder, symbols => symbols.forget_old());
+        each!(&mut self.decoder, symbols => {
+            symbols.forget_old();
+            Result::Ok(())
+        })?;
         self.make_room(self.book.bytes().pos, 1);
         Ok(())
     }
@@ -258,15 +284,7 @@ impl<'w> Machine<'w> {
 /// Between two pages.
 impl Stateful for Machine<'_> {
     fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
-        self.book.state(visit)?;
-        let mut at = self.input.pos(content_len(&self.header));
-        visit.u64(&mut at)?;
-        self.input.resume_at(content_len(&self.header), at);
-        self.read = at;
-        visit.flag(&mut self.is_announced)?;
-        visit.u64(&mut self.left)?;
-        self.phase.state(visit)?;
-        each!(&mut self.decoder, symbols => symbols.state(visit))
+        self.state_once(&mut (visit as &mut dyn Visit))
     }
 
     fn ahead(&self) -> Few {

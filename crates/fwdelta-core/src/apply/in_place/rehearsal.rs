@@ -36,14 +36,15 @@ impl<'w> Rehearsal<'w> {
     /// # Errors
     /// As [`DeltaHeader::check`] and [`Applier::workspace`]; `BadArgument` for a delta that is not
     /// applied in place.
+    #[inline(never)]
     pub fn open(header: &DeltaHeader, work: &'w mut [u8], limits: &Limits) -> Result<Self> {
         header.check(limits)?;
         parameters(header)?;
         Applier::workspace(header)?;
         let memory = Memory::cut(header, work)?;
-        let machine = Machine::new(header, memory, true)?;
         let (hash, is_over) = (Sha256::new(), false);
-        Ok(Self { machine, hash, is_inside: false, is_over })
+        let machine = Machine::new(header, memory, true);
+        machine.map(|machine| Self { machine, hash, is_inside: false, is_over })
     }
 
     /// Does a bounded piece of work.
@@ -109,12 +110,12 @@ impl<'w> Rehearsal<'w> {
     /// # Errors
     /// `WrongState` before the last step, `NewDigest` when the result is not the new image: then
     /// the old image is another one, or the payload.
-    pub fn finish(self) -> Result<Ready> {
+    pub fn finish(&self) -> Result<Ready> {
         if !self.is_over {
             return Err(Detail::WrongState.into());
         }
         let header = &self.machine.header;
-        if !parameters(header)?.is_made(&self.hash.finish(), &header.new.digest) {
+        if !parameters(header)?.is_made(&self.hash.clone().finish(), &header.new.digest) {
             return Err(Detail::NewDigest.into());
         }
         Ok(Ready { new: header.new })

@@ -83,6 +83,7 @@ impl<'w> Rewriting<'w> {
     /// # Errors
     /// `WrongState` when it was begun before, or another delta was rehearsed; `BadArgument` and
     /// `NoSpace` for the storage; `ReadFailed`, `WriteFailed`.
+    #[inline(never)]
     pub fn begin<T: Source + Target, X: Source + Target, P: Source>(
         ready: Ready,
         header: &DeltaHeader,
@@ -107,6 +108,7 @@ impl<'w> Rewriting<'w> {
     /// # Errors
     /// `WrongState` when there is nothing to resume, else as [`Rewriting::begin`]. They say that
     /// the old image is intact only where the journal was read and says so.
+    #[inline(never)]
     pub fn resume<T: Source + Target, X: Source + Target, P: Source>(
         header: &DeltaHeader,
         work: &'w mut [u8],
@@ -121,67 +123,44 @@ impl<'w> Rewriting<'w> {
         Self::start(header, work, journal, Some(&found), flash)
     }
 
-    /// Builds the machine, as it stood at the checkpoint that was found.
+    /// Starts a run: after what was `found`, if anything was. The machine stays where it is made
+    /// until the end, and is moved then: a microcontroller's stack has no room for more moves.
     #[inline(never)]
     fn start<T: Source + Target, X: Source + Target, P: Source>(
         header: &DeltaHeader,
         work: &'w mut [u8],
-        journal: Journal,
+        mut journal: Journal,
         found: Option<&Checkpoint>,
         flash: &mut Flash<'_, T, X, P>,
     ) -> Result<Self> {
-        let mut made = Self::build(header, work, journal, flash.slot.geometry().write_len);
-        // By reference: it is large, and a microcontroller's stack is small.
-        let restored = match &mut made {
-            Ok(this) => this.restore(found, flash),
-            Err(error) => Err(Error { old_intact: found.is_none(), ..*error }),
-        };
-        if let Err(error) = restored {
-            made = Err(error);
-        }
-        made
-    }
-
-    // Not inlined: what is needed before and after would lie on the same stack.
-    #[inline(never)]
-    fn build(
-        header: &DeltaHeader,
-        work: &'w mut [u8],
-        journal: Journal,
-        write_len: u16,
-    ) -> Result<Self> {
-        let interval = super::parameters(header)?.interval.into();
-        Ok(Self {
-            machine: Machine::new(header, Memory::cut(header, work)?, false)?,
-            journal,
-            stage: Stage::Enter,
-            interval,
-            checkpoint: None,
-            before: 0,
-            write_len,
-            has_failed: false,
-        })
-    }
-
-    /// Saves a checkpoint first, in any case: a torn record of the last run may look like none.
-    fn restore<T: Source + Target, X: Source + Target, P: Source>(
-        &mut self,
-        found: Option<&Checkpoint>,
-        flash: &mut Flash<'_, T, X, P>,
-    ) -> Result<()> {
-        let Self { machine, journal, .. } = self;
+        let failed = |error| if found.is_some() { unknown(error) } else { error };
+        let memory = Memory::cut(header, work).map_err(failed)?;
+        let mut made = Machine::new(header, memory, false);
+        let machine = made.as_mut().map_err(|error| failed(*error))?;
         if let Some(found) = found {
-            let mut loader = Loader::new(flash.scratch, &journal.areas, found.area);
-            machine.state(&mut loader).map_err(unknown)?;
+            let areas = &journal.areas;
+            machine.state(&mut Loader::new(flash.scratch, areas, found.area)).map_err(unknown)?;
             machine.book.ahead = found.saved;
         }
-        let is_touched = machine.book.count > 0 || !machine.book.ahead.as_slice().is_empty();
-        let saved = journal.save(flash.scratch, machine);
-        saved.map_err(|error| Error { old_intact: !is_touched, ..error })?;
         let ahead = machine.book.ahead.as_slice().len() as u32;
-        self.checkpoint = Some(machine.book.count).filter(|_| machine.is_announced);
-        self.before = machine.book.count.saturating_add(ahead);
-        Ok(())
+        let before = machine.book.count.saturating_add(ahead);
+        // In any case: a torn record of the last run may look like none.
+        let saved = journal.save(flash.scratch, machine);
+        saved.map_err(|error| Error { old_intact: before == 0, ..error })?;
+        let checkpoint = Some(machine.book.count).filter(|_| machine.is_announced);
+        let interval = super::parameters(header)?.interval.into();
+        let write_len = flash.slot.geometry().write_len;
+        let (stage, has_failed) = (Stage::Enter, false);
+        made.map(|machine| Self {
+            machine,
+            journal,
+            stage,
+            interval,
+            checkpoint,
+            before,
+            write_len,
+            has_failed,
+        })
     }
 
     /// Does a bounded piece of work.
@@ -358,10 +337,10 @@ impl<'w> Rewriting<'w> {
     ///
     /// # Errors
     /// `WrongState` before the last step.
-    pub fn finish(self) -> Result<Verified> {
+    pub const fn finish(&self) -> Result<Verified> {
         match self.stage {
             Stage::Done => Ok(Verified { new: self.machine.header.new }),
-            _ => Err(Detail::WrongState.into()),
+            _ => Err(Error::at(Detail::WrongState, 0)),
         }
     }
 

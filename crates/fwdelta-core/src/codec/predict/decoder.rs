@@ -77,6 +77,7 @@ pub(crate) struct Decoder<'w, M> {
 
 impl<'w, M: Model> Decoder<'w, M> {
     /// Before the first byte; `window` holds old bytes.
+    #[inline(always)]
     pub(crate) fn new(
         predicted: Predicted<'w, M>,
         counts: Counts,

@@ -96,6 +96,7 @@ pub struct Predicted<'w, M> {
 impl<'w, M: Model> Predicted<'w, M> {
     /// Before the first byte.
     #[must_use]
+    #[inline(always)]
     pub fn new(predictor: Predictor<'w>, model: M, matches: Option<Matches<'w>>) -> Self {
         Self {
             predictor,

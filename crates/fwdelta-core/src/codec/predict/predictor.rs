@@ -95,6 +95,7 @@ pub struct Predictor<'w> {
 impl<'w> Predictor<'w> {
     /// Has seen nothing.
     #[must_use]
+    #[inline(always)]
     pub fn new(space: Space<'w>, memo: Memo<'w>, values: Values<'w>) -> Self {
         Self {
             projection: Projection::new(space),

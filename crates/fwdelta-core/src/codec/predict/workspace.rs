@@ -87,6 +87,7 @@ impl<'w> Cutter<'w> {
     }
 }
 
+#[inline(always)]
 fn predictor<'w>(cut: &mut Cutter<'w>, lens: &[u64; TABLE_COUNT]) -> Result<Predictor<'w>> {
     let [_, _, _, _, _, _, exact, near, values, operations, old, new, runs, covers, order, ..] =
         *lens;
@@ -102,6 +103,7 @@ fn predictor<'w>(cut: &mut Cutter<'w>, lens: &[u64; TABLE_COUNT]) -> Result<Pred
 ///
 /// # Errors
 /// `WorkspaceTooSmall`.
+#[inline(always)]
 pub fn small<'w>(shape: &Shape, work: &'w mut [u8]) -> Result<Predicted<'w, Averaged<'w>>> {
     let (lens, mut cut) = (lens(shape, false), Cutter(work));
     let [words, ..] = lens;

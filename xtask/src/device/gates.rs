@@ -1,8 +1,9 @@
 //! What a device links: builds without `std` and `alloc`, and the no-panic gate.
 
+use super::install;
 use crate::runner::{Done, Runner, StepResult};
 use crate::suite::build_static_library;
-use crate::tool::{cargo, command, find, output, root, run, succeeds};
+use crate::tool::{cargo, command, find, output, root, run};
 
 /// Bare-metal targets: no `std` exists for them, so a build proves that none is used.
 const TARGETS: [&str; 2] = ["thumbv6m-none-eabi", "thumbv7em-none-eabi"];
@@ -76,10 +77,8 @@ fn one_by_one() -> StepResult {
 }
 
 fn build_for(target: &str) -> StepResult {
-    let installed = output(command("rustc").args(["--print", "target-libdir", "--target", target]))
-        .is_ok_and(|dir| std::path::Path::new(dir.trim()).is_dir());
-    if !installed && !succeeds(command("rustup").args(["target", "add", target])) {
-        return Ok(Done::Skipped(format!("{target} is not installed and cannot be installed")));
+    if let Err(reason) = install::target(target) {
+        return Ok(Done::Skipped(reason));
     }
     let args = format!("build --package fwdelta-core --release --target {target}");
     run(&mut cargo(&args))?;
