@@ -140,8 +140,8 @@ impl<'w> Applier<'w> {
     ///
     /// # Errors
     /// As [`DeltaHeader::check`] and [`Applier::workspace`]; `WorkspaceTooSmall` when `work` is
-    /// shorter than that; `NotBuiltIn` for a delta that is applied in place, or whose coder was left
-    /// out of this build.
+    /// shorter than that; `NotBuiltIn` for a delta that is applied in place, or whose coder was
+    /// left out of this build.
     pub fn open(header: &DeltaHeader, work: &'w mut [u8], limits: &Limits) -> Result<Self> {
         header.check(limits)?;
         if header.in_place.is_some() {
