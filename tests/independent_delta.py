@@ -1,4 +1,4 @@
-"""Decodes deltas of coders 0 and 1, in place as well, from docs/format-delta.md alone: no code of ours.
+"""Decodes deltas of coders 0 and 1, in place as well, from docs/format-delta.md alone.
 
 Written from the text and kept as simple as that allows: integers, lists and one function per
 section. Every rule that is broken raises `Refused` with the number the text gives it.
