@@ -69,7 +69,10 @@ fn libraries() -> &'static Libraries {
         Libraries {
             callback: build("library-callback", &[]),
             ed25519: build("library-ed25519", &["--features", "ed25519"]),
-            thumb: build("library-thumb", &["--no-default-features", "--features", "isa-thumb"]),
+            thumb: build(
+                "library-thumb",
+                &["--no-default-features", "--features", "isa-thumb,coder-all"],
+            ),
         }
     })
 }

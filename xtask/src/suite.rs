@@ -30,6 +30,11 @@ pub(crate) fn exhaustive(runner: &mut Runner) {
         step(cargo("test --workspace --release --no-fail-fast").env(EXHAUSTIVE, "1"))
     });
     others(runner);
+    runner.step("exhaustive C interface tests", || {
+        let target = target_dir().join("capi");
+        let args = "test --manifest-path capi/Cargo.toml --test c --target-dir";
+        step(cargo(args).arg(target).env(EXHAUSTIVE, "1"))
+    });
 }
 
 /// Golden vectors, stored deltas, seeds of the fuzz targets, the README's table of sizes, and the
