@@ -66,8 +66,8 @@ void report(const char *name, uint32_t number);
 void arguments(struct cut *cut);
 void finish(int is_good) __attribute__((noreturn));
 
-/* Bytes between the top of the stack and the lowest word written; all of RAM. Painted again, the next
- * peak is that of what follows. */
+/* Bytes between the top of the stack and the lowest word written; all of RAM. Painted again, the
+ * next peak is that of what follows. */
 uint32_t stack_peak(void);
 void stack_paint(void);
 uint32_t stack_len(void);

@@ -7,8 +7,8 @@ void fwdelta_panic(void)
     finish(0);
 }
 #else
-/* Stands for a crypto cell, and takes every signature: what Ed25519 needs beside the buffers of these
- * programs does not fit 16 KiB. */
+/* Stands for a crypto cell, and takes every signature: what Ed25519 needs beside the buffers of
+ * these programs does not fit 16 KiB. */
 static int32_t cell(void *ctx, const uint8_t key[32], const uint8_t *message, size_t message_len,
                     const uint8_t signature[64])
 {
