@@ -35,7 +35,7 @@ const TOTAL_MAX: Duration = Duration::from_secs(180);
 
 /// A short run of every target, within [`TOTAL_MAX`].
 pub(crate) fn short(runner: &mut Runner) {
-    let time = fair_time(Duration::from_secs(15), names().len(), jobs());
+    let time = fair_time(Duration::from_secs(8), names().len(), jobs());
     all(runner, time, Build::Plain);
 }
 

@@ -32,8 +32,9 @@ Project tasks. Usage: cargo xtask TASK
                 `size`, a short run of every fuzz target. Under 20 minutes on two cores from a cold
                 cache
   nightly       slow and exhaustive: stored deltas in both builds, optimised tests over every byte
-                flip, `mutants`, `device`, long fuzz runs with the address sanitizer, what they
-                reach, `extremes`, and DIR of `corpus` when FWDELTA_CORPUS names it
+                flip, C programs under valgrind, `mutants`, `device`, long fuzz runs with the
+                address sanitizer, what they reach, `extremes`, and DIR of `corpus` when
+                FWDELTA_CORPUS names it
   fuzz [SECONDS]  every fuzz target for SECONDS each (default 60)
   coverage [SECONDS]
                 which lines of the device's decoders the fuzz targets for them reach, from their

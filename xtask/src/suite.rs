@@ -30,6 +30,7 @@ pub(crate) fn exhaustive(runner: &mut Runner) {
         step(cargo("test --workspace --release --no-fail-fast").env(EXHAUSTIVE, "1"))
     });
     others(runner);
+    runner.step("C programs under valgrind", c_programs_under_valgrind);
     runner.step("exhaustive C interface tests", || {
         let target = target_dir().join("capi");
         let args = "test --manifest-path capi/Cargo.toml --test c --target-dir";
@@ -57,7 +58,6 @@ pub(crate) fn vectors(runner: &mut Runner) {
 fn others(runner: &mut Runner) {
     if root().join("capi/Cargo.toml").is_file() {
         runner.step("C interface tests", c_interface);
-        runner.step("C programs under valgrind", c_programs_under_valgrind);
     } else {
         runner.skip("C interface tests", "there is no capi/Cargo.toml yet");
     }
