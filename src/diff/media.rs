@@ -18,6 +18,10 @@ impl Source for FileSource {
     }
 }
 
+/// Files are as long as they get, and nothing in them is erased.
+const FILE_GEOMETRY: Geometry =
+    Geometry { len: u64::MAX, sector_len: 1, write_len: 1, erased: 0xff };
+
 /// A file as the slot for a new image: no erase, written from front to back.
 #[derive(Debug)]
 pub struct FileTarget<'a>(pub &'a mut File);
@@ -26,7 +30,7 @@ impl Target for FileTarget<'_> {
     type Error = io::Error;
 
     fn geometry(&self) -> Geometry {
-        Geometry { len: u64::MAX, sector_len: 1, write_len: 1, erased: 0xff }
+        FILE_GEOMETRY
     }
 
     fn erase(&mut self, _: u32) -> io::Result<()> {
@@ -61,7 +65,7 @@ impl Target for PartialFile {
     type Error = io::Error;
 
     fn geometry(&self) -> Geometry {
-        Geometry { len: u64::MAX, sector_len: 1, write_len: 1, erased: 0xff }
+        FILE_GEOMETRY
     }
 
     fn erase(&mut self, _: u32) -> io::Result<()> {
@@ -69,8 +73,7 @@ impl Target for PartialFile {
     }
 
     fn program(&mut self, pos: u64, data: &[u8]) -> io::Result<()> {
-        self.0.seek(SeekFrom::Start(pos))?;
-        self.0.write_all(data)
+        FileTarget(&mut self.0).program(pos, data)
     }
 
     fn sync(&mut self) -> io::Result<()> {
