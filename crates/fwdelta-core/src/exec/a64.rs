@@ -71,6 +71,12 @@ pub(super) fn unit(site: &Site<'_>, registers: &mut Registers) -> Unit {
     if let Some(pointer) = data::high_pointer(site) {
         return pointer;
     }
+    unit_of(site, word, registers)
+}
+
+/// The unit of an instruction.
+#[inline(always)]
+pub(super) fn unit_of(site: &Site<'_>, word: u32, registers: &mut Registers) -> Unit {
     let mut unit = Unit { word: word.into(), kind: Kind::Op, len: 4, ..Unit::default() };
     match kind_of(word) {
         Some(Kind::A64Adrp) => {
@@ -142,6 +148,69 @@ fn is_plain(site: &Site<'_>, by: u64, word: u32, home: Home, registers: &Registe
         None => low_part(word).is_none_or(|(base, _)| {
             !registers.is_live(base, site.pos.wrapping_add(by), PAGE_REACH)
         }),
+    }
+}
+
+/// Instructions looked at together.
+pub(super) const GLANCE_COUNT: usize = 16;
+
+/// Which of the words from the site on are something else than instructions without a reference or
+/// branches to `home`, a bit for each, the first the lowest; low parts of addresses if `has_low`.
+/// Upper halves of pointers are not among them.
+///
+/// Without branches, so that compilers turn it into vector instructions.
+#[inline(always)]
+pub(super) fn glance(
+    site: &Site<'_>,
+    words: &[u32; GLANCE_COUNT],
+    home: Home,
+    has_low: bool,
+) -> u32 {
+    let mut from_home = site.addr.wrapping_sub(home.start) as u32;
+    let is_small = home.len <= 1 << 31 && home.contains(site.addr);
+    let home_len = if is_small { home.len as u32 } else { 0 };
+    let low = u8::from(has_low);
+    let mut flags = [0u8; GLANCE_COUNT];
+    for (flag, word) in flags.iter_mut().zip(words) {
+        let is_cond = (word & 0xff00_0010 == 0x5400_0000) | (word & 0x7e00_0000 == 0x3400_0000);
+        let is_19 = is_cond | (word & 0x3b00_0000 == 0x1800_0000);
+        let is_14 = word & 0x7e00_0000 == 0x3600_0000;
+        let is_26 = word & 0x7c00_0000 == 0x1400_0000;
+        let by_19 = ((word << 8) as i32 >> 13) as u32;
+        let by_14 = ((word << 13) as i32 >> 18) as u32;
+        let by_26 = ((word << 6) as i32 >> 6) as u32;
+        let near = if is_19 { by_19 } else { by_14 };
+        let by = if is_26 { by_26 } else { near };
+        let is_away = from_home.wrapping_add(by << 2) >= home_len;
+        let is_page = word & 0x1f00_0000 == 0x1000_0000;
+        let is_low = (word & 0xffc0_0000 == 0x9100_0000) | (word & 0x3b00_0000 == 0x3900_0000);
+        *flag = ((is_19 | is_14 | is_26) & is_away | is_page) as u8 | is_low as u8 & low;
+        from_home = from_home.wrapping_add(4);
+    }
+    gathered(&flags)
+}
+
+/// The lowest bits of bytes.
+fn gathered(flags: &[u8; GLANCE_COUNT]) -> u32 {
+    let mut mask = 0;
+    for (at, flags) in flags.as_chunks::<8>().0.iter().enumerate() {
+        let bits = u64::from_le_bytes(*flags).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+        mask |= (bits as u32) << (8 * at);
+    }
+    mask
+}
+
+/// Whether low parts of addresses may be at the site.
+pub(super) fn has_low(site: &Site<'_>, registers: &Registers) -> bool {
+    registers.may_reach(site.pos, PAGE_REACH)
+}
+
+/// Whether the word at the site, which a glance found, is no reference or leads to `home`.
+#[inline(always)]
+pub(super) fn is_passed(site: &Site<'_>, word: u32, home: Home, registers: &Registers) -> bool {
+    match low_part(word) {
+        Some((base, _)) => !registers.is_live(base, site.pos, PAGE_REACH),
+        None => is_plain(site, 0, word, home, registers),
     }
 }
 

@@ -272,6 +272,11 @@ impl<'w> CoverMap<'w> {
         }
     }
 
+    /// The stretch around `old_pos` that was last found to move by the same, and by what.
+    pub(super) fn around(&self, old_pos: u64) -> Option<(u64, u64, i64)> {
+        self.recent.into_iter().find(|(start, end, _)| (*start..*end).contains(&old_pos))
+    }
+
     /// Where `old_pos` is in new; may be outside of it.
     pub fn to_new(&mut self, old_pos: u64) -> (i64, Trust) {
         for (start, end, shift) in self.recent {

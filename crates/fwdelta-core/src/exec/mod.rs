@@ -16,6 +16,7 @@ pub mod project;
 pub mod reference;
 pub mod riscv;
 pub mod space;
+pub mod targets;
 pub mod thumb;
 pub mod unit;
 pub mod walk;

@@ -1,7 +1,7 @@
 //! Old bytes as they would stand in new: references led to where their targets have moved.
 
-use core::ops::Range;
-
+use super::a64;
+use super::layout::Content;
 use super::map::Listed;
 use super::reference;
 use super::space::{Bounds, Space, Stretch};
@@ -38,6 +38,41 @@ impl Stand {
         self.old_pos = self.old_pos.wrapping_add(len as u64);
         self.new_pos = self.new_pos.wrapping_add(len as u64);
         self.left = self.left.saturating_sub(len as u64);
+    }
+}
+
+/// A part of a cover that is of one stretch and has one home.
+struct Leg<'a> {
+    site: Site<'a>,
+    /// Address in new less address in old.
+    lead: u64,
+    home: Home,
+    out: &'a mut [u8],
+    /// Bytes of `out` that are projected.
+    done: usize,
+    /// Where the leg ends; its last unit may end later.
+    until: usize,
+    /// Bytes of `out` where old bytes stand.
+    most: usize,
+}
+
+impl Leg<'_> {
+    /// Puts a word in its place.
+    #[inline(always)]
+    fn put(&mut self, word: u32) {
+        let bytes = match self.site.class.big_endian {
+            true => word.to_be_bytes(),
+            false => word.to_le_bytes(),
+        };
+        if let Some(room) = self.out.get_mut(self.done..).and_then(|out| out.first_chunk_mut()) {
+            *room = bytes;
+        }
+    }
+
+    #[inline(always)]
+    fn advance(&mut self, len: usize) {
+        self.site.pass(len);
+        self.done = self.done.saturating_add(len);
     }
 }
 
@@ -145,49 +180,107 @@ impl<'w> Projection<'w> {
             let bounds = *self.space.bounds();
             let at = at.wrapping_add(done);
             let Stand { old_pos, left, .. } = *stand;
-            let mut site = site(&self.here, &bounds, view.bytes, at, old_pos, left);
+            let site = site(&self.here, &bounds, view.bytes, at, old_pos, left);
             // Behind the end of home, in new as well, nothing is as far away as it was.
             let home_left = usize::try_from(self.home.left(site.addr)).unwrap_or(usize::MAX);
             let (home, until) = match home_left {
                 0 => (Home::default(), until),
                 _ => (self.home, until.min(done.saturating_add(home_left))),
             };
-            while done < until {
-                let skipped = self.walker.skip_len(&site, until - done, home);
-                site.pass(skipped);
-                stand.advance(skipped);
-                done += skipped;
-                if done < until {
-                    done += self.project_reference(&mut site, stand, out, done..most);
-                }
-            }
+            let lead = self.space.new_addr(stand.new_pos).wrapping_sub(site.addr);
+            let new_left = self.space.new_end().saturating_sub(stand.new_pos);
+            let new_left = usize::try_from(new_left).unwrap_or(usize::MAX);
+            let until = until.min(done.saturating_add(new_left));
+            let mut leg = Leg { site, lead, home, out: &mut *out, done, until, most };
+            let end = match leg.site.content() {
+                Content::A64 => self.pass_a64(&mut leg),
+                Content::A32 => self.pass(Content::A32, &mut leg),
+                Content::Thumb => self.pass(Content::Thumb, &mut leg),
+                Content::X86_64 => self.pass(Content::X86_64, &mut leg),
+                Content::RiscV => self.pass(Content::RiscV, &mut leg),
+                Content::Data => self.pass(Content::Data, &mut leg),
+                content => self.pass(content, &mut leg),
+            };
+            stand.advance(end.saturating_sub(done));
+            done = end;
         }
         done
     }
 
-    /// Projects the unit at `site` into `out`, which has its old bytes already at `place`; gives
-    /// how many bytes.
-    fn project_reference(
-        &mut self,
-        site: &mut Site<'_>,
-        stand: &mut Stand,
-        out: &mut [u8],
-        place: Range<usize>,
-    ) -> usize {
-        let unit = self.walker.unit(site);
+    /// Projects to the end of a leg; gives where that is. One copy of this loop for each common
+    /// instruction set takes a fifth less time than one for all.
+    #[inline(always)]
+    fn pass(&mut self, content: Content, leg: &mut Leg<'_>) -> usize {
+        while leg.done < leg.until {
+            let skipped =
+                self.walker.skip_len_of(content, &leg.site, leg.until - leg.done, leg.home);
+            leg.advance(skipped);
+            if leg.done < leg.until {
+                let unit = self.walker.unit_of(content, &leg.site);
+                self.project_reference(&unit, leg);
+            }
+        }
+        leg.done
+    }
+
+    /// The same for A64: where references are is seen for many words together.
+    fn pass_a64(&mut self, leg: &mut Leg<'_>) -> usize {
+        let is_plain = leg.site.pos & 3 == 0 && leg.site.bounds.low >> 32 == 0;
+        while is_plain && leg.until.saturating_sub(leg.done) >= 4 {
+            let bytes = leg.site.view.get(leg.site.at..).unwrap_or(&[]).as_chunks::<4>().0;
+            let Some(bytes) = bytes.first_chunk::<{ a64::GLANCE_COUNT }>() else { break };
+            let words = bytes.map(|bytes| leg.site.word(bytes));
+            let count = a64::GLANCE_COUNT.min(leg.until.saturating_sub(leg.done) / 4);
+            self.pass_words(leg, &words, count);
+        }
+        self.pass(Content::A64, leg)
+    }
+
+    /// Passes the first `count` of words, or less of them.
+    #[inline(always)]
+    fn pass_words(&mut self, leg: &mut Leg<'_>, words: &[u32; a64::GLANCE_COUNT], count: usize) {
+        let has_low = a64::has_low(&leg.site, &self.walker.registers);
+        let mut mask = a64::glance(&leg.site, words, leg.home, has_low);
+        mask &= u32::MAX >> (32u32.saturating_sub(count as u32) & 31);
+        let mut passed = 0usize;
+        while mask != 0 {
+            let at = mask.trailing_zeros() as usize;
+            mask &= mask.wrapping_sub(1);
+            leg.advance(4 * at.wrapping_sub(passed));
+            passed = at;
+            let word = words.get(at).copied().unwrap_or(0);
+            if a64::is_passed(&leg.site, word, leg.home, &self.walker.registers) {
+                continue;
+            }
+            let unit = a64::unit_of(&leg.site, word, &mut self.walker.registers);
+            if unit.kind.is_reference() {
+                let new_addr = leg.site.addr.wrapping_add(leg.lead);
+                let to = self.space.led(unit.target);
+                leg.put(a64::write(unit.kind, word, new_addr, to, unit.aux));
+            }
+            if !has_low && unit.kind == Kind::A64Adrp {
+                // Its low part may be near.
+                leg.advance(4);
+                return;
+            }
+        }
+        leg.advance(4 * count.wrapping_sub(passed));
+    }
+
+    /// Projects the unit at hand into its place, where its old bytes stand already.
+    #[inline(always)]
+    fn project_reference(&mut self, unit: &Unit, leg: &mut Leg<'_>) {
         let len = usize::from(unit.len);
-        let end = place.start.saturating_add(len);
-        if unit.kind.is_reference() || end > place.end {
-            let old = site.view.get(site.at..).unwrap_or(&[]);
-            let bytes = self.projected(&unit, old, stand.new_pos);
-            let room = out.get_mut(place.start..end).unwrap_or(&mut []);
+        let end = leg.done.saturating_add(len);
+        if unit.kind.is_reference() || end > leg.most {
+            let old = leg.site.view.get(leg.site.at..).unwrap_or(&[]);
+            let bytes = self.projected(unit, old, leg.site.addr.wrapping_add(leg.lead));
+            let room = leg.out.get_mut(leg.done..end).unwrap_or(&mut []);
             for (to, from) in room.iter_mut().zip(bytes) {
                 *to = from;
             }
         }
-        site.pass(len);
-        stand.advance(len);
-        len
+        leg.advance(len);
     }
 
     /// Projects one unit: its bytes in new, and how many. A unit that is not all in the view
@@ -199,15 +292,17 @@ impl<'w> Projection<'w> {
     ) -> ([u8; UNIT_LEN_MAX], usize) {
         let at = stand.old_pos.wrapping_sub(view.start) as usize;
         let unit = self.unit(view.bytes, at, stand.old_pos, stand.left);
-        let bytes = self.projected(&unit, view.bytes.get(at..).unwrap_or(&[]), stand.new_pos);
+        let old = view.bytes.get(at..).unwrap_or(&[]);
+        let new_addr = self.space.new_addr(stand.new_pos);
+        let bytes = self.projected(&unit, old, new_addr);
         stand.advance(unit.len.into());
         (bytes, unit.len.into())
     }
 
-    /// The bytes of `unit`, which stands at the front of `old`, at `new_pos`.
-    fn projected(&mut self, unit: &Unit, old: &[u8], new_pos: u64) -> [u8; UNIT_LEN_MAX] {
+    /// The bytes of `unit`, which stands at the front of `old`, at `new_addr`.
+    fn projected(&mut self, unit: &Unit, old: &[u8], new_addr: u64) -> [u8; UNIT_LEN_MAX] {
         if unit.kind.is_reference() {
-            let word = self.led(unit, new_pos);
+            let word = self.led(unit, new_addr);
             return store(word, unit.len, self.is_big_endian());
         }
         let mut bytes = [0; UNIT_LEN_MAX];
@@ -217,22 +312,17 @@ impl<'w> Projection<'w> {
         bytes
     }
 
-    /// The word of `unit`, a reference, at `new_pos` when it leads to where its target is in new.
-    fn led(&mut self, unit: &Unit, new_pos: u64) -> u64 {
-        let new_addr = self.space.new_addr(new_pos);
+    /// The word of `unit`, a reference, at `new_addr` when it leads to where its target is in new.
+    fn led(&mut self, unit: &Unit, new_addr: u64) -> u64 {
         let base = match unit.kind {
-            Kind::Based => self.target(unit.aux),
+            Kind::Based => self.space.led(unit.aux),
             kind => self.walker.base(kind),
         };
-        let word = reference::write(unit, new_addr, self.target(unit.target), base);
+        let word = reference::write(unit, new_addr, self.space.led(unit.target), base);
         if unit.sets_global() {
             self.walker.read(unit, word, new_addr, 0);
         }
         word
-    }
-
-    fn target(&mut self, addr: u64) -> u64 {
-        self.space.to_new(addr).map_or(addr, |(to, _)| to)
     }
 }
 
@@ -262,6 +352,7 @@ mod tests {
     use super::super::layout::{Class, Content, Run, Segment};
     use super::super::map::{COVER_LEN, CoverMap, ENTRY_LEN, Index, ORDER_LEN};
     use super::super::space::{RUN_LEN, SEGMENT_LEN, Segments};
+    use super::super::targets::{self, Targets};
     use super::*;
 
     const LEN: u64 = 0x4000;
@@ -303,7 +394,12 @@ mod tests {
             };
             let map = CoverMap::with_index(&mut covers, &mut order, index);
             let (old, new) = (Segments::new(&mut old), Segments::new(&mut new));
-            let mut space = Space::new(old, new, &mut runs, map);
+            let mut entries = [[0; targets::ENTRY_LEN]; targets::ENTRY_COUNT];
+            let targets = match way {
+                0 => Targets::new(&mut entries),
+                _ => Targets::default(),
+            };
+            let mut space = Space::new(old, new, &mut runs, map).with_targets(targets);
             assert!(space.old.push(&segment) && space.push_run(Run { pos: 0, class }));
             // Loaded in two parts, so that a cover leads from one to the other.
             let (first, second) = (0x1a00, 2 * LEN - 0x1a00);

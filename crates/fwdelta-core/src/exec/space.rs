@@ -2,6 +2,7 @@
 
 use super::layout::{Class, Content, Run, Segment};
 use super::map::{CoverMap, Listed, Trust};
+use super::targets::{Known, Targets};
 use super::unit::Home;
 use crate::error::Result;
 use crate::state::Visit;
@@ -173,6 +174,7 @@ pub struct Space<'w> {
     is_ambiguous: bool,
     /// The segment of old that the last target was in, of the module in view.
     target_segment: Segment,
+    targets: Targets<'w>,
 }
 
 impl<'w> Space<'w> {
@@ -199,7 +201,14 @@ impl<'w> Space<'w> {
             target_here: none,
             is_ambiguous: false,
             target_segment: Segment::default(),
+            targets: Targets::default(),
         }
+    }
+
+    /// The same, with memory for targets that were looked up.
+    #[must_use]
+    pub fn with_targets(self, targets: Targets<'w>) -> Self {
+        Self { targets, ..self }
     }
 
     /// Goes through the tables, and the module in view.
@@ -221,6 +230,7 @@ impl<'w> Space<'w> {
             visit.u64(number)?;
         }
         visit.u32(&mut last.module)?;
+        self.targets.forget();
         if is_some {
             self.view(module);
         }
@@ -302,6 +312,7 @@ impl<'w> Space<'w> {
         self.module_at = (first_of(module.into()), first_of(u64::from(module) + 1));
         self.bounds_of = Some(module);
         self.target_segment = Segment::default();
+        self.targets.forget();
         let mut bounds = Bounds { low: u64::MAX, text_low: u64::MAX, ..Bounds::default() };
         let (mut memory_count, mut byte_count) = (0, 0);
         for segment in (self.module_at.0..self.module_at.1).filter_map(|at| self.old.get(at)) {
@@ -361,6 +372,11 @@ impl<'w> Space<'w> {
         pos.wrapping_add(self.new_here.shift)
     }
 
+    /// Where the stretch of new ends that an address was last asked for in.
+    pub(super) const fn new_end(&self) -> u64 {
+        self.new_here.end
+    }
+
     /// The old addresses that move by as much as `cover` does, among those of `here`, a part of the
     /// cover's stretch of old.
     pub(super) fn home(&mut self, cover: &Listed, here: &Stretch) -> Home {
@@ -378,6 +394,38 @@ impl<'w> Space<'w> {
             return Home::default();
         }
         Home { start: start.wrapping_add(here.shift), len: end - start }
+    }
+
+    /// Where an old address of the module in view is in new; where that is not known, the same.
+    #[inline]
+    pub fn led(&mut self, addr: u64) -> u64 {
+        self.targets.get(addr).unwrap_or_else(|| self.find(addr))
+    }
+
+    fn find(&mut self, addr: u64) -> u64 {
+        let found = self.to_new(addr);
+        let to = found.map_or(addr, |(to, _)| to);
+        // Where segments overlap, it depends on the target before.
+        if !self.is_ambiguous {
+            let alone = Known { start: addr, len: 1, by: to.wrapping_sub(addr) };
+            let known = found.and_then(|(_, trust)| self.known(addr, trust)).unwrap_or(alone);
+            self.targets.put(addr, known);
+        }
+        to
+    }
+
+    /// The addresses around `addr`, which was just found with `trust`, that move by as much.
+    fn known(&self, addr: u64, trust: Trust) -> Option<Known> {
+        let Segment { pos, len, addr: segment_addr, .. } = self.target_segment;
+        let old_pos = pos.wrapping_add(addr.wrapping_sub(segment_addr));
+        let (start, end, shift) = self.map.around(old_pos).filter(|_| trust == Trust::Covered)?;
+        let there = |new: u64| new.min(1 << 62).checked_add_signed(shift.wrapping_neg());
+        let start = start.max(pos).max(there(self.target_here.start).unwrap_or(0));
+        let end = end.min(pos.saturating_add(len)).min(there(self.target_here.end)?);
+        let by = self.target_here.shift.wrapping_add(pos.wrapping_sub(segment_addr));
+        let addr = segment_addr.wrapping_add(start.wrapping_sub(pos));
+        let len = end.checked_sub(start)?;
+        Some(Known { start: addr, len, by: by.wrapping_add_signed(shift) })
     }
 
     /// Where an old address of the module in view is in new, by the listed covers.

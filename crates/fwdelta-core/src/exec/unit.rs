@@ -1,6 +1,6 @@
 //! Units: what old bytes are cut into for prediction.
 
-use super::layout::Class;
+use super::layout::{Class, Content};
 use super::space::Bounds;
 use super::{mips, x86};
 
@@ -275,6 +275,13 @@ pub struct Site<'a> {
 }
 
 impl Site<'_> {
+    /// What the bytes are read as: nothing refers to an address where there are none.
+    #[must_use]
+    #[inline]
+    pub const fn content(&self) -> Content {
+        if self.is_mapped { self.class.content } else { Content::Data }
+    }
+
     /// Goes `len` bytes on.
     #[inline]
     pub fn pass(&mut self, len: usize) {

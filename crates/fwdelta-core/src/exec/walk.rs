@@ -136,7 +136,7 @@ pub(super) struct Field {
 /// Cuts old bytes into units; knows what instructions before said about those to come.
 #[derive(Clone, Debug)]
 pub struct Walker {
-    registers: Registers,
+    pub(super) registers: Registers,
     pools: Pools,
     pending: Option<Field>,
     /// The global pointer in old and new as last set up, 0 before.
@@ -214,10 +214,19 @@ impl Walker {
     /// found them itself, but for units without a reference that are cut otherwise.
     #[must_use]
     pub fn skip_len(&mut self, site: &Site<'_>, most: usize, home: Home) -> usize {
-        if !site.is_mapped {
-            return data::plain_len(site, most);
-        }
-        match site.class.content {
+        self.skip_len_of(site.content(), site, most, home)
+    }
+
+    /// The same where `content`, that of the site, is known when compiling.
+    #[inline(always)]
+    pub(super) fn skip_len_of(
+        &mut self,
+        content: Content,
+        site: &Site<'_>,
+        most: usize,
+        home: Home,
+    ) -> usize {
+        match content {
             Content::A64 if cfg!(feature = "isa-a64") => {
                 a64::plain_len(site, most, home, &self.registers)
             }
@@ -239,10 +248,13 @@ impl Walker {
     /// The unit at `site`, at most as long as is left there. Code of an instruction set that is not
     /// built in does not come here: the layout is refused.
     pub fn unit(&mut self, site: &Site<'_>) -> Unit {
-        if !site.is_mapped {
-            return data::unit(site);
-        }
-        match site.class.content {
+        self.unit_of(site.content(), site)
+    }
+
+    /// The same where `content`, that of the site, is known when compiling.
+    #[inline(always)]
+    pub(super) fn unit_of(&mut self, content: Content, site: &Site<'_>) -> Unit {
+        match content {
             Content::A64 if cfg!(feature = "isa-a64") => a64::unit(site, &mut self.registers),
             Content::A32 if cfg!(feature = "isa-a32") => a32::unit(site, &mut self.registers),
             Content::Thumb if cfg!(feature = "isa-thumb") => {

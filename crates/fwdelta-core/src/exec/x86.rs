@@ -47,25 +47,36 @@ pub(super) fn unit(site: &Site<'_>, pending: &mut Option<Field>, globals: &mut [
     site.plain(Kind::Op, PLAIN_LEN as u64)
 }
 
-/// A byte that may be an operation with a field.
-const IS_OPERATION: u8 = 1;
-/// A byte that says "relative to RIP" behind an operation.
-const IS_RELATIVE: u8 = 2;
+/// Positions looked at together, and bytes that takes.
+const GLANCE_LEN: usize = 32;
+const GLANCE_SIGHT: usize = GLANCE_LEN + 4;
 
-/// What bytes may be in 64-bit code.
-const HINTS: [u8; 256] = hints();
-
-const fn hints() -> [u8; 256] {
-    let mut table = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        let is_operation = matches!(byte as u8, 0xe8 | 0xe9 | 0x0f | 0xb8..=0xbf);
-        let is_relative = byte & 0xc7 == 0x05;
-        // INVARIANT: evaluated when compiled; the loop ends with the table.
-        table[byte] = is_operation as u8 | (is_relative as u8) << 1;
-        byte += 1;
+/// Where something may start that is not passed over, a bit for each position, the first the lowest.
+///
+/// Without branches or tables, so that compilers turn it into vector instructions.
+#[inline(always)]
+fn glance(bytes: &[u8; GLANCE_SIGHT]) -> u32 {
+    let [mut flags, mut a, mut b, mut c, mut d, mut e] = [[0u8; GLANCE_LEN]; 6];
+    let parts = [&mut a, &mut b, &mut c, &mut d, &mut e];
+    for (part, from) in parts.into_iter().zip(bytes.windows(GLANCE_LEN)) {
+        part.copy_from_slice(from);
     }
-    table
+    for (flag, (((a, b), (c, d)), e)) in
+        flags.iter_mut().zip(a.iter().zip(&b).zip(c.iter().zip(&d)).zip(&e))
+    {
+        let is_jump = a & 0xfe == 0xe8;
+        let is_relative = b & 0xc7 == 0x05;
+        let is_long = (*a == 0x0f) & ((b & 0xf0 == 0x80) | (c & 0xc7 == 0x05));
+        let is_value = (a & 0xf8 == 0xb8) & (d | e == 0);
+        *flag = (is_jump | is_relative | is_long | is_value) as u8;
+    }
+    let mut mask = 0u32;
+    for (at, flags) in flags.as_chunks::<8>().0.iter().enumerate() {
+        // Gathers the lowest bits of eight bytes.
+        let bits = u64::from_le_bytes(*flags).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+        mask |= (bits as u32) << (8 * at);
+    }
+    mask
 }
 
 /// Bytes from the site on, at most `most`, among which no reference starts, but such as lead to
@@ -82,37 +93,46 @@ pub(super) fn plain_len(
     }
     let bytes = site.ahead(most);
     let mut len = 0usize;
-    loop {
-        len += first_hint(bytes.get(len..).unwrap_or(&[]));
-        let Some(&window) = bytes.get(len..).and_then(|rest| rest.first_chunk::<6>()) else {
-            return len;
-        };
-        let leads_home = |by: u64, field: [u8; 4]| {
-            let addr = site.addr.wrapping_add(len as u64 + by);
-            home.contains(target(u32::from_le_bytes(field), addr, 0))
-        };
-        len += match window {
-            [0xe8 | 0xe9, a, b, c, d, _] if leads_home(1, [a, b, c, d]) => 5,
-            [0xe8 | 0xe9, ..] => return len,
-            [0x0f, 0x80..=0x8f, a, b, c, d] if leads_home(2, [a, b, c, d]) => 6,
-            [0x0f, 0x80..=0x8f, ..] => return len,
-            [0x0f, _, a, ..] if a & 0xc7 == 0x05 => return len,
-            // A value, which no reference starts in.
-            [0xb8..=0xbf, _, _, 0, 0, _] => 5,
-            [0xff, 0x15 | 0x25 | 0x35, ..] => return len,
-            [op, a, ..] if op != 0x0f && a & 0xc7 == 0x05 && has_modrm(op) => return len,
-            _ => 1,
-        };
+    // Short of a whole glance every position is looked at.
+    while let Some(rest) = bytes.get(len..).filter(|rest| rest.len() >= 6) {
+        let mut mask = rest.first_chunk().map_or(1, glance);
+        let end = if rest.len() < GLANCE_SIGHT { 1 } else { GLANCE_LEN };
+        let start = len;
+        while mask != 0 {
+            len = start.wrapping_add(mask.trailing_zeros() as usize);
+            let Some(window) = bytes.get(len..).and_then(|rest| rest.first_chunk::<6>()) else {
+                return len;
+            };
+            match passed(window, site.addr.wrapping_add(len as u64), home) {
+                0 => return len,
+                by => len = len.wrapping_add(by),
+            }
+            let done = len.wrapping_sub(start);
+            mask = if done < end { mask >> done << done } else { 0 };
+        }
+        len = len.max(start.wrapping_add(end));
     }
+    len
 }
 
-/// Bytes before the first where a field may start, or before the last five.
-fn first_hint(bytes: &[u8]) -> usize {
-    let hint = |byte: &u8| HINTS.get(usize::from(*byte)).copied().unwrap_or(0);
-    let most = bytes.len().saturating_sub(5);
-    let next = bytes.get(1..).unwrap_or(&[]).iter();
-    let pairs = bytes.iter().zip(next).take(most);
-    pairs.take_while(|(a, b)| hint(a) & IS_OPERATION | hint(b) & IS_RELATIVE == 0).count()
+/// Bytes at the front of `window`, at `addr`, that are passed over; 0 if a reference may start.
+#[inline(always)]
+fn passed(window: &[u8; 6], addr: u64, home: Home) -> usize {
+    let leads_home = |by: u64, field: [u8; 4]| {
+        home.contains(target(u32::from_le_bytes(field), addr.wrapping_add(by), 0))
+    };
+    match *window {
+        [0xe8 | 0xe9, a, b, c, d, _] if leads_home(1, [a, b, c, d]) => 5,
+        [0xe8 | 0xe9, ..] => 0,
+        [0x0f, 0x80..=0x8f, a, b, c, d] if leads_home(2, [a, b, c, d]) => 6,
+        [0x0f, 0x80..=0x8f, ..] => 0,
+        [0x0f, _, a, ..] if a & 0xc7 == 0x05 => 0,
+        // A value, which no reference starts in.
+        [0xb8..=0xbf, _, _, 0, 0, _] => 5,
+        [0xff, 0x15 | 0x25 | 0x35, ..] => 0,
+        [op, a, ..] if op != 0x0f && a & 0xc7 == 0x05 && has_modrm(op) => 0,
+        _ => 1,
+    }
 }
 
 /// Whether an instruction with a field may start `skip` bytes on, at a glance: by its operation,

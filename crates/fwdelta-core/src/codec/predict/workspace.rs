@@ -10,6 +10,7 @@ use crate::error::{Detail, Result};
 use crate::exec::map::{self, CoverMap, Index};
 use crate::exec::project::Projection;
 use crate::exec::space::{self, Segments, Space};
+use crate::exec::targets::{self, Targets};
 use crate::format::shape::{Shape, StreamShape};
 
 impl From<&Shape> for Counts {
@@ -136,7 +137,7 @@ pub fn large<'w>(
 }
 
 /// Lengths in bytes of the tables of coder 6, in order.
-fn projection_lens(shape: &StreamShape) -> [u64; 7] {
+fn projection_lens(shape: &StreamShape) -> [u64; 8] {
     let of = |count: u32, len: usize| u64::from(count) * len as u64;
     [
         of(shape.old_segments, space::SEGMENT_LEN),
@@ -146,6 +147,7 @@ fn projection_lens(shape: &StreamShape) -> [u64; 7] {
         of(shape.covers, map::ORDER_LEN),
         of(shape.covers, map::ENTRY_LEN),
         of(shape.covers.next_power_of_two(), map::ORDER_LEN),
+        (targets::ENTRY_COUNT * targets::ENTRY_LEN) as u64,
     ]
 }
 
@@ -160,12 +162,13 @@ pub fn projection_len(shape: &StreamShape) -> u64 {
 /// # Errors
 /// `WorkspaceTooSmall`.
 pub fn projection<'w>(shape: &StreamShape, work: &'w mut [u8]) -> Result<Projection<'w>> {
-    let [old, new, runs, covers, order, entries, ends] = projection_lens(shape);
+    let [old, new, runs, covers, order, entries, ends, targets] = projection_lens(shape);
     let mut cut = Cutter(work);
     let (old, new) = (Segments::new(cut.table(old)?), Segments::new(cut.table(new)?));
     let runs = cut.table(runs)?;
     let (covers, order) = (cut.table(covers)?, cut.table(order)?);
     let index = Index::new(cut.table(entries)?, cut.table(ends)?);
     let map = CoverMap::with_index(covers, order, index);
-    Ok(Projection::new(Space::new(old, new, runs, map)))
+    let targets = Targets::new(cut.table(targets)?);
+    Ok(Projection::new(Space::new(old, new, runs, map).with_targets(targets)))
 }
