@@ -114,7 +114,7 @@ fn coding(group: &mut BenchmarkGroup<'_, WallTime>, pair: &Pair) {
                 let plan = plan(pair, &map);
                 let shape = plan.counted(shape);
                 group.bench_function(id("encode"), |bencher| {
-                    bencher.iter(|| encode(&plan, &shape, is_max).unwrap());
+                    bencher.iter(|| encode(&plan, &shape, is_max, &mut drop).unwrap());
                 });
             }
             Coder::Projected(shape) => {

@@ -86,7 +86,10 @@ fn payloads(old: &[u8], new: &[u8]) -> (Vec<Vec<u8>>, u8) {
         let (match_log, ring_log) = if is_max { (9, 9) } else { (0, 0) };
         let shape =
             Shape { model_log: 11, memo_log: 4, value_log: 0, buffer_log: 7, ..Shape::default() };
-        encode(&plan, &plan.counted(Shape { match_log, ring_log, ..shape }), is_max).unwrap()
+        let shape = plan.counted(Shape { match_log, ring_log, ..shape });
+        let mut payload = Vec::new();
+        encode(&plan, &shape, is_max, &mut |piece| payload.extend(piece)).unwrap();
+        payload
     };
     let streamed = {
         let (window_log, block_len, buffer_log) = (13, 259, 7);

@@ -71,18 +71,27 @@ pub fn encode_in_place(plan: &Plan<'_>, shape: &Shape, schedule: &Schedule) -> R
     Ok(encoder.coder.finish())
 }
 
-/// Encodes for coder 4, or 5 if `is_max`; `shape` is [`Plan::counted`].
+/// Payload bytes that are handed out together.
+const PIECE_LEN: usize = 1 << 13;
+
+/// Encodes for coder 4, or 5 if `is_max`; `shape` is [`Plan::counted`]. What is ready of the
+/// payload goes to `sink`, piece by piece.
 ///
 /// # Errors
 /// `BadStream` for numbers that the format does not hold.
-pub fn encode(plan: &Plan<'_>, shape: &Shape, is_max: bool) -> Result<Vec<u8>> {
+pub fn encode(
+    plan: &Plan<'_>,
+    shape: &Shape,
+    is_max: bool,
+    sink: &mut dyn FnMut(Vec<u8>),
+) -> Result<()> {
     let len = predict::tables_len(shape, is_max);
     let mut work = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
     if is_max {
         let predicted = predict::large(shape, &mut work, plan.old.len() as u64)?;
-        Encoder::new(plan, shape, predicted).run()
+        Encoder::new(plan, shape, predicted).run(sink)
     } else {
-        Encoder::new(plan, shape, predict::small(shape, &mut work)?).run()
+        Encoder::new(plan, shape, predict::small(shape, &mut work)?).run(sink)
     }
 }
 
@@ -94,25 +103,38 @@ struct Encoder<'a, 'w, M> {
     places: Places,
     /// What is said of pages, and old as it can be seen; `None`: nothing, and all of it.
     pace: Option<(Pacer, Shadow<'a>)>,
+    /// Where the payload goes while it is made, if anywhere.
+    sink: Option<&'a mut dyn FnMut(Vec<u8>)>,
 }
 
 impl<'a, 'w, M: Model> Encoder<'a, 'w, M> {
     fn new(plan: &'a Plan<'a>, shape: &'a Shape, predicted: Predicted<'w, M>) -> Self {
         let (coder, places) = (RangeEncoder::default(), Places::default());
-        Self { plan, shape, predicted, coder, places, pace: None }
+        Self { plan, shape, predicted, coder, places, pace: None, sink: None }
     }
 
-    fn run(mut self) -> Result<Vec<u8>> {
+    fn run(mut self, sink: &'a mut dyn FnMut(Vec<u8>)) -> Result<()> {
         if self.plan.new.is_empty() {
-            return Ok(Vec::new());
+            return Ok(());
         }
         if M::IS_LARGE {
             self.predicted.index_old(0, self.plan.old);
         }
         self.predicted.start_new();
         self.prologue()?;
+        self.sink = Some(sink);
         self.span(Span { pos: 0, end: self.plan.new.len() as u64 })?;
-        Ok(self.coder.finish())
+        if let Some(sink) = self.sink {
+            sink(self.coder.finish());
+        }
+        Ok(())
+    }
+
+    /// Hands out what is ready.
+    fn hand_out(&mut self) {
+        if let Some(sink) = self.sink.as_mut().filter(|_| self.coder.ready_len() >= PIECE_LEN) {
+            sink(self.coder.take());
+        }
     }
 
     fn say(&mut self, numbers: Vec<(u32, u64)>) -> Result<()> {
@@ -198,6 +220,7 @@ impl<'a, 'w, M: Model> Encoder<'a, 'w, M> {
         for (pos, byte) in (pos..).zip(&self.plan.new[pos as usize..end as usize]) {
             self.arrive(pos)?;
             self.predicted.literal(&mut self.coder, &mut old, old_len, *byte)?;
+            self.hand_out();
         }
         Ok(())
     }
@@ -227,6 +250,7 @@ impl<'a, 'w, M: Model> Encoder<'a, 'w, M> {
             self.arrive(pos)?;
             let old = self.pace.as_mut().map_or(self.plan.old, |(_, shadow)| shadow.at(pos));
             self.predicted.unit(&mut self.coder, old, at, Due::Known(new))?;
+            self.hand_out();
         }
         self.predicted.end_cover(&mut self.coder)
     }

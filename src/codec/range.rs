@@ -37,7 +37,19 @@ impl RangeEncoder {
         self.deferred.push_back(number);
     }
 
-    /// Flushes and gives the bytes.
+    /// Bytes that are sure and were not taken yet.
+    #[must_use]
+    pub fn ready_len(&self) -> usize {
+        self.out.len()
+    }
+
+    /// Takes them.
+    #[must_use]
+    pub fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.out)
+    }
+
+    /// Flushes and gives the bytes that were not taken.
     #[must_use]
     pub fn finish(mut self) -> Vec<u8> {
         for _ in 0..CODE_LEN {

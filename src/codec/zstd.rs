@@ -5,8 +5,8 @@ use fwdelta_core::format::delta::WINDOW_LOG_MIN;
 use fwdelta_core::{Detail, Result};
 use zstd::stream::raw::{CParameter, DParameter, Decoder, Encoder, InBuffer, Operation, OutBuffer};
 
-/// Compression level: the strongest; generation time is matching's.
-const LEVEL: i32 = 22;
+/// Compression level: stronger ones take longer and gain nothing on such symbols.
+const LEVEL: i32 = 18;
 
 /// A zstd decompressor; the host's part of coders 2, 3 and 6.
 #[derive(Default)]

@@ -122,8 +122,11 @@ pub fn chain(payload: &[u8], chunk_len: usize) -> (Vec<u8>, [u8; HASH_LEN]) {
 /// [`Error::Cancelled`], and `Bug` when the result differs.
 pub fn create(old: &[u8], new: &[u8], options: &Options, progress: &dyn Progress) -> Result<Delta> {
     with_threads(options.threads, || {
-        let delta = encode(old, new, options, progress)?;
-        check(old, new, &delta, progress)?;
+        let (delta, is_tried) = encode(old, new, options, progress)?;
+        if !is_tried {
+            check(old, new, &delta, progress)?;
+        }
+        checkpoint(progress, Stage::Check, new.len() as u64, new.len() as u64)?;
         Ok(delta)
     })
 }
@@ -156,7 +159,13 @@ pub fn parse_file(file: &[u8]) -> Result<(DeltaHeader, &[u8])> {
     }
 }
 
-fn encode(old: &[u8], new: &[u8], options: &Options, progress: &dyn Progress) -> Result<Delta> {
+/// A delta, and whether it was applied already.
+fn encode(
+    old: &[u8],
+    new: &[u8],
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<(Delta, bool)> {
     let is_long = old.len().max(new.len()) as u64 >= PREDICTED_LEN_MAX;
     if options.in_place.is_some() && matches!(options.profile, Profile::Max | Profile::Bsdiff) {
         return Err(Detail::NotBuiltIn.into());
@@ -188,13 +197,15 @@ fn encode(old: &[u8], new: &[u8], options: &Options, progress: &dyn Progress) ->
         in_place: None,
         undoes: None,
     };
-    let encode = |way: Option<&Way>| match content.encode((old, new), way) {
+    let known = header;
+    let encode = |way: Option<&Way>| match content.encode((old, new), way, &known) {
         // Addresses are farther apart than numbers of the format reach.
         Err(error) if error.detail() == Detail::BadStream => {
-            unpredicted(old, new, options, progress)?.encode((old, new), way)
+            unpredicted(old, new, options, progress)?.encode((old, new), way, &known)
         }
         made => made,
     };
+    let mut is_tried = false;
     let payload = match &options.in_place {
         Some(place) => {
             let each = |way: &Way| encode(Some(way)).map(|it| it.parts());
@@ -205,14 +216,14 @@ fn encode(old: &[u8], new: &[u8], options: &Options, progress: &dyn Progress) ->
         }
         None => {
             let encoded = encode(None)?;
-            header.coder = encoded.coder;
+            (header.coder, is_tried) = (encoded.coder, encoded.is_tried);
             encoded.payload
         }
     };
     checkpoint(progress, Stage::Encode, new.len() as u64, new.len() as u64)?;
     header.payload_len = payload.len() as u64;
     header.workspace_len = memory_len(&header)?;
-    Ok(Delta { header, payload })
+    Ok((Delta { header, payload }, is_tried))
 }
 
 /// What is known before it is decided how to encode.
@@ -228,9 +239,15 @@ pub(super) struct Encoded {
     pub(super) payload: Vec<u8>,
     /// New in the order in which it is made, if that is not its own.
     pub(super) made: Option<Vec<u8>>,
+    /// Whether it was applied while it was made.
+    pub(super) is_tried: bool,
 }
 
 impl Encoded {
+    pub(super) const fn new(coder: Coder, payload: Vec<u8>) -> Self {
+        Self { coder, payload, made: None, is_tried: false }
+    }
+
     fn parts(self) -> (Coder, Vec<u8>, Option<Vec<u8>>) {
         (self.coder, self.payload, self.made)
     }
@@ -238,17 +255,20 @@ impl Encoded {
 
 impl Content<'_> {
     /// Encodes; stored if nothing is smaller.
-    fn encode(&self, (old, new): (&[u8], &[u8]), way: Option<&Way>) -> Result<Encoded> {
+    fn encode(
+        &self,
+        (old, new): (&[u8], &[u8]),
+        way: Option<&Way>,
+        header: &DeltaHeader,
+    ) -> Result<Encoded> {
         let encoded = match self {
             Self::Plain(covers) => plain_payload(old, new, covers, way)?,
-            Self::Predicted(matched) => matched.encode(way)?,
-            Self::Coded(coder, payload) => {
-                Encoded { coder: *coder, payload: payload.clone(), made: None }
-            }
+            Self::Predicted(matched) => matched.encode(way, header)?,
+            Self::Coded(coder, payload) => Encoded::new(*coder, payload.clone()),
         };
         match encoded.payload.len() < new.len() {
             true => Ok(encoded),
-            false => Ok(Encoded { coder: Coder::Stored, payload: new.to_vec(), made: None }),
+            false => Ok(Encoded::new(Coder::Stored, new.to_vec())),
         }
     }
 }
@@ -264,7 +284,7 @@ fn plain_payload(old: &[u8], new: &[u8], covers: &[Cover], way: Option<&Way>) ->
         }
         None => codec::bits::encode(&Script { old, new, covers }, model_log)?,
     };
-    Ok(Encoded { coder: Coder::Bits { model_log }, payload, made })
+    Ok(Encoded { made, ..Encoded::new(Coder::Bits { model_log }, payload) })
 }
 
 fn image_id(image: &[u8]) -> ImageId {
@@ -343,6 +363,5 @@ fn check(old: &[u8], new: &[u8], delta: &Delta, progress: &dyn Progress) -> Resu
         &unlimited,
         progress,
     )?;
-    checkpoint(progress, Stage::Check, new.len() as u64, new.len() as u64)?;
     if target.is_same() { Ok(()) } else { Err(Detail::Bug.into()) }
 }

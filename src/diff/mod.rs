@@ -8,6 +8,7 @@ mod media;
 mod noise;
 mod predicted;
 mod profile;
+mod trial;
 mod two_slots;
 
 pub use crate::codec::pages::Order;

@@ -1,12 +1,16 @@
 //! Deltas of predicted content: describe, match in rounds, choose the map, encode.
 
+use std::sync::mpsc;
+
 use fwdelta_core::exec::map::Listed;
-use fwdelta_core::format::delta::{Coder, StreamShape};
+use fwdelta_core::format::delta::{Coder, DeltaHeader, StreamShape};
+use fwdelta_core::format::shape::Shape;
 
 use super::create::{Encoded, Options};
 use super::in_place::Way;
 use super::noise;
 use super::profile::{self, Profile};
+use super::trial::Trial;
 use crate::codec::pages::Schedule;
 use crate::codec::predict::{self, Plan};
 use crate::codec::{projected, zstd};
@@ -70,24 +74,27 @@ pub(super) fn matched<'a>(
 }
 
 impl Matched<'_> {
-    /// Encodes, in place if told to.
+    /// Encodes, in place if told to; else what can be tried meanwhile is. `header` knows both
+    /// images.
     ///
     /// # Errors
-    /// As the encoder.
-    pub(super) fn encode(&self, way: Option<&Way>) -> Result<Encoded> {
+    /// As the encoder, and the trial.
+    pub(super) fn encode(&self, way: Option<&Way>, header: &DeltaHeader) -> Result<Encoded> {
         let Self { pair, covers, options } = self;
         let Some(way) = way else {
-            let (coder, payload) = match is_projected(options) {
-                true => pair.projected(covers.clone(), options)?,
-                false => pair.predicted(covers, options, None)?,
-            };
-            return Ok(Encoded { coder, payload, made: None });
+            if is_projected(options) {
+                let (coder, payload) = pair.projected(covers.clone(), options)?;
+                return Ok(Encoded::new(coder, payload));
+            }
+            let (coder, payload) = pair.predicted(covers, options, header)?;
+            let is_tried = !payload.is_empty();
+            return Ok(Encoded { is_tried, ..Encoded::new(coder, payload) });
         };
         let schedule = way.schedule(pair.old, pair.new, covers);
         let readable = schedule.readable(covers);
-        let (coder, payload) = pair.predicted(&readable, options, Some(&schedule))?;
+        let (coder, payload) = pair.in_place(&readable, options, &schedule)?;
         let made = schedule.is_ordered().then(|| schedule.made(pair.new));
-        Ok(Encoded { coder, payload, made })
+        Ok(Encoded { made, ..Encoded::new(coder, payload) })
     }
 }
 
@@ -146,13 +153,8 @@ impl Pair<'_> {
         }
     }
 
-    /// For coders 4 and 5; for coder 4 in place by a schedule.
-    fn predicted(
-        &self,
-        covers: &[Cover],
-        options: &Options,
-        schedule: Option<&Schedule>,
-    ) -> Result<(Coder, Vec<u8>)> {
+    /// The tables of coders 4 and 5, and the covers that serve as the map.
+    fn tables(&self, covers: &[Cover], options: &Options) -> (Shape, Vec<Listed>) {
         let shape = profile::shape(
             options.profile,
             options.device_memory_len,
@@ -162,14 +164,44 @@ impl Pair<'_> {
             covers.len(),
         );
         let map = chain::select(covers, shape.covers as usize);
+        (self.plan(covers, &map).counted(shape), map)
+    }
+
+    /// For coders 4 and 5: encoded, and applied meanwhile.
+    fn predicted(
+        &self,
+        covers: &[Cover],
+        options: &Options,
+        header: &DeltaHeader,
+    ) -> Result<(Coder, Vec<u8>)> {
+        let (shape, map) = self.tables(covers, options);
         let plan = self.plan(covers, &map);
-        let shape = plan.counted(shape);
         let is_max = options.profile == Profile::Max;
-        let payload = match schedule {
-            Some(schedule) => predict::encode_in_place(&plan, &shape, schedule)?,
-            None => predict::encode(&plan, &shape, is_max)?,
-        };
-        Ok((if is_max { Coder::PredictedMax(shape) } else { Coder::Predicted(shape) }, payload))
+        let coder = if is_max { Coder::PredictedMax(shape) } else { Coder::Predicted(shape) };
+        let trial = Trial { old: self.old, new: self.new, header: *header };
+        let (sender, pieces) = mpsc::channel();
+        let (encoded, tried) = rayon::join(
+            move || {
+                // A trial that failed does not listen any more, and says why.
+                let mut sink = |piece| drop(sender.send(piece));
+                predict::encode(&plan, &shape, is_max, &mut sink)
+            },
+            move || trial.run(coder, &pieces),
+        );
+        encoded?;
+        Ok((coder, tried?))
+    }
+
+    /// For coder 4 in place.
+    fn in_place(
+        &self,
+        covers: &[Cover],
+        options: &Options,
+        schedule: &Schedule,
+    ) -> Result<(Coder, Vec<u8>)> {
+        let (shape, map) = self.tables(covers, options);
+        let payload = predict::encode_in_place(&self.plan(covers, &map), &shape, schedule)?;
+        Ok((Coder::Predicted(shape), payload))
     }
 
     /// For coder 6.

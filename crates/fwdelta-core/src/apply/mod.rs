@@ -201,6 +201,17 @@ impl<'w> Applier<'w> {
         })
     }
 
+    /// For a generator that applies while it encodes: the payload, of which at least a byte is to
+    /// come, ends at `payload_len`. The header said more, and nothing of a chain.
+    ///
+    /// # Errors
+    /// `PayloadSize` when that was fed already.
+    pub fn end_payload_at(&mut self, payload_len: u64) -> Result<()> {
+        self.input.end_at(self.header.payload_len, payload_len)?;
+        self.header.payload_len = payload_len;
+        Ok(())
+    }
+
     /// Takes payload bytes and works for a bounded time, at most one programmed buffer. Gives how
     /// many bytes of `input` were taken; the rest is to be offered again.
     ///

@@ -1,15 +1,17 @@
 //! The payload as it arrives: cut into records, each verified before a byte of it is decoded.
 
 use crate::error::{Detail, Result};
-use crate::format::chain::{ChainReader, HASH_LEN};
-use crate::format::delta::DeltaHeader;
+use crate::format::chain::{ChainReader, ChainStart, HASH_LEN};
+use crate::format::delta::{Coder, DeltaHeader};
 use crate::state::Visit;
 
 /// Most input bytes one symbol group consumes; decoded only while as many are at hand, so that a
 /// decoder never has to stop inside a group.
 pub const GROUP_LEN_MAX: usize = 128;
-/// Record length where the header has no chain.
+/// Record length where the header has no chain: of coders 0, 1 and 4.
 pub const RECORD_LEN: usize = 256;
+/// The same of the others, which are for Linux: decompressors are slow in small pieces.
+pub const RECORD_LEN_LARGE: usize = 16 << 10;
 
 /// Verified payload bytes: what is left of the last record, then the current one.
 ///
@@ -22,16 +24,25 @@ pub(crate) struct Input<'w> {
     end: usize,
     filled: usize,
     left: u64,
+    /// Longest record without a chain.
+    record_max: usize,
     chain: Option<ChainReader>,
     complete: bool,
+}
+
+/// Record length under `header` if it has no chain.
+const fn unchained_len(header: &DeltaHeader) -> usize {
+    match header.coder {
+        Coder::Stored | Coder::Bits { .. } | Coder::Predicted(_) => RECORD_LEN,
+        _ => RECORD_LEN_LARGE,
+    }
 }
 
 impl<'w> Input<'w> {
     /// Bytes of buffer needed under `header`.
     pub(crate) fn buf_len(header: &DeltaHeader) -> u64 {
-        let record =
-            header.chain.map_or(RECORD_LEN as u64, |c| u64::from(c.chunk_len) + HASH_LEN as u64);
-        GROUP_LEN_MAX as u64 + record
+        let chained = |chain: ChainStart| u64::from(chain.chunk_len) + HASH_LEN as u64;
+        GROUP_LEN_MAX as u64 + header.chain.map_or(unchained_len(header) as u64, chained)
     }
 
     /// Nothing has arrived; `buf` is [`Input::buf_len`] bytes.
@@ -40,13 +51,24 @@ impl<'w> Input<'w> {
         let left = header.payload_len;
         let complete = chain.is_none() && left == 0;
         let (start, end) = (GROUP_LEN_MAX, GROUP_LEN_MAX);
-        Self { buf, start, end, filled: 0, left, chain, complete }
+        let record_max = unchained_len(header);
+        Self { buf, start, end, filled: 0, left, record_max, chain, complete }
     }
 
     /// The same without a chain: of `len` bytes that were verified before.
     pub(crate) fn unchained(len: u64, buf: &'w mut [u8]) -> Self {
         let (start, end) = (GROUP_LEN_MAX, GROUP_LEN_MAX);
-        Self { buf, start, end, filled: 0, left: len, chain: None, complete: len == 0 }
+        let (record_max, complete) = (RECORD_LEN, len == 0);
+        Self { buf, start, end, filled: 0, left: len, record_max, chain: None, complete }
+    }
+
+    /// The payload, without a chain, ends at `len` and not at `bound`, as was said; more than what
+    /// has arrived.
+    pub(crate) fn end_at(&mut self, bound: u64, len: u64) -> Result<()> {
+        let left = bound.checked_sub(len).and_then(|less| self.left.checked_sub(less));
+        let is_due = |left: &u64| *left > self.filled as u64 && self.chain.is_none();
+        self.left = left.filter(is_due).ok_or(Detail::PayloadSize)?;
+        Ok(())
     }
 
     /// How many of `len` bytes were used.
@@ -115,7 +137,7 @@ impl<'w> Input<'w> {
         match &self.chain {
             Some(chain) => chain.record_len().unwrap_or(0),
             None => {
-                let room = self.buf.len().saturating_sub(GROUP_LEN_MAX).min(RECORD_LEN);
+                let room = self.buf.len().saturating_sub(GROUP_LEN_MAX).min(self.record_max);
                 usize::try_from(self.left).unwrap_or(usize::MAX).min(room)
             }
         }

@@ -5,6 +5,8 @@
 //! made common. Probabilities have 16 bits. Coders 1 and 4 keep 1/1024 <= p <= 1023/1024, so that
 //! one decision takes at most 10 bits; coder 5 goes to 1/65536. Either shifts in at most two bytes.
 
+use core::hint::select_unpredictable;
+
 use super::input::Input;
 use crate::error::{Detail, Result};
 use crate::state::Visit;
@@ -68,14 +70,15 @@ pub(crate) struct RangeDecoder<'f, 'w> {
 }
 
 impl BitCoder for RangeDecoder<'_, '_> {
+    #[inline(always)]
     fn bit(&mut self, p: u32, _: bool) -> Result<bool> {
         let RangeState { range, code } = *self.state;
         let bound = (range >> 16).wrapping_mul(p);
         let bit = code < bound;
-        let mut next = if bit {
-            RangeState { range: bound, code }
-        } else {
-            RangeState { range: range.wrapping_sub(bound), code: code.wrapping_sub(bound) }
+        // What comes next cannot be foreseen: no branch.
+        let mut next = RangeState {
+            range: select_unpredictable(bit, bound, range.wrapping_sub(bound)),
+            code: select_unpredictable(bit, code, code.wrapping_sub(bound)),
         };
         while next.range < RANGE_MIN {
             let byte = self.input.byte().ok_or(Detail::BadStream)?;

@@ -51,19 +51,20 @@ pub(super) fn unit(site: &Site<'_>, pending: &mut Option<Field>, globals: &mut [
 const GLANCE_LEN: usize = 32;
 const GLANCE_SIGHT: usize = GLANCE_LEN + 4;
 
-/// Where something may start that is not passed over, a bit for each position, the first the lowest.
+/// Where something may start that is not passed over, a bit for each position, the first the
+/// lowest.
 ///
 /// Without branches or tables, so that compilers turn it into vector instructions.
 #[inline(always)]
 fn glance(bytes: &[u8; GLANCE_SIGHT]) -> u32 {
-    let [mut flags, mut a, mut b, mut c, mut d, mut e] = [[0u8; GLANCE_LEN]; 6];
-    let parts = [&mut a, &mut b, &mut c, &mut d, &mut e];
-    for (part, from) in parts.into_iter().zip(bytes.windows(GLANCE_LEN)) {
-        part.copy_from_slice(from);
-    }
-    for (flag, (((a, b), (c, d)), e)) in
-        flags.iter_mut().zip(a.iter().zip(&b).zip(c.iter().zip(&d)).zip(&e))
-    {
+    let part = |by: usize| {
+        let bytes = bytes.get(by..).and_then(|bytes| bytes.first_chunk());
+        bytes.copied().unwrap_or([0u8; GLANCE_LEN])
+    };
+    let [a, b, c, d, e] = [part(0), part(1), part(2), part(3), part(4)];
+    let mut flags = [0u8; GLANCE_LEN];
+    let windows = a.iter().zip(&b).zip(c.iter().zip(&d)).zip(&e);
+    for (flag, (((a, b), (c, d)), e)) in flags.iter_mut().zip(windows) {
         let is_jump = a & 0xfe == 0xe8;
         let is_relative = b & 0xc7 == 0x05;
         let is_long = (*a == 0x0f) & ((b & 0xf0 == 0x80) | (c & 0xc7 == 0x05));

@@ -2,6 +2,8 @@
 //! collision checks. A word is a probability with, in its four lowest bits, how often it was met:
 //! what is new adapts fast.
 
+use core::hint::select_unpredictable;
+
 use super::{ByteFeatures, FlagFeatures, LiteralFeatures, Model};
 use crate::codec::range::{BitCoder, PROBABILITY_MIN};
 use crate::error::Result;
@@ -40,7 +42,7 @@ impl<'w> Averaged<'w> {
         self.words.get(place).map_or(1 << 15, |word| u16::from_le_bytes(*word))
     }
 
-    #[inline]
+    #[inline(always)]
     fn code<C: BitCoder>(&mut self, coder: &mut C, contexts: [u32; 2], bit: bool) -> Result<bool> {
         let places = contexts.map(|context| self.place(context));
         let words = places.map(|place| self.word(place));
@@ -70,32 +72,33 @@ impl<'w> Averaged<'w> {
 
 /// Probability of `true` from two: the surer, and more often met, counts three times, or seven
 /// times where it is far surer.
-#[inline]
+///
+/// Nothing here can be foreseen by a processor, so that there is no branch.
+#[inline(always)]
 fn mixed(words: [u16; 2]) -> u32 {
     let [(a, wa), (b, wb)] = words.map(|word| {
         let p = u32::from(word & !COUNT_BITS);
         let count = u32::from(word & COUNT_BITS).min(6);
         (p, (p.abs_diff(1 << 15) >> 4) * (2 + count) + 1)
     });
-    let (sure, other, wide, narrow) = if wa >= wb { (a, b, wa, wb) } else { (b, a, wb, wa) };
-    let p = match wide {
-        _ if wide > 6 * narrow => (sure * 7 + other) >> 3,
-        _ if wide > 2 * narrow => (sure * 3 + other) >> 2,
-        _ => (sure + other) >> 1,
-    };
+    let is_second = wa < wb;
+    let (sure, other) =
+        (select_unpredictable(is_second, b, a), select_unpredictable(is_second, a, b));
+    let (wide, narrow) = (wa.max(wb), wa.min(wb));
+    let shift = 1 + u32::from(wide > 2 * narrow) + u32::from(wide > 6 * narrow);
+    let p = ((sure << shift) - sure + other) >> shift;
     p.clamp(PROBABILITY_MIN, (1 << 16) - PROBABILITY_MIN)
 }
 
-/// A word after `bit`.
-#[inline]
+/// A word after `bit`; without a branch as well.
+#[inline(always)]
 fn adapted(word: u16, bit: bool) -> u16 {
-    let (p, count) = (word & !COUNT_BITS, word & COUNT_BITS);
+    let (p, count) = (u32::from(word & !COUNT_BITS), word & COUNT_BITS);
     let rate = RATES.get(usize::from(count)).copied().unwrap_or(5);
-    let p = if bit {
-        p.saturating_add((u16::MAX - p).wrapping_shr(rate)).saturating_add(COUNT_BITS)
-    } else {
-        p.wrapping_sub(p.wrapping_shr(rate))
-    };
+    let most = u32::from(u16::MAX);
+    let up = (p + (most - p).wrapping_shr(rate) + u32::from(COUNT_BITS)).min(most);
+    let down = p - p.wrapping_shr(rate);
+    let p = select_unpredictable(bit, up, down) as u16;
     p & !COUNT_BITS | (count + 1).min(COUNT_BITS)
 }
 
