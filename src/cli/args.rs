@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::output;
 use crate::core::format::plmn::Plmn;
+use crate::core::format::rotation::SignedTrust;
 use crate::core::format::trust::Trust;
 use crate::core::verify::{EfFota, Sim};
 use crate::diff::Profile;
@@ -62,6 +63,11 @@ pub(crate) fn trust(path: &Path) -> Result<Vec<u8>> {
         });
     }
     let bytes = output::read(path)?;
+    if SignedTrust::is_signed(&bytes) {
+        let what = "an anchor that replaces another; `fwdelta trust accept` checks it and gives \
+                    the one to trust";
+        return Err(Error::input(subject, what));
+    }
     Trust::parse(&bytes).map_err(|error| Error::from(error).about(&subject))?;
     Ok(bytes)
 }

@@ -6,7 +6,9 @@ pub mod build;
 pub mod inspect;
 pub mod keys;
 pub mod receive;
+pub mod rotation;
 pub mod seal;
+pub mod trust_edit;
 pub mod trust_file;
 
 pub use approve::{Approval, Method, approve};

@@ -6,8 +6,9 @@ use serde::Deserialize;
 use crate::cbor::encode;
 use crate::core::format::auth::Mode;
 use crate::core::format::plmn::Plmn;
-use crate::core::format::trust::{self, OperatorFacts, Policy, Trust};
+use crate::core::format::trust::{self, MODE_NONE_BIT, OperatorFacts, Policy, Trust};
 use crate::error::{Error, Result};
+use crate::hex::hex;
 use crate::package::keys::PublicKey;
 use crate::release::{class_id, vendor_id};
 
@@ -18,6 +19,9 @@ pub type LoadKey<'l> = dyn FnMut(&str) -> Result<PublicKey> + 'l;
 #[serde(deny_unknown_fields)]
 struct File {
     version: u64,
+    /// Key ids that must not come back.
+    #[serde(default)]
+    revoked: Vec<String>,
     vendor: Vendor,
     #[serde(default)]
     operator: Vec<OperatorEntry>,
@@ -41,6 +45,7 @@ fn one() -> u8 {
 #[serde(deny_unknown_fields)]
 struct OperatorEntry {
     plmn: String,
+    #[serde(default)]
     keys: Vec<String>,
     #[serde(default = "signed")]
     modes: Vec<ModeName>,
@@ -60,6 +65,7 @@ enum ModeName {
     String,
     Secret,
     Signed,
+    None,
 }
 
 impl ModeName {
@@ -68,6 +74,7 @@ impl ModeName {
             ModeName::String => Mode::String.bit(),
             ModeName::Secret => Mode::Secret.bit(),
             ModeName::Signed => Mode::Signed.bit(),
+            ModeName::None => MODE_NONE_BIT,
         }
     }
 }
@@ -143,7 +150,11 @@ impl DeviceEntry {
 pub fn compile(text: &str, subject: &str, load: &mut LoadKey<'_>) -> Result<Vec<u8>> {
     let file: File = toml::from_str(text).map_err(|error| Error::input(subject, error))?;
     let mut keys = |names: &[String]| -> Result<Vec<[u8; 32]>> {
-        names.iter().map(|name| load(name).map(|key| key.0)).collect()
+        let mut key = |name: &String| {
+            let key = load(name)?;
+            refuse_revoked(&file.revoked, &key, name, subject).map(|()| key.0)
+        };
+        names.iter().map(&mut key).collect()
     };
     let vendor_keys = keys(&file.vendor.keys)?;
     let mut entries = Vec::new();
@@ -172,13 +183,26 @@ pub fn compile(text: &str, subject: &str, load: &mut LoadKey<'_>) -> Result<Vec<
     Ok(bytes)
 }
 
+fn refuse_revoked(revoked: &[String], key: &PublicKey, name: &str, subject: &str) -> Result<()> {
+    let kid = hex(&key.kid());
+    if revoked.iter().any(|revoked| revoked.eq_ignore_ascii_case(&kid)) {
+        let what = format!("key {name} ({kid}) is revoked; take it out of the lists");
+        return Err(Error::input(subject, what));
+    }
+    Ok(())
+}
+
 fn explain(detail: crate::core::Detail, error: crate::core::Error, subject: &str) -> Error {
     use crate::core::Detail;
     let remedy = match detail {
-        Detail::DuplicateBlock => "a key is listed twice; every role needs keys of its own",
+        Detail::DuplicateBlock => {
+            "a key is listed twice; every role needs keys of its own, only operators may share one"
+        }
         Detail::NotCanonical => "an operator is listed twice; merge its entries",
         Detail::BadValue => "threshold must be 1 to the number of vendor keys, modes not empty",
-        Detail::MissingField => "vendor and operators need at least one key each",
+        Detail::MissingField => {
+            "the vendor, and operators that sign or attach strings, need a key each"
+        }
         Detail::TooManyKeys => "at most 16 keys a role and 32 operators",
         _ => return Error::from(error).about(subject),
     };

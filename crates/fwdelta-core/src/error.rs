@@ -110,8 +110,10 @@ details! {
     WrongVendor = 501, "the package is for another vendor's devices";
     WrongClass = 502, "the package is for another class of device";
     Rollback = 503,
-        "the sequence number is lower than the device's, or what it would undo is not pending";
-    SequenceJump = 504, "the sequence number is further ahead than the device allows";
+        "the sequence number or version is lower than the device's, or what it would undo is not \
+         pending";
+    SequenceJump = 504,
+        "the sequence number or version is further ahead than the device allows";
     Expired = 505, "the package has expired";
     OperatorMismatch = 506, "approved, but not by the operator of this SIM";
     OperatorRequired = 507, "the vendor requires an operator's approval that is not there";

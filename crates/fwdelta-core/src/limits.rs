@@ -37,6 +37,10 @@ pub const HEADER_LEN_MAX: usize = 512;
 pub const REQUIRED_COUNT_MAX: usize = 16;
 /// Bytes of a compiled trust anchor.
 pub const TRUST_LEN_MAX: usize = 16 * 1024;
+/// Signatures of a trust anchor that replaces another: as many keys as both may have.
+pub const ENDORSEMENT_COUNT_MAX: usize = 2 * KEY_COUNT_MAX;
+/// How far ahead of the device's the version of a new trust anchor may be.
+pub const TRUST_JUMP_MAX: u64 = 1024;
 
 impl Limits {
     /// For microcontrollers: 4 KiB of envelope, images to 16 MiB, 10 KiB of workspace.

@@ -7,6 +7,7 @@ pub mod codes;
 mod crypto;
 mod operator;
 mod package;
+mod rotation;
 mod signers;
 
 pub use crypto::Crypto;
@@ -15,3 +16,4 @@ pub use crypto::Ed25519;
 pub use crypto::{MAC_INFO, mac_key, secret_mac};
 pub use operator::{Basis, Decision, EF_FOTA_LEN, EfFota, Sim};
 pub use package::{Device, Package};
+pub use rotation::{accept_trust, endorsed_count};

@@ -156,13 +156,14 @@ impl Judge<'_, '_> {
                 Standing::Elsewhere => {}
             }
         }
-        self.unapproved(any, refusal)
+        self.unapproved(plmn, any, refusal)
     }
 
     /// No approval counts for this SIM.
-    fn unapproved(&self, any: bool, refusal: Option<Detail>) -> Result<Decision> {
+    fn unapproved(&self, own: Plmn, any: bool, refusal: Option<Detail>) -> Result<Decision> {
+        let asks_none = self.trust.operator(own).is_some_and(|entry| entry.asks_none());
         let required = self.requirement.is_required();
-        if !required && self.trust.policy.apply_unapproved {
+        if !required && (self.trust.policy.apply_unapproved || asks_none) {
             return Ok(Decision::without(Basis::Unapproved));
         }
         let detail = match (any, required) {
@@ -190,7 +191,7 @@ impl Judge<'_, '_> {
     }
 
     fn standing(&self, block: &Block<'_>) -> Result<Standing> {
-        let Claim::Approval { plmn, mode, string, .. } = block.claim else {
+        let Claim::Approval { kid, plmn, mode, string, .. } = block.claim else {
             return Ok(Standing::Elsewhere);
         };
         let Some(entry) = self.trust.operator(plmn) else { return Ok(Standing::Elsewhere) };
@@ -199,6 +200,10 @@ impl Judge<'_, '_> {
         }
         if mode == Mode::Secret {
             return self.secret_standing(block, &entry);
+        }
+        // Who signed was checked before; of those the anchor does not have none counts.
+        if kid.is_none_or(|kid| entry.keys_for(mode).find(kid).is_none()) {
+            return Ok(Standing::Elsewhere);
         }
         if entry.string_required && string.is_none() {
             return Ok(Standing::Refused(Detail::StringMissing));
