@@ -2,7 +2,7 @@
 
 use fwdelta::core::format::plmn::Plmn;
 use fwdelta::core::format::trust::Trust;
-use fwdelta::core::verify::{Basis, Device, Ed25519, EfFota, Package, Sim};
+use fwdelta::core::verify::{Basis, Device, Ed25519, EfFota, Facts, Package, Sim};
 use fwdelta::core::{Detail, Limits};
 use fwdelta::package::assemble::Parts;
 use fwdelta::package::seal::{Draft, DraftComponent, blob, seal};
@@ -91,7 +91,7 @@ fn decide(package: &[u8], trust: &[u8], sim: Sim) -> Result<Basis, Detail> {
     let trust = Trust::parse(trust).unwrap();
     let mut buf = [0; 4096];
     let mut source = package;
-    let device = Device { sim, sequence: None };
+    let device = Device { sim, sequence: None, facts: Facts::default() };
     let len = package.len() as u64;
     let limits = Limits::DEVICE;
     Package::verify(&mut source, len, &mut buf, &trust, &device, &Ed25519, &limits)

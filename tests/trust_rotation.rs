@@ -10,7 +10,7 @@ use fwdelta::core::format::auth::emit_block;
 use fwdelta::core::format::rotation::{self, SignedTrust, emit_protected, emit_signed};
 use fwdelta::core::format::trust::Trust;
 use fwdelta::core::limits::{ENDORSEMENT_COUNT_MAX, TRUST_JUMP_MAX};
-use fwdelta::core::verify::{Device, Ed25519, Sim, accept_trust};
+use fwdelta::core::verify::{Device, Ed25519, Facts, Sim, accept_trust};
 use fwdelta::diff::Profile;
 use fwdelta::package::rotation::{endorse, progress};
 use fwdelta::package::{PublicKey, SecretKey, trust_file};
@@ -166,7 +166,7 @@ fn signers_add_theirs_one_after_the_other() {
 #[test]
 fn a_revoked_key_signs_nothing_any_more() {
     let (old_image, new_image) = tiny_pair();
-    let device = Device { sim: Sim::WithoutFota, sequence: None };
+    let device = Device { sim: Sim::WithoutFota, sequence: None, facts: Facts::default() };
     let by_vendor = package(Some(&old_image), &new_image, Profile::Plain, &|_| {});
     let outcome = |anchor: &[u8]| {
         receive(&mut by_vendor.as_slice(), by_vendor.len(), &old_image, anchor, device)

@@ -3,6 +3,7 @@
 pub mod approve;
 pub mod assemble;
 pub mod build;
+pub mod device_file;
 pub mod inspect;
 pub mod keys;
 pub mod receive;

@@ -107,22 +107,46 @@ struct DeviceEntry {
     jump_max: Option<u64>,
 }
 
-impl DeviceEntry {
-    fn policy(&self, subject: &str) -> Result<Policy> {
-        let wrong = |what: &str| Error::input(subject, format!("[device]: {what}"));
-        let vendor = match (&self.vendor_id, &self.vendor_domain) {
-            (Some(_), Some(_)) => return Err(wrong("give vendor_id or vendor_domain, not both")),
-            (id, domain) => id.map(uuid::Uuid::into_bytes).or(domain.as_deref().map(vendor_id)),
+/// How people say who makes a device and of which class it is: by id or by name.
+pub(crate) struct Identity<'a> {
+    pub(crate) vendor_id: Option<uuid::Uuid>,
+    pub(crate) vendor_domain: Option<&'a str>,
+    pub(crate) class_id: Option<uuid::Uuid>,
+    pub(crate) class: Option<&'a str>,
+}
+
+/// A vendor or class id, if it is checked.
+type Id = Option<[u8; 16]>;
+
+impl Identity<'_> {
+    /// The ids of vendor and class, or what is wrong.
+    pub(crate) fn ids(&self) -> Result<(Id, Id), &'static str> {
+        let vendor = match (self.vendor_id, self.vendor_domain) {
+            (Some(_), Some(_)) => return Err("give vendor_id or vendor_domain, not both"),
+            (id, domain) => id.map(uuid::Uuid::into_bytes).or(domain.map(vendor_id)),
         };
-        let class = match (&self.class_id, &self.class, vendor) {
-            (Some(_), Some(_), _) => return Err(wrong("give class_id or class, not both")),
-            (None, Some(_), None) => return Err(wrong("class needs vendor_id or vendor_domain")),
+        let class = match (self.class_id, self.class, vendor) {
+            (Some(_), Some(_), _) => return Err("give class_id or class, not both"),
+            (None, Some(_), None) => return Err("class needs vendor_id or vendor_domain"),
             (id, name, vendor) => {
-                let named =
-                    name.as_deref().zip(vendor).map(|(name, vendor)| class_id(vendor, name));
+                let named = name.zip(vendor).map(|(name, vendor)| class_id(vendor, name));
                 id.map(uuid::Uuid::into_bytes).or(named)
             }
         };
+        Ok((vendor, class))
+    }
+}
+
+impl DeviceEntry {
+    fn policy(&self, subject: &str) -> Result<Policy> {
+        let wrong = |what: &str| Error::input(subject, format!("[device]: {what}"));
+        let identity = Identity {
+            vendor_id: self.vendor_id,
+            vendor_domain: self.vendor_domain.as_deref(),
+            class_id: self.class_id,
+            class: self.class.as_deref(),
+        };
+        let (vendor, class) = identity.ids().map_err(wrong)?;
         let default = Policy::default();
         let applies = |choice: Option<Choice>, default| {
             choice.map_or(default, |choice| choice == Choice::Apply)

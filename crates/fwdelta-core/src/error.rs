@@ -123,6 +123,12 @@ details! {
     NoSim = 511, "there is no SIM and the device refuses to update without one";
     ModeNotAllowed = 512, "the operator's approval is in a mode the trust anchor does not accept";
     StringMissing = 513, "the trust anchor requires a validation string and the approval has none";
+    WrongHardware = 514, "the package is for other revisions of the hardware";
+    WrongDevice = 515, "the package is for another device of this class";
+    BatteryLow = 516, "the battery has less charge than the package asks for";
+    DependencyVersion = 517,
+        "another component is not there in the version that the package asks for";
+    NotAuthorized = 518, "the package asks for an authorization that was not given";
     OldDigest = 601, "the old image has another digest than the one this update starts from";
     OldSize = 602, "the old image has another size than the one this update starts from";
     ChunkDigest = 701, "a chunk does not match its hash";

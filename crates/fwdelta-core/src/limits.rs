@@ -27,6 +27,10 @@ pub const OPERATOR_COUNT_MAX: usize = 32;
 pub const PAYLOAD_COUNT_MAX: usize = 2 * COMPONENT_COUNT_MAX + 1 + BLOCK_COUNT_MAX;
 /// Nesting of CBOR arrays, maps and tags.
 pub const DEPTH_MAX: u8 = 8;
+/// Revisions of the hardware in a manifest.
+pub const HARDWARE_COUNT_MAX: usize = 16;
+/// Numbers of a version in a manifest.
+pub const VERSION_LEN_MAX: usize = 8;
 /// Bytes of a component name.
 pub const NAME_LEN_MAX: usize = 32;
 /// Bytes of a payload reference (URI).

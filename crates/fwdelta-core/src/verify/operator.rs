@@ -4,7 +4,7 @@ use super::crypto::mac_is_valid;
 use crate::error::{Detail, Result};
 use crate::format::auth::{Authentication, Block, Claim, Mode, Requirement};
 use crate::format::plmn::Plmn;
-use crate::format::trust::{Operator, Trust};
+use crate::format::trust::{Operator, Policy, Trust};
 use crate::hash::{Sha256Digest, equal_in_constant_time};
 
 /// Length of EF_FOTA: the condition byte and the validation string.
@@ -26,6 +26,16 @@ impl EfFota {
         let (condition, string) = bytes.split_first().ok_or(Detail::BadArgument)?;
         let string = string.try_into().map_err(|_| Detail::BadArgument)?;
         Ok(Self { condition: *condition, string })
+    }
+
+    /// The 17 bytes of the file: a secret, to be kept where EF_FOTA is.
+    #[must_use]
+    pub fn bytes(&self) -> [u8; EF_FOTA_LEN] {
+        let mut bytes = [self.condition; EF_FOTA_LEN];
+        for (to, from) in bytes.iter_mut().skip(1).zip(self.string) {
+            *to = from;
+        }
+        bytes
     }
 
     /// Whether the condition byte allows updates.
@@ -97,6 +107,21 @@ impl Decision {
     /// One that rests on no approval.
     pub(super) const fn without(basis: Basis) -> Self {
         Self { basis, approval: None, prompts: None }
+    }
+}
+
+/// Whether a download may be started: what [`Decision`] will refuse whatever the package is, asked
+/// before a byte of it has cost anything. The SIM is asked again when the package is there.
+///
+/// # Errors
+/// `FotaNotAllowed`, `NoSim`.
+pub fn gate(policy: &Policy, sim: &Sim) -> Result<()> {
+    match sim {
+        Sim::WithFota { ef_fota, .. } if !ef_fota.allows(policy.allow_bit) => {
+            Err(Detail::FotaNotAllowed.into())
+        }
+        Sim::Absent if !policy.apply_without_sim => Err(Detail::NoSim.into()),
+        _ => Ok(()),
     }
 }
 
