@@ -231,12 +231,13 @@ fn rotations() -> Vec<(String, PathBuf, u16)> {
 
 #[test]
 fn anchors_follow_each_other_as_expected_in_core_and_command() {
+    let rotations = rotations();
     let current = dir().join("rotation-current.cbor");
     let bytes = std::fs::read(&current).unwrap();
     let trust = Trust::parse(&bytes).unwrap();
     let work = tempfile::tempdir().unwrap();
     let output = work.path().join("anchor");
-    for (name, file, expect) in rotations() {
+    for (name, file, expect) in rotations {
         let signed = std::fs::read(&file).unwrap();
         let accepted = accept_trust(&trust, &signed, &Ed25519);
         let detail = accepted.map_or_else(|error| error.detail as u16, |_| 0);

@@ -166,8 +166,7 @@ enum fwdelta_detail {
     FWDELTA_E_WRONG_VENDOR = 501,
     /* the package is for another class of device */
     FWDELTA_E_WRONG_CLASS = 502,
-    /* the sequence number or version is lower than the device's, or what it would undo is not
-     * pending */
+    /* the sequence number or version is too low, or what it would undo is not pending */
     FWDELTA_E_ROLLBACK = 503,
     /* the sequence number or version is further ahead than the device allows */
     FWDELTA_E_SEQUENCE_JUMP = 504,

@@ -339,7 +339,7 @@ fn c_type(rust: &str) -> String {
 /// Names of exported functions with the types of their arguments, then of what they return.
 fn rust_signatures() -> BTreeMap<String, Vec<String>> {
     let mut all = BTreeMap::new();
-    for file in ["ffi", "ffi_delta", "ffi_stream"] {
+    for file in ["ffi", "ffi_delta", "ffi_stream", "ffi_policy"] {
         let text = std::fs::read_to_string(here().join(format!("src/{file}.rs"))).unwrap();
         for part in text.split("extern \"C\" fn ").skip(1) {
             let (name, rest) = part.split_once('(').unwrap();

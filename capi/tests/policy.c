@@ -14,7 +14,7 @@ void fwdelta_panic(void)
 /* Every line of rotations.tsv gives the number it says. */
 static void anchors_follow_each_other(const char *dir)
 {
-    char text[256];
+    char text[600];
     char name[64];
     char file[96];
     unsigned expect;

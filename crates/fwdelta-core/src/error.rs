@@ -110,8 +110,7 @@ details! {
     WrongVendor = 501, "the package is for another vendor's devices";
     WrongClass = 502, "the package is for another class of device";
     Rollback = 503,
-        "the sequence number or version is lower than the device's, or what it would undo is not \
-         pending";
+        "the sequence number or version is too low, or what it would undo is not pending";
     SequenceJump = 504,
         "the sequence number or version is further ahead than the device allows";
     Expired = 505, "the package has expired";
