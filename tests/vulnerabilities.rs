@@ -300,7 +300,7 @@ fn a_partial_bundle_is_refused() {
 #[test]
 fn lz4_flex_cve_2026_32829_old_memory_does_not_show() {
     let (old, new) = common::pair("apollo");
-    let (old, new) = (&old[..20_000], &new[..20_000]);
+    let (old, new) = (&old[..12_000], &new[..12_000]);
     for profile in [Profile::Tiny, Profile::Small, Profile::Max, Profile::Plain] {
         let options = Options { profile, threads: 1, ..Options::default() };
         let delta = diff::create(old, new, &options, &Silent).unwrap();

@@ -172,14 +172,13 @@ const MUTANTS: [Mutant; 19] = [
 /// The power-cut simulator.
 const POWER_TESTS: &str = "--test in_place_power --test two_slots_power";
 
-/// Makes each mistake in turn and runs the tests that have to find it; only mistakes whose name
-/// has `only` in it, if that is given.
+/// Makes each mistake in turn and runs the tests that have to find it: only mistakes in the
+/// verification path for `verification`, only those whose name has `only` in it for anything else.
 pub(crate) fn all(runner: &mut Runner, only: Option<&str>) {
-    let chosen: Vec<_> = MUTANTS
-        .iter()
-        .chain(verification::MUTANTS)
-        .filter(|mutant| only.is_none_or(|only| mutant.name.contains(only)))
-        .collect();
+    let only = only.unwrap_or("");
+    let power = MUTANTS.iter().filter(|mutant| mutant.name.contains(only));
+    let is_chosen = |mutant: &&Mutant| only == "verification" || mutant.name.contains(only);
+    let chosen: Vec<_> = power.chain(verification::MUTANTS.iter().filter(is_chosen)).collect();
     let copy = target_dir().join("mutants/work");
     let mut is_ready = false;
     runner.step("a copy that passes", || {
