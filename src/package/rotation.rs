@@ -74,7 +74,7 @@ fn taken_apart(new: &[u8]) -> Result<(Vec<u8>, Vec<Vec<u8>>)> {
 }
 
 fn check_versions(old: &Trust<'_>, new: &Trust<'_>) -> Result<()> {
-    let ahead = new.version.checked_sub(old.version).unwrap_or(0);
+    let ahead = new.version.saturating_sub(old.version);
     if !(1..=TRUST_JUMP_MAX).contains(&ahead) {
         let what = format!(
             "version {} cannot follow version {}: give it the next number, at most \

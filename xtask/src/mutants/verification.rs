@@ -116,7 +116,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "python-tuf CVE-2020-15163: an anchor is kept before it was checked",
         file: ACCEPT,
         good: "    accept_trust(&Trust::parse(&current)?, &bytes, &Ed25519).map_err(about)?;\n",
-        bad: "    output::write(&args.output, SignedTrust::parse(&bytes).map_err(about)?.anchor)?;\n    \
+        bad: "    let anchor = SignedTrust::parse(&bytes).map_err(about)?.anchor;\n    \
+              output::write(&args.output, anchor)?;\n    \
               accept_trust(&Trust::parse(&current)?, &bytes, &Ed25519).map_err(about)?;\n",
         tests: "--test trust_rotation the_command_from_the_first_file",
     },
