@@ -2,9 +2,7 @@
 //! so no byte under the signature goes unread.
 #![no_main]
 
-use fwdelta_core::format::manifest::{
-    self, DemandFacts, DependencyFacts, Manifest, Version,
-};
+use fwdelta_core::format::manifest::{self, DemandFacts, DependencyFacts, Manifest, Version};
 use fwdelta_fuzz::emitted;
 use libfuzzer_sys::fuzz_target;
 

@@ -229,13 +229,19 @@ fn copy_tree(to: &Path) -> Result<(), String> {
 
 /// Whether the tests pass; an error if they do not compile, or if there are none of that name. The
 /// copy must not share a target folder with the original, whose packages have the same names:
-/// either would run the other's. The generator, which makes a few deltas only, need not be fast.
+/// either would run the other's. What simulates needs the optimiser, all else compiles without it.
 fn passes(copy: &Path, tests: &str) -> Result<bool, String> {
     let target = target_dir().join("mutants/target");
-    let quick =
-        ["opt-level=0", "debug=false"].map(|it| format!("profile.release.package.fwdelta.{it}"));
+    let (profile, slow) = match tests {
+        POWER_TESTS => ("release", &["fwdelta"][..]),
+        _ => ("dev", &["fwdelta", "fwdelta-core"][..]),
+    };
+    let quick = slow.iter().flat_map(|package| {
+        ["opt-level=0", "debug=false"].map(|it| format!("profile.{profile}.package.{package}.{it}"))
+    });
+    let quick: Vec<_> = quick.collect();
     let test = |more: &str| {
-        let mut command = cargo(&format!("test --release {tests} {more}"));
+        let mut command = cargo(&format!("test --profile {profile} {tests} {more}"));
         command.current_dir(copy).env("CARGO_TARGET_DIR", &target);
         for setting in &quick {
             command.args(["--config", setting]);
