@@ -20,8 +20,10 @@ use crate::package::receive::{self, Extent};
 /// Verify a package and write the new images
 ///
 /// Every check comes before the first write. New images are written beside their destination and
-/// renamed once all of them match their digests; on any error nothing is left behind but, with
-/// --journal, what a later run goes on with.
+/// renamed once all of them match their digests, and if one cannot be renamed those before it are
+/// put back; on any error nothing is left behind but, with --journal, what a later run goes on
+/// with. A power cut between two renames leaves whole files, old and new; the same command does the
+/// rest.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -51,6 +53,10 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Report> {
+    args.device.recorded(applied(args))
+}
+
+fn applied(args: &Args) -> Result<Report> {
     if let (Some(image), Some(journal)) = (&args.in_place, &args.keep.journal) {
         return over_old(args, image, journal);
     }
@@ -65,9 +71,7 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
             written.push(write_one(opened, index, path)?);
         }
         written.extend(next_state(args, opened)?);
-        for file in written {
-            file.commit()?;
-        }
+        Beside::commit_all(written)?;
         settle_way_back(args)?;
         let mut json = opened.json();
         json["outputs"] = json!(outputs);

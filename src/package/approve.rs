@@ -83,7 +83,11 @@ pub fn approve(package: &[u8], approval: &Approval<'_>) -> Result<Vec<u8>> {
             None => parts.payloads.push((key, prompts)),
         }
     }
-    parts.blocks.push(block(approval, &parts.signed_payload())?);
+    let block = block(approval, &parts.signed_payload())?;
+    if parts.blocks.contains(&block) {
+        return Err(Error::input(approval.plmn, "it has approved this package already"));
+    }
+    parts.blocks.push(block);
     let approved = parts.write();
     // What was written must read as it should before anyone ships it.
     let again = Parts::read(&approved)?;

@@ -3,10 +3,13 @@
 pub mod approve;
 pub mod assemble;
 pub mod build;
+pub mod device_file;
 pub mod inspect;
 pub mod keys;
 pub mod receive;
+pub mod rotation;
 pub mod seal;
+pub mod trust_edit;
 pub mod trust_file;
 
 pub use approve::{Approval, Method, approve};

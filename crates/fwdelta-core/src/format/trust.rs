@@ -1,7 +1,7 @@
 //! The trust anchor: whose signatures count, and the device's policy (docs/format.md, section 6).
 
 use super::auth::{Kid, Mode, kid_of};
-use super::cbor::{Major, Reader, Sink, Writer};
+use super::cbor::{Reader, Sink, Writer};
 use super::plmn::Plmn;
 use super::suit::ALG_ED25519;
 use crate::error::{Detail, Error, Result};
@@ -69,6 +69,9 @@ fn parse_key<'a>(reader: &mut Reader<'a>) -> Result<&'a PublicKey> {
     reader.array_of()
 }
 
+/// Among the bits of an operator's modes: an approval is not asked for.
+pub const MODE_NONE_BIT: u8 = 8;
+
 /// What is accepted from one operator.
 #[derive(Clone, Copy, Debug)]
 pub struct Operator<'a> {
@@ -89,16 +92,25 @@ impl<'a> Operator<'a> {
         reader.array_exact(5)?;
         let bad_plmn = reader.error(Detail::BadPlmn);
         let plmn = Plmn::parse(reader.text()?).map_err(|_| bad_plmn)?;
-        let keys = Keys::parse(reader, 1)?;
+        let few = reader.error(Detail::MissingField);
+        let keys = Keys::parse(reader, 0)?;
         let bad_modes = reader.error(Detail::BadValue);
-        let modes = u8::try_from(reader.uint()?).ok().filter(|modes| (1..=7).contains(modes));
-        Ok(Self {
+        let modes = u8::try_from(reader.uint()?).ok().filter(|modes| (1..=15).contains(modes));
+        let operator = Self {
             plmn,
             keys,
             modes: modes.ok_or(bad_modes)?,
             string_required: reader.boolean()?,
             attach_keys: Keys::parse(reader, 0)?,
-        })
+        };
+        let lacks = |mode| operator.accepts(mode) && operator.keys_for(mode).is_empty();
+        if lacks(Mode::Signed) || lacks(Mode::String) { Err(few) } else { Ok(operator) }
+    }
+
+    /// Whether the operator lets updates pass that nobody approved.
+    #[must_use]
+    pub fn asks_none(&self) -> bool {
+        self.modes & MODE_NONE_BIT != 0
     }
 
     /// Whether approvals in `mode` are accepted.
@@ -217,7 +229,8 @@ pub struct Trust<'a> {
 }
 
 impl<'a> Trust<'a> {
-    /// Checks a compiled trust anchor.
+    /// Checks a compiled trust anchor in its bare form. The signed form, in which a new anchor
+    /// travels, goes through [`crate::verify::accept_trust`].
     ///
     /// # Errors
     /// As docs/format.md, section 6.
@@ -227,10 +240,6 @@ impl<'a> Trust<'a> {
             return Err(Detail::EnvelopeTooLarge.into());
         }
         let mut reader = Reader::new(bytes);
-        if reader.peek()?.major == Major::Array {
-            // The signed form, in which a new anchor travels.
-            return Err(Detail::NotBuiltIn.into());
-        }
         let (mut version, mut vendor, mut operators, mut policy) = (None, None, None, None);
         let mut format = None;
         let mut map = reader.map()?;
@@ -274,9 +283,7 @@ impl<'a> Trust<'a> {
 
     /// Every key in every role.
     pub fn keys(&self) -> impl Iterator<Item = &'a PublicKey> + use<'a> {
-        let operators = self.operators();
-        let theirs = operators.flat_map(|entry| entry.keys.iter().chain(entry.attach_keys.iter()));
-        self.vendor_keys.iter().chain(theirs)
+        self.keys_and_roles().map(|(key, _)| key)
     }
 
     /// Whether a key with this id is trusted in any role.
@@ -285,14 +292,44 @@ impl<'a> Trust<'a> {
         self.keys().any(|key| kid_of(key) == *kid)
     }
 
-    /// One key in two roles would let one signature stand for two parties.
+    /// One key in two roles would let one signature stand for two parties. Operators of a group may
+    /// share a key: their approvals are never counted together.
     fn refuse_equal_keys(&self) -> Result<()> {
-        for (index, key) in self.keys().enumerate() {
-            if self.keys().take(index).any(|other| other == key) {
+        for (index, (key, role)) in self.keys_and_roles().enumerate() {
+            let mut others = self.keys_and_roles().take(index);
+            if others.any(|(other, its)| other == key && !role.may_share(its)) {
                 return Err(Detail::DuplicateBlock.into());
             }
         }
         Ok(())
+    }
+
+    fn keys_and_roles(&self) -> impl Iterator<Item = (&'a PublicKey, Role)> + use<'a> {
+        let vendor = self.vendor_keys.iter().map(|key| (key, Role::Vendor));
+        let theirs = self.operators().flat_map(|entry| {
+            let sign = entry.keys.iter().map(move |key| (key, Role::Sign(entry.plmn)));
+            let attach = entry.attach_keys.iter();
+            sign.chain(attach.map(move |key| (key, Role::Attach(entry.plmn))))
+        });
+        vendor.chain(theirs)
+    }
+}
+
+/// What a key is trusted for.
+#[derive(Clone, Copy)]
+enum Role {
+    Vendor,
+    Sign(Plmn),
+    Attach(Plmn),
+}
+
+impl Role {
+    /// Whether one key may have both roles: the same for two operators.
+    fn may_share(self, other: Self) -> bool {
+        match (self, other) {
+            (Role::Sign(a), Role::Sign(b)) | (Role::Attach(a), Role::Attach(b)) => a != b,
+            _ => false,
+        }
     }
 }
 
@@ -419,8 +456,23 @@ mod tests {
         assert_eq!(detail(parse_with(0, &keys[..1], &[a])), Detail::BadValue);
         assert_eq!(detail(parse_with(1, &[], &[])), Detail::MissingField);
         assert_eq!(detail(parse_with(1, &keys[1..2], &[a])), Detail::DuplicateBlock);
-        let no_mode = OperatorFacts { modes: 0, ..a };
-        assert_eq!(detail(parse_with(1, &keys[..1], &[no_mode])), Detail::BadValue);
+        for modes in [0, 16] {
+            let no_mode = OperatorFacts { modes, ..a };
+            assert_eq!(detail(parse_with(1, &keys[..1], &[no_mode])), Detail::BadValue);
+        }
+        // Only modes that nothing signs get along without keys.
+        for modes in 1..16 {
+            let bare = OperatorFacts { keys: &[], modes, ..a };
+            let fits = parse_with(1, &keys[..1], &[bare]).is_ok();
+            assert_eq!(fits, modes & 5 == 0, "{modes}");
+        }
+        // Operators of a group share a key, in one role; within an entry keys differ.
+        let shared = OperatorFacts { keys: a.keys, ..b };
+        assert_eq!(parse_with(1, &keys[..1], &[a, shared]), Ok(3));
+        let attach = OperatorFacts { attach_keys: a.keys, ..b };
+        assert_eq!(detail(parse_with(1, &keys[..1], &[a, attach])), Detail::DuplicateBlock);
+        let own = OperatorFacts { attach_keys: a.keys, ..a };
+        assert_eq!(detail(parse_with(1, &keys[..1], &[own])), Detail::DuplicateBlock);
         let many = [[9; 32]; KEY_COUNT_MAX + 1];
         assert_eq!(detail(parse_with(1, &many, &[])), Detail::TooManyKeys);
     }

@@ -5,13 +5,18 @@
 
 pub mod codes;
 mod crypto;
+mod facts;
+pub mod handoff;
 mod operator;
 mod package;
+mod rotation;
 mod signers;
 
 pub use crypto::Crypto;
 #[cfg(feature = "ed25519")]
 pub use crypto::Ed25519;
 pub use crypto::{MAC_INFO, mac_key, secret_mac};
-pub use operator::{Basis, Decision, EF_FOTA_LEN, EfFota, Sim};
+pub use facts::{Facts, Installed};
+pub use operator::{Basis, Decision, EF_FOTA_LEN, EfFota, Sim, gate};
 pub use package::{Device, Package};
+pub use rotation::{accept_trust, endorsed_count};
