@@ -15,3 +15,4 @@ pub use crypto::Ed25519;
 pub use crypto::{MAC_INFO, mac_key, secret_mac};
 pub use operator::{Basis, Decision, EF_FOTA_LEN, EfFota, Sim};
 pub use package::{Device, Package};
+pub use signers::check_signers;
