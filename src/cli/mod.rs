@@ -23,6 +23,7 @@ mod output;
 mod over;
 mod patch;
 mod plan;
+mod preview;
 mod progress;
 mod report;
 mod state;

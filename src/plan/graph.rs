@@ -23,6 +23,17 @@ struct Edge {
     size: u64,
 }
 
+/// What a package is to a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Use {
+    /// It cannot have it.
+    None,
+    /// It may be a step of a plan.
+    Step,
+    /// It leads back to an older release.
+    Restore,
+}
+
 /// Whether a package can be applied to a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fit {
@@ -41,27 +52,53 @@ pub(super) struct Graph<'i> {
     names: Vec<&'i str>,
     digests: HashMap<Sha256Digest, u32>,
     edges: Vec<Option<Edge>>,
-    /// Packages by the first component and image they start from.
-    by_old: HashMap<(usize, u32), Vec<u32>>,
-    /// Packages that start from anything.
-    full: Vec<u32>,
+    /// Steps of plans.
+    forward: Lists,
+    /// What restores older releases.
+    back: Lists,
     start: State,
     jump_max: u64,
 }
 
+/// Packages by what they start from.
+#[derive(Default)]
+struct Lists {
+    /// By the first component and image they start from.
+    by_old: HashMap<(usize, u32), Vec<u32>>,
+    /// Those that start from anything.
+    full: Vec<u32>,
+}
+
+impl Lists {
+    fn register(&mut self, edge: &Edge, at: u32) {
+        let first = edge.parts.iter().find_map(|(component, old, _)| Some((*component, (*old)?)));
+        match first {
+            Some(key) => self.by_old.entry(key).or_default().push(at),
+            None => self.full.push(at),
+        }
+    }
+
+    /// Packages that may fit `state`: by image, then those for any.
+    fn candidates<'l>(&'l self, state: &'l State) -> impl Iterator<Item = u32> + 'l {
+        let keys = state.images.iter().enumerate();
+        let by_old = keys.filter_map(|(component, image)| self.by_old.get(&(component, *image)));
+        by_old.flatten().copied().chain(self.full.iter().copied())
+    }
+}
+
 impl<'i> Graph<'i> {
-    /// `is_open` says which entries the device accepts at all; the others are no candidates.
+    /// `use_of` says what each entry is to the device.
     pub(super) fn new(
         entries: &[Entry],
-        is_open: impl Fn(usize) -> bool,
+        use_of: impl Fn(usize) -> Use,
         device: &'i Device,
     ) -> Self {
         let mut graph = Self {
             names: device.components.keys().map(String::as_str).collect(),
             digests: HashMap::new(),
             edges: Vec::new(),
-            by_old: HashMap::new(),
-            full: Vec::new(),
+            forward: Lists::default(),
+            back: Lists::default(),
             start: State { images: Vec::new(), sequence: device.sequence },
             jump_max: device.jump_max,
         };
@@ -71,9 +108,11 @@ impl<'i> Graph<'i> {
         }
         for (at, entry) in entries.iter().enumerate() {
             let edge = graph.edge(entry);
-            if let Some(edge) = edge.as_ref().filter(|_| is_open(at)) {
-                // There are at most `INDEX_ENTRY_COUNT_MAX` entries.
-                graph.register(edge, at as u32);
+            // There are at most `INDEX_ENTRY_COUNT_MAX` entries.
+            match (use_of(at), &edge) {
+                (Use::Step, Some(edge)) => graph.forward.register(edge, at as u32),
+                (Use::Restore, Some(edge)) => graph.back.register(edge, at as u32),
+                _ => {}
             }
             graph.edges.push(edge);
         }
@@ -96,14 +135,6 @@ impl<'i> Graph<'i> {
         Some(Edge { parts, sequence: entry.sequence, size: entry.size })
     }
 
-    fn register(&mut self, edge: &Edge, at: u32) {
-        let first = edge.parts.iter().find_map(|(component, old, _)| Some((*component, (*old)?)));
-        match first {
-            Some(key) => self.by_old.entry(key).or_default().push(at),
-            None => self.full.push(at),
-        }
-    }
-
     /// What the device runs.
     pub(super) fn start(&self) -> &State {
         &self.start
@@ -114,11 +145,17 @@ impl<'i> Graph<'i> {
         self.edges.get(at as usize).and_then(Option::as_ref).map_or(0, |edge| edge.size)
     }
 
-    /// Packages that may fit `state`: by image, then those for any.
+    /// Steps that may fit `state`.
     pub(super) fn candidates<'g>(&'g self, state: &'g State) -> impl Iterator<Item = u32> + 'g {
-        let keys = state.images.iter().enumerate();
-        let by_old = keys.filter_map(|(component, image)| self.by_old.get(&(component, *image)));
-        by_old.flatten().copied().chain(self.full.iter().copied())
+        self.forward.candidates(state)
+    }
+
+    /// The smallest package that restores the images of `before` where `after` runs.
+    pub(super) fn restore(&self, after: &State, before: &State) -> Option<usize> {
+        let fits = self.back.candidates(after).filter(|at| {
+            self.fit(*at, after) == Fit::Yes && self.after(*at, after).images == before.images
+        });
+        fits.min_by_key(|at| (self.size(*at), *at)).map(|at| at as usize)
     }
 
     /// Whether package `at` can be applied to `state`.
@@ -175,12 +212,5 @@ impl Goal {
     pub(super) fn is_reached(&self, state: &State) -> bool {
         let mut pairs = self.0.iter().zip(&state.images);
         pairs.all(|(wanted, image)| wanted.is_none_or(|wanted| wanted == *image))
-    }
-}
-
-impl State {
-    /// Whether `other` has the same images, whatever the sequence numbers.
-    pub(super) fn has_images_of(&self, other: &State) -> bool {
-        self.images == other.images
     }
 }

@@ -5,12 +5,13 @@
 //! every package that is left out can be told why.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 
-use super::graph::{Fit, Goal, Graph, State};
+use super::graph::{Fit, Goal, Graph, State, Use};
 use super::verdict::{Reason, excluded, is_for, no_room};
 use super::{Device, Entry, Index};
 use crate::core::Detail;
+use crate::core::hash::Sha256Digest;
 use crate::error::{Error, Result};
 
 /// States of a device that are looked at.
@@ -62,14 +63,19 @@ pub fn plan(index: &Index, device: &Device, version: Option<&str>) -> Result<Pla
     let verdicts: Vec<_> =
         index.entries.iter().map(|entry| excluded(entry, device, order_max)).collect();
     let wanted = wanted(index, device, order_max);
-    let is_open = |at: usize| verdicts.get(at).is_some_and(Option::is_none);
-    let graph = Graph::new(&index.entries, is_open, device);
+    let use_of = |at: usize| match (verdicts.get(at), index.entries.get(at)) {
+        (Some(None), _) => Use::Step,
+        (Some(Some(Reason::Restore)), Some(entry)) if can_have(entry, device) => Use::Restore,
+        _ => Use::None,
+    };
+    let graph = Graph::new(&index.entries, use_of, device);
     let pairs: Vec<_> = wanted.iter().map(|(name, image)| (*name, &image.digest)).collect();
     let goal = graph.goal(&pairs);
     let mut search = Search::new(&graph, index.entries.len());
     search.run(&goal)?;
     let chain = search.goal.map(|at| search.chain(at, index, device));
-    let used: Vec<_> = chain.iter().flat_map(|chain| &chain.steps).map(|step| step.entry).collect();
+    let used: HashSet<_> =
+        chain.iter().flat_map(|chain| &chain.steps).map(|step| step.entry).collect();
     let rejected = verdicts.into_iter().enumerate().filter(|(at, _)| !used.contains(at));
     let rejected =
         rejected.map(|(at, verdict)| (at, verdict.unwrap_or_else(|| search.verdict(at))));
@@ -216,35 +222,20 @@ impl<'g> Search<'g> {
     /// The chain to state `goal`, with what leads back from each step.
     fn chain(&self, goal: u32, index: &Index, device: &Device) -> Found {
         let mut found = Found::default();
+        let rollbacks = rollbacks(index, device);
         let mut next = self.nodes.get(goal as usize);
         found.cost = next.map_or(0, |node| node.cost.0);
         while let Some(Node { state, via: Some((package, from)), .. }) = next {
             let before = self.nodes.get(*from as usize);
             let entry = *package as usize;
-            let restore = before.and_then(|node| self.restore(index, device, state, &node.state));
-            found.steps.push(Step { entry, rollback: rollback(index, device, entry), restore });
+            let manifest = index.entries.get(entry).map(|entry| &entry.manifest);
+            let rollback = manifest.and_then(|manifest| rollbacks.get(manifest).copied());
+            let restore = before.and_then(|node| self.graph.restore(state, &node.state));
+            found.steps.push(Step { entry, rollback, restore });
             next = before;
         }
         found.steps.reverse();
         found
-    }
-
-    /// The cheapest package that leads from `after` to the images of `before`.
-    fn restore(
-        &self,
-        index: &Index,
-        device: &Device,
-        after: &State,
-        before: &State,
-    ) -> Option<usize> {
-        cheapest(index, |at, entry| {
-            let at = at as u32;
-            entry.is_restore
-                && self.graph.fit(at, after) == Fit::Yes
-                && self.graph.after(at, after).has_images_of(before)
-                && is_for(entry, device)
-                && no_room(entry, device).is_none()
-        })
     }
 
     /// Why a package that the device accepts is not in the chain.
@@ -266,15 +257,18 @@ impl<'g> Search<'g> {
     }
 }
 
-/// The cheapest package that leads back from `entry` until it is confirmed.
-fn rollback(index: &Index, device: &Device, entry: usize) -> Option<usize> {
-    let manifest = index.entries.get(entry)?.manifest;
-    cheapest(index, |_, back| {
-        back.undoes == Some(manifest) && is_for(back, device) && no_room(back, device).is_none()
-    })
+/// By the manifest that they undo, the smallest packages that lead back from it.
+fn rollbacks(index: &Index, device: &Device) -> HashMap<Sha256Digest, usize> {
+    let mut smallest: HashMap<Sha256Digest, (u64, usize)> = HashMap::new();
+    for (at, entry) in index.entries.iter().enumerate() {
+        let Some(undone) = entry.undoes.filter(|_| can_have(entry, device)) else { continue };
+        let best = smallest.entry(undone).or_insert((entry.size, at));
+        *best = (*best).min((entry.size, at));
+    }
+    smallest.into_iter().map(|(undone, (_, at))| (undone, at)).collect()
 }
 
-fn cheapest(index: &Index, is_meant: impl Fn(usize, &Entry) -> bool) -> Option<usize> {
-    let all = index.entries.iter().enumerate().filter(|(at, entry)| is_meant(*at, entry));
-    all.min_by_key(|(at, entry)| (entry.size, *at)).map(|(at, _)| at)
+/// Whether the device may have a package and has room for it.
+fn can_have(entry: &Entry, device: &Device) -> bool {
+    is_for(entry, device) && no_room(entry, device).is_none()
 }
