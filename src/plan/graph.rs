@@ -78,11 +78,11 @@ impl Lists {
         }
     }
 
-    /// Packages that may fit `state`: by image, then those for any.
+    /// Packages that start from an image of `state`.
     fn candidates<'l>(&'l self, state: &'l State) -> impl Iterator<Item = u32> + 'l {
         let keys = state.images.iter().enumerate();
         let by_old = keys.filter_map(|(component, image)| self.by_old.get(&(component, *image)));
-        by_old.flatten().copied().chain(self.full.iter().copied())
+        by_old.flatten().copied()
     }
 }
 
@@ -145,14 +145,20 @@ impl<'i> Graph<'i> {
         self.edges.get(at as usize).and_then(Option::as_ref).map_or(0, |edge| edge.size)
     }
 
-    /// Steps that may fit `state`.
+    /// Steps that start from anything.
+    pub(super) fn anywhere(&self) -> &[u32] {
+        &self.forward.full
+    }
+
+    /// Steps that start from an image of `state`.
     pub(super) fn candidates<'g>(&'g self, state: &'g State) -> impl Iterator<Item = u32> + 'g {
         self.forward.candidates(state)
     }
 
     /// The smallest package that restores the images of `before` where `after` runs.
     pub(super) fn restore(&self, after: &State, before: &State) -> Option<usize> {
-        let fits = self.back.candidates(after).filter(|at| {
+        let open = self.back.candidates(after).chain(self.back.full.iter().copied());
+        let fits = open.filter(|at| {
             self.fit(*at, after) == Fit::Yes && self.after(*at, after).images == before.images
         });
         fits.min_by_key(|at| (self.size(*at), *at)).map(|at| at as usize)

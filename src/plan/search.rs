@@ -145,6 +145,8 @@ struct Search<'g> {
     numbers: HashMap<State, u32>,
     queue: BinaryHeap<Reverse<(Cost, u32)>>,
     seen: Vec<Seen>,
+    /// Packages that start from anything, as far as they are still to be tried.
+    anywhere: Vec<u32>,
     goal: Option<u32>,
     work: u64,
 }
@@ -153,7 +155,8 @@ impl<'g> Search<'g> {
     fn new(graph: &'g Graph<'g>, entry_count: usize) -> Self {
         let seen = vec![Seen::Never; entry_count];
         let (nodes, numbers, queue) = (Vec::new(), HashMap::new(), BinaryHeap::new());
-        let mut search = Self { graph, nodes, numbers, queue, seen, goal: None, work: 0 };
+        let anywhere = graph.anywhere().to_vec();
+        let mut search = Self { graph, nodes, numbers, queue, seen, anywhere, goal: None, work: 0 };
         search.find(graph.start().clone(), (0, 0), None);
         search
     }
@@ -182,27 +185,41 @@ impl<'g> Search<'g> {
     fn expand(&mut self, at: u32, state: &State, cost: Cost) {
         let graph = self.graph;
         for package in graph.candidates(state) {
-            self.work += 1;
-            let Some(seen) = self.seen.get(package as usize).copied() else { continue };
-            // States are settled by cost, so the first that fits is the best for it.
-            if matches!(seen, Seen::Applied(..)) && graph.is_complete(package) {
-                continue;
+            self.attempt(package, at, state, cost);
+        }
+        // States are settled by cost, so the first that a package fits is the best for it; one
+        // that leads to the same state from anywhere need not be tried again.
+        let mut anywhere = std::mem::take(&mut self.anywhere);
+        anywhere.retain(|package| {
+            self.attempt(*package, at, state, cost);
+            !self.is_done(*package)
+        });
+        self.anywhere = anywhere;
+    }
+
+    fn is_done(&self, package: u32) -> bool {
+        let seen = self.seen.get(package as usize);
+        matches!(seen, Some(Seen::Applied(..))) && self.graph.is_complete(package)
+    }
+
+    /// Tries a package on the state `at`, which was just settled.
+    fn attempt(&mut self, package: u32, at: u32, state: &State, cost: Cost) {
+        self.work += 1;
+        if self.is_done(package) {
+            return;
+        }
+        let now = match self.graph.fit(package, state) {
+            Fit::Other => return,
+            Fit::Yes => {
+                let there = (cost.0.saturating_add(self.graph.size(package)), cost.1 + 1);
+                let after = self.graph.after(package, state);
+                Seen::Applied(there, self.find(after, there, Some((package, at))))
             }
-            let fit = graph.fit(package, state);
-            let now = match fit {
-                Fit::Other => continue,
-                Fit::Yes => {
-                    let there = (cost.0.saturating_add(graph.size(package)), cost.1 + 1);
-                    let to = self.find(graph.after(package, state), there, Some((package, at)));
-                    Seen::Applied(there, to)
-                }
-                refused => Seen::Refused(refused),
-            };
-            if let (Some(place), false) =
-                (self.seen.get_mut(package as usize), matches!(seen, Seen::Applied(..)))
-            {
-                *place = now;
-            }
+            refused => Seen::Refused(refused),
+        };
+        match self.seen.get_mut(package as usize) {
+            None | Some(Seen::Applied(..)) => {}
+            Some(seen) => *seen = now,
         }
     }
 
