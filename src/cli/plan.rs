@@ -11,7 +11,7 @@ use crate::core::format::trust::Trust;
 use crate::core::verify::Ed25519;
 use crate::error::{Error, Result};
 use crate::hex::hex;
-use crate::plan::{Device, Found, Image, Index, Opened, Plan, Reason, open, plan};
+use crate::plan::{Device, Found, INDEX_LEN_MAX, Image, Index, Opened, Plan, Reason, open, plan};
 
 /// Rejected packages listed where there is no chain; `--json` and a plan list all.
 const SHOWN_MAX: usize = 32;
@@ -65,7 +65,7 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
 
 fn opened(args: &Args) -> Result<Opened> {
     let about = |error: Error| error.about(args.index.display());
-    let bytes = output::read(&args.index)?;
+    let bytes = output::read_at_most(&args.index, INDEX_LEN_MAX)?;
     let Some(path) = &args.trust else {
         return open(&bytes, None::<(&Trust<'_>, &Ed25519)>).map_err(about);
     };
