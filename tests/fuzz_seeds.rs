@@ -303,11 +303,12 @@ fn ef_fota_seeds(seeds: &mut Seeds) {
     let string = b"the SIM's string";
     for (name, choice, condition, string) in [
         ("allowed", 0, 1, &string[..]),
-        ("signed", 1, 1, string),
-        ("bit-3", 6, 8, string),
+        ("secret", 8, 1, string),
+        ("signed", 16, 1, string),
+        ("bit-3", 3, 8, string),
         ("not-allowed", 0, 0xfe, string),
         ("zeros", 0, 1, &[0; 16]),
-        ("ones", 1, 0xff, &[0xff; 16]),
+        ("ones", 8, 0xff, &[0xff; 16]),
         ("short", 0, 1, &string[..15]),
     ] {
         let seed = [&[choice, condition], string].concat();

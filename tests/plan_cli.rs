@@ -176,6 +176,10 @@ fn what_cannot_be_listed_or_believed_is_refused() {
     bench.device("1.0", ", \"class_id\": \"00000000-0000-0000-0000-000000000000\"");
     let (code, message) = bench.fails(&args);
     assert_eq!(code, 15, "{message}");
+    bench.device("1.0", ", \"index_sequence\": 2");
+    let (code, message) = bench.fails(&args);
+    assert!(code == 15 && message.contains("Rollback"), "{message}");
+    bench.device("1.0", ", \"index_sequence\": 1");
     std::fs::File::create(bench.path("huge")).unwrap().set_len(1 << 32).unwrap();
     let huge = ["plan", "--device", "device.json", "--index", "huge"];
     assert_eq!(bench.fails(&huge).0, 13);

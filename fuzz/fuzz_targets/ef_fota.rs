@@ -6,33 +6,43 @@
 use std::sync::LazyLock;
 
 use fwdelta::diff::Profile;
-use fwdelta::package::{Approval, Method, approve};
+use fwdelta::package::{Approval, Method, PublicKey, approve, trust_file};
 use fwdelta_core::format::trust::Trust;
 use fwdelta_core::verify::{Device, EF_FOTA_LEN, Ed25519, EfFota, Package, Sim};
 use fwdelta_core::{Detail, Limits};
-use fwdelta_fuzz::common::{STRING, anchor, key, package, plmn};
+use fwdelta_fuzz::common::{STRING, key, package, plmn};
 use libfuzzer_sys::fuzz_target;
 
-/// The operator; the trust anchor takes its key for signing and for attaching.
 const OPERATOR: &str = "26201";
 
-/// Approved with the string in the clear, and with a signature beside it.
-static PACKAGES: LazyLock<[Vec<u8>; 2]> = LazyLock::new(|| {
+/// Approved in each mode: the string in the clear, as a MAC key, and beside a signature.
+static PACKAGES: LazyLock<[Vec<u8>; 3]> = LazyLock::new(|| {
     let package = package(Some(&[7; 64]), &[8; 64], Profile::Plain, &|_| {});
-    let key = key(OPERATOR);
-    [
-        Method::String { key: &key, string: STRING },
-        Method::Signed { key: &key, string: Some(STRING) },
-    ]
-    .map(|method| {
+    let key = &key(OPERATOR);
+    let methods = [
+        Method::String { key, string: STRING },
+        Method::Secret { string: STRING },
+        Method::Signed { key, string: Some(STRING) },
+    ];
+    methods.map(|method| {
         let approval = Approval { plmn: plmn(OPERATOR), method, prompts: None };
         approve(&package, &approval).expect("one approval has room")
     })
 });
 
 /// One anchor per position of the allow bit.
-static ANCHORS: LazyLock<Vec<Vec<u8>>> =
-    LazyLock::new(|| (0..8).map(|bit| anchor(&format!("allow_bit = {bit}"))).collect());
+static ANCHORS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+    let anchor = |bit| {
+        let text = format!(
+            "version = 1\n[vendor]\nkeys = [\"vendor\"]\n[[operator]]\nplmn = \"{OPERATOR}\"\n\
+             keys = [\"{OPERATOR}\"]\nmodes = [\"string\", \"secret\", \"signed\"]\n\
+             [device]\nallow_bit = {bit}\n"
+        );
+        let mut load = |name: &str| -> fwdelta::Result<PublicKey> { Ok(key(name).public()) };
+        trust_file::compile(&text, "trust.toml", &mut load).expect("a good trust file")
+    };
+    (0..8).map(anchor).collect()
+});
 
 fn expected(file: &[u8], bit: u8) -> Result<(), Detail> {
     let (condition, string) = file.split_first().expect("it has 17 bytes");
@@ -50,11 +60,11 @@ fuzz_target!(|input: &[u8]| {
     let read = EfFota::parse(file);
     assert_eq!(read.is_ok(), file.len() == EF_FOTA_LEN);
     let Ok(ef_fota) = read else { return };
-    let bit = choice >> 1 & 7;
+    let bit = choice & 7;
     let trust = Trust::parse(&ANCHORS[usize::from(bit)]).expect("our own anchor");
     let sim = Sim::WithFota { plmn: plmn(OPERATOR), ef_fota };
     let device = Device { sim, sequence: None };
-    let mut source = PACKAGES[usize::from(choice & 1)].as_slice();
+    let mut source = PACKAGES[usize::from(choice >> 3) % 3].as_slice();
     let len = source.len() as u64;
     let mut buf = [0; Limits::DEVICE.envelope_len];
     let limits = &Limits::DEVICE;

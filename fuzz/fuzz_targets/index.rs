@@ -30,6 +30,7 @@ fn device(index: &Index) -> Device {
     Device {
         components,
         sequence: first.sequence,
+        index_sequence: 0,
         jump_max: first.order,
         vendor_id: None,
         class_id: None,

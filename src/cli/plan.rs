@@ -80,6 +80,8 @@ fn check_device(opened: &Opened, device: &Device, args: &Args) -> Result<()> {
         Detail::WrongVendor
     } else if !is(device.class_id, opened.class_id) {
         Detail::WrongClass
+    } else if opened.sequence < device.index_sequence {
+        Detail::Rollback
     } else {
         return Ok(());
     };

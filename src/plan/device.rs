@@ -24,7 +24,10 @@ pub struct Device {
     /// Sequence number of the last confirmed update.
     #[serde(default)]
     pub sequence: u64,
-    /// How far ahead of it a package may be.
+    /// Sequence number of the last index that was used: an older one is refused.
+    #[serde(default)]
+    pub index_sequence: u64,
+    /// How far ahead of `sequence` a package may be.
     #[serde(default = "jump_max")]
     pub jump_max: u64,
     /// UUID of the vendor.

@@ -52,6 +52,7 @@ pub(crate) fn device(images: &[(&str, u64)]) -> Device {
     Device {
         components: images.iter().map(|(name, at)| ((*name).to_owned(), slot(*at))).collect(),
         sequence: 0,
+        index_sequence: 0,
         jump_max: 65_536,
         vendor_id: None,
         class_id: None,
