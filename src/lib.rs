@@ -13,6 +13,7 @@
 //! - [`diff`]: deltas, made, checked and applied
 //! - [`package`]: assemble, sign, approve, inspect and receive packages
 //! - [`descriptor`]: OMA download descriptors
+//! - [`plan`]: an index of packages, and the cheapest chain of updates through it
 //! - [`cli`]: the command line, the only code that prints or touches paths and the environment
 
 pub mod cbor;
@@ -26,6 +27,7 @@ pub mod hex;
 pub mod image;
 pub mod matching;
 pub mod package;
+pub mod plan;
 pub mod progress;
 pub mod release;
 

@@ -107,6 +107,12 @@ fn the_documented_story() {
     let (code, message) =
         bench.fails(&["verify", "update.suit", "--trust", "trust.toml", "--ef-fota", "sim.bin"]);
     assert_eq!(code, 15, "{message}");
+    // Every report names the codes for device management, of refusals too.
+    let refused = ["verify", "update.suit", "--trust", "trust.toml", "--ef-fota", "sim.bin"];
+    let output = bench.run(&[&refused[..], &["--json"]].concat());
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let codes = serde_json::json!({ "fumo": 405, "install_notify": 953, "lwm2m": 8 });
+    assert_eq!(report["codes"], codes);
     let inspected = bench.json(&["inspect", "approved.suit"]);
     assert_eq!(inspected["blocks"][1]["plmn"], "26201");
     assert_eq!(inspected["blocks"][1]["has_string"], true);
@@ -344,6 +350,30 @@ before_update = "Jetzt neu starten?"
     let own = shown(&["--plmn", "26201", "--trust", "trust.toml"]);
     assert_eq!(own["prompts"]["before_update"], "Ihr Netz bittet um Geduld.");
     assert_eq!(own["by_operator"], true);
+    // Nothing is written for a preview: every language, the operator's too, on every display.
+    let preview = ["describe", "up.suit", "--preview", "--release", "displays.toml"];
+    let release = bench.read("release.toml");
+    let displays = b"[display.handset]\ncolumns = 40\nlines = 5\n";
+    bench.write("displays.toml", &[&release[..], displays].concat());
+    let report = bench.json(&preview);
+    let sets = report["preview"].as_array().unwrap();
+    let of = |set: &Value| (set["language"].clone(), set["operator"].clone());
+    let all: Vec<_> = sets.iter().map(of).collect();
+    assert!(all.contains(&("de".into(), Value::Null)), "{all:?}");
+    assert!(all.contains(&("de".into(), "26201".into())), "{all:?}");
+    let german = sets.iter().find(|set| of(set) == ("de".into(), Value::Null)).unwrap();
+    assert_eq!(german["display"], "handset");
+    let prompt = &german["prompts"]["before_update"];
+    assert_eq!(
+        (&prompt["lines"][0], &prompt["fits"]),
+        (&"Jetzt neu starten?".into(), &true.into())
+    );
+    let text = bench.ok(&preview);
+    let line = format!("    |{:<40}|", "Jetzt neu starten?");
+    assert!(text.lines().any(|shown| shown == line), "{text}");
+    let one = bench.json(&[&preview[..], &["--plmn", "26201"]].concat());
+    assert_eq!(one["preview"].as_array().unwrap().len(), 1);
+    assert_eq!(one["preview"][0]["operator"], "26201");
     bench.ok(&["verify", "up.suit", "--trust", "trust.toml", "--ef-fota", "sim.bin"]);
 }
 
@@ -445,6 +475,8 @@ fn trust_completions_and_manual() {
         "build",
         "approve",
         "describe",
+        "index",
+        "plan",
         "trust",
         "inspect",
         "verify",

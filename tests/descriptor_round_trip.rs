@@ -272,6 +272,94 @@ fn hostile_or_wrong_xml_is_refused_with_its_reason() {
     assert_eq!(parse(b"<media>\xff</media>").unwrap_err().detail(), Detail::BadUtf8);
 }
 
+/// As long as a document may be, and made of one thing only: each is refused by a count, or read in
+/// one pass, whatever the XML parser does with it.
+#[test]
+fn documents_made_of_one_hostile_thing_are_refused() {
+    let filled = |start: &str, unit: &dyn Fn(usize) -> String, end: &str| {
+        let mut text = start.to_owned();
+        let mut at = 0;
+        while text.len() + unit(at).len() + end.len() <= DESCRIPTOR_LEN_MAX {
+            text += &unit(at);
+            at += 1;
+        }
+        assert!(at > 1000, "{at} times {}", unit(0));
+        text + end
+    };
+    let same = |text: &'static str| move |_: usize| text.to_owned();
+    let entity = "<!DOCTYPE media [<!ENTITY a 'aaaaaaaa'>]><media><name>";
+    let long = "</name><type>t</type><size>1</size><objectURI>u</objectURI></media>";
+    let cases = [
+        (filled("<media", &|at| format!(" a{at}=''"), "/>"), Detail::TooManyKeys),
+        (filled("<media", &same(" a=''"), "/>"), Detail::TooManyKeys),
+        (filled("<media", &|at| format!(" xmlns:a{at}='u'"), "/>"), Detail::TooManyKeys),
+        (filled("<media", &same(" xmlns='u'"), "/>"), Detail::TooManyKeys),
+        (filled("<a:media xmlns:a='u'>", &same("<a:b xmlns:a='u'>"), ""), Detail::TooDeep),
+        (filled("", &same("<media>"), ""), Detail::TooDeep),
+        (filled("<media>", &same("<a/>"), "</media>"), Detail::TooManyKeys),
+        (filled("<media>", &same("<a xmlns='u'/>"), "</media>"), Detail::TooManyKeys),
+        (filled(entity, &same("&a;"), "</name></media>"), Detail::NotBuiltIn),
+        (filled("<media><name>", &same("&amp;"), "</name></media>"), Detail::StringTooLong),
+        (filled("<media><name>", &same("&#65;"), long), Detail::StringTooLong),
+        (filled("<media><name>", &same("<![CDATA[]]>"), "</name></media>"), Detail::MissingField),
+        (filled("<media><name>", &same("<!---->"), "</media>"), Detail::BadValue),
+        (filled("<media", &same("<"), ">"), Detail::Truncated),
+    ];
+    for (text, detail) in cases {
+        let error = parse(text.as_bytes()).unwrap_err();
+        let shown: String = text.chars().take(80).collect();
+        assert_eq!(error.detail(), detail, "{shown}: {error}");
+    }
+}
+
+/// Scripts of all widths and directions, and what XML must escape.
+const LANGUAGES: [(&str, &str); 18] = [
+    ("ar", "هل تريد تنزيل الإصدار 2.1 الآن؟"),
+    ("de", "Jetzt <herunterladen> & \"später\" installieren?"),
+    ("de-AT", "Heuer noch?"),
+    ("el", "Λήψη τώρα;"),
+    ("en", "Fish &amp; 'chips' ]]>?"),
+    ("fa", "می‌خواهید؟"),
+    ("fr", "Télécharger\u{a0}?"),
+    ("he", "להוריד עכשיו?"),
+    ("hi", "अभी डाउनलोड करें?"),
+    ("ja", "今すぐダウンロードしますか？"),
+    ("ko", "지금 다운로드할까요?"),
+    ("pt-BR", "Baixar agora?"),
+    ("ru", "Загрузить?"),
+    ("sr-Latn", "Preuzeti?"),
+    ("th", "ดาวน์โหลดตอนนี้ไหม?"),
+    ("tr", "Şimdi indirilsin mi?"),
+    ("vi", "Tải xuống bây giờ?"),
+    ("zh-Hant-TW", "現在下載嗎？😀"),
+];
+
+#[test]
+fn languages_by_versions_by_components_survive_a_round_trip() {
+    let mut toml = "version = \"2.1.0\"\ndefault_language = \"en\"\n".to_owned();
+    for (tag, prompt) in LANGUAGES {
+        write!(toml, "[language.{tag}.prompts]\nbefore_download = '''{prompt}'''\n").unwrap();
+    }
+    let mut load = |_: &str| unreachable!("no files are named");
+    let release = Release::parse(&toml, "release.toml", &mut load).unwrap();
+    let mut count = 0;
+    for parts in 0..4u64 {
+        let payload = |at| file(&format!("payload {at}"), "application/octet-stream", at << 40);
+        let package = package((0..parts).map(payload).collect());
+        let files = describe(&package, &release, BASE).unwrap();
+        assert_eq!(files, describe(&package, &release, BASE).unwrap(), "the same bytes twice");
+        for file in files.iter().filter(|file| file.name != "index.json") {
+            let read = parse(&file.bytes).unwrap();
+            let tag = file.name.strip_prefix("fwdelta-2.1.0.").unwrap().split('.').next();
+            let (_, prompt) = LANGUAGES.iter().find(|(known, _)| Some(*known) == tag).unwrap();
+            assert_eq!(read.description.as_deref(), Some(*prompt), "{}", file.name);
+            assert_eq!(emit(&read).unwrap(), file.bytes, "{}", file.name);
+            count += 1;
+        }
+    }
+    assert!(count >= 200, "{count}");
+}
+
 #[test]
 fn a_cut_off_descriptor_is_refused_wherever_it_ends() {
     for file in described(Vec::new()).iter().filter(|file| file.name != "index.json") {

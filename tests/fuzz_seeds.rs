@@ -13,9 +13,12 @@ use fwdelta::core::apply::memory_len;
 use fwdelta::core::exec::layout::Content;
 use fwdelta::core::exec::map::Listed;
 use fwdelta::core::format::delta::{Coder, DeltaHeader, Shape, StreamShape};
+use fwdelta::descriptor::{FileFacts, PackageFacts, describe};
 use fwdelta::diff::Delta;
 use fwdelta::matching::{self, Costs};
+use fwdelta::plan::{Entry, Image, Index, Part, emit_table};
 use fwdelta::progress::Silent;
+use fwdelta::release::Release;
 use fwdelta_sim::fault::Random;
 
 use delta::{every_coder, short_pair};
@@ -232,6 +235,90 @@ fn in_place_seeds(seeds: &mut Seeds) {
     }
 }
 
+/// Descriptors of both versions as they are written, and as others write them.
+fn descriptor_seeds(seeds: &mut Seeds) {
+    let toml = "version = \"2.1\"\nnext_url = \"https://e.com/n?a=1&b=2\"\n\
+        [vendor]\nhomepage = \"https://e.com/\"\n[language.he.prompts]\n\
+        before_download = \"<להוריד> & 'ok'?\"\n";
+    let mut load = |_: &str| unreachable!("no files are named");
+    let release = Release::parse(toml, "release.toml", &mut load).unwrap();
+    let file = |name: &str| FileFacts {
+        file_name: name.to_owned(),
+        media_type: "a/b".to_owned(),
+        size: 1000,
+        sha256: [0xab; 32],
+    };
+    let package = PackageFacts {
+        envelope: file("a.suit"),
+        payloads: vec![file("p")],
+        version: release.version.clone(),
+        install_size: 7,
+    };
+    for file in describe(&package, &release, "https://e.com").unwrap() {
+        if file.name != "index.json" {
+            seeds.insert(("descriptor", file.name), file.bytes);
+        }
+    }
+    let tolerated = "<d:media xmlns:d='urn:oma:xml:dl:dd:2.0' xmlns='urn:oma:xml:dl:dd:2.0' \
+        xmlns:v='urn:v' DDVersion='2.0'><!-- c --><product><mediaObject><v:size>7</v:size>\
+        <size> 1,000 </size><type>a/b</type><meta><name><![CDATA[a]]>&amp;&#65;</name></meta>\
+        <objectURI>http://e.com/</objectURI></mediaObject></product></d:media>";
+    seeds.insert(("descriptor", "tolerated".to_owned()), tolerated.into());
+}
+
+/// Indexes of one package, and of one of each kind.
+fn index_seeds(seeds: &mut Seeds) {
+    let image = |number: u8| Image { version: "1.0".into(), len: 9, digest: [number; 32] };
+    let entry = |number: u8, old: Option<u8>, new: u8| Entry {
+        file: format!("{number}.suit"),
+        size: number.into(),
+        digest: [number; 32],
+        manifest: [number; 32],
+        sequence: number.into(),
+        order: new.into(),
+        is_restore: false,
+        undoes: None,
+        parts: vec![Part {
+            name: "a".into(),
+            old: old.map(image),
+            new: image(new),
+            workspace_len: 5,
+            in_place: false,
+        }],
+        groups: Vec::new(),
+        next_url: None,
+    };
+    let mut index = Index { entries: vec![entry(1, Some(0), 1)], next_url: None };
+    seeds.insert(("index", "one".to_owned()), emit_table(&index));
+    let (mut back, mut restore) = (entry(2, Some(1), 0), entry(3, Some(2), 1));
+    (back.undoes, restore.is_restore) = (Some([1; 32]), true);
+    let mut rich = entry(4, Some(1), 2);
+    rich.groups = vec!["lab".into()];
+    rich.next_url = Some("https://e.com/".into());
+    rich.parts.push(Part { name: "b".into(), old: None, ..rich.parts[0].clone() });
+    index.entries.extend([back, restore, rich, entry(5, None, 2), entry(6, Some(0), 2)]);
+    index.next_url = Some("https://e.com/i".into());
+    seeds.insert(("index", "each-kind".to_owned()), emit_table(&index));
+}
+
+/// The string of the target's packages, allowed and not, blank, and files of other lengths.
+fn ef_fota_seeds(seeds: &mut Seeds) {
+    let string = b"the SIM's string";
+    for (name, choice, condition, string) in [
+        ("allowed", 0, 1, &string[..]),
+        ("secret", 8, 1, string),
+        ("signed", 16, 1, string),
+        ("bit-3", 3, 8, string),
+        ("not-allowed", 0, 0xfe, string),
+        ("zeros", 0, 1, &[0; 16]),
+        ("ones", 8, 0xff, &[0xff; 16]),
+        ("short", 0, 1, &string[..15]),
+    ] {
+        let seed = [&[choice, condition], string].concat();
+        seeds.insert(("ef_fota", name.to_owned()), seed);
+    }
+}
+
 #[test]
 fn seeds_are_as_they_are_made() {
     let mut seeds = Seeds::new();
@@ -240,6 +327,9 @@ fn seeds_are_as_they_are_made() {
     predicted_seeds(&mut seeds);
     delta_seeds(&mut seeds);
     in_place_seeds(&mut seeds);
+    descriptor_seeds(&mut seeds);
+    index_seeds(&mut seeds);
+    ef_fota_seeds(&mut seeds);
     for ((target, name), seed) in seeds {
         let file = dir().join(target).join(name);
         if std::env::var_os("FWDELTA_REGENERATE").is_some() {

@@ -214,6 +214,37 @@ def check_blocks(name, package, keys):
     check(f"{name}: the secret is not in the package", STRING not in header)
 
 
+def device_ids(package):
+    """Vendor and class, from the shared sequence."""
+    parameters = cbor2.loads(package.common[4])[1]
+    return parameters[1], parameters[2]
+
+
+def check_index(data, package, keys):
+    """An index of one package (docs/format-index.md), by the reader of packages."""
+    index, listed = Package(data), Package(package)
+    key, raw = keys["vendor"]
+    block, header = index.block_of(lambda header: REQUIREMENT in header)
+    table_bytes = index.envelope["#index"]
+    check("index: deterministic CBOR", canonical(data) and canonical(table_bytes))
+    check("index: manifest digest", index.manifest_digest() == index.digest[1])
+    check("index: vendor", (header[4], header[REQUIREMENT]) == (sha256(raw)[:8], False))
+    check("index: vendor signature", verifies(index, block, key))
+    stated = index.parameters[0]
+    check("index: table", stated == (sha256(table_bytes), len(table_bytes)))
+    check("index: for the package's devices", device_ids(index) == device_ids(listed))
+    table = cbor2.loads(table_bytes)
+    entry = table[1][0]
+    check("index: version and count", (table[0], len(table[1])) == (1, 1))
+    check("index: package", (entry[1], entry[2]) == (len(package), sha256(package)))
+    check("index: manifest", (entry[3], entry[4]) == (listed.digest[1], listed.manifest[2]))
+    part = entry[8][0]
+    images = {0: part[1][1:], 3: part[2][1:]}
+    holds = all([size, digest] == images[at]
+                for at, (digest, size) in listed.parameters.items() if at in images)
+    check("index: images", part[0] == "main" and holds)
+
+
 def untouched(before, after):
     """Approving added a block and changed nothing else."""
     same = {key: value for key, value in before.envelope.items() if key != 2}
@@ -256,6 +287,8 @@ def main():
                     run("approve", path, "--operator", *approval, "-o", path)
                 after = check_package(name, path.read_bytes(), old, new, keys)
                 check(f"{name}: approving changed nothing else", untouched(before, after))
+        run("index", path, "--key", work / "vendor.key", "--sequence", "1", "-o", work / "index")
+        check_index((work / "index").read_bytes(), path.read_bytes(), keys)
     print(f"\ntest result: {'ok' if not failed else 'FAILED'}. {passed} passed; {failed} failed")
     return 1 if failed or not passed else 0
 

@@ -161,6 +161,34 @@ fn errors_name_file_line_reason_and_remedy() {
 }
 
 #[test]
+fn every_prompt_fits_every_display_or_is_refused() {
+    let text = |display: &str| {
+        format!(
+            "version = \"1.0\"\n[language.en.prompts]\nbefore_download = \"Load now?\"\n\
+             after_download = \"Loaded.\"\nbefore_update = \"Restart now?\"\n\
+             after_update = \"Done.\"\n[language.ja.prompts]\n\
+             before_download = \"今すぐダウンロードしますか\"\n[display.lcd]\n{display}\n"
+        )
+    };
+    assert!(parse(&text("columns = 14\nlines = 2")).is_ok());
+    assert!(parse(&text("chars = 13")).is_ok());
+    for (display, reason) in [
+        ("columns = 14\nlines = 1", "prompt before_download of ja takes 2 lines of 14 cells"),
+        ("columns = 20", "takes 26 cells, the display has 20 (lcd)"),
+        ("chars = 11", "prompt before_update of en has 12 characters"),
+        ("lines = 2", "line 9: lines need columns"),
+        ("columns = 0", "line 9: 0 shows nothing"),
+        ("width = 3", "unknown field"),
+    ] {
+        let error = parse(&text(display)).unwrap_err().to_string();
+        assert!(error.starts_with("release.toml: ") && error.contains(reason), "{error}");
+    }
+    // What nobody wrote is shown too, in English.
+    let bare = parse("version = \"1.0\"\n[display.lcd]\nchars = 20\n").unwrap_err().to_string();
+    assert!(bare.contains("before_download of en"), "{bare}");
+}
+
+#[test]
 fn sums_are_limited_too() {
     let long = "ä".repeat(256);
     let language = |index: u32| {

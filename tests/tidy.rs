@@ -152,6 +152,50 @@ fn the_device_guide_says_what_to_do_at_each_error() {
     assert_eq!(told, all, "each number of error.rs once, and no other");
 }
 
+/// FUMO, install-notify and LwM2M of a row of docs/status-codes.md, by what stands first in it.
+fn status_codes(document: &str) -> std::collections::BTreeMap<String, (u16, u16, u8)> {
+    let mut rows = std::collections::BTreeMap::new();
+    for line in document.lines() {
+        let cells: Vec<_> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let [keys, _, fumo, notify, lwm2m] = cells.as_slice() else { continue };
+        let (Ok(fumo), Ok(notify), Ok(lwm2m)) = (fumo.parse(), notify.parse(), lwm2m.parse())
+        else {
+            continue;
+        };
+        for key in keys.split(',') {
+            let before = rows.insert(key.trim().to_owned(), (fumo, notify, lwm2m));
+            assert_eq!(before, None, "{key} is there twice");
+        }
+    }
+    rows
+}
+
+#[test]
+fn status_codes_are_as_documented() {
+    use fwdelta::core::verify::codes::{Codes, DEFERRED, SUCCESS, codes_of};
+    let document = fs::read_to_string(root().join("docs/status-codes.md")).unwrap();
+    let mut rows = status_codes(&document);
+    let tuple = |codes: Codes| (codes.fumo, codes.install_notify, codes.lwm2m);
+    assert_eq!(rows.remove("success"), Some(tuple(SUCCESS)));
+    assert_eq!(rows.remove("deferred"), Some(tuple(DEFERRED)));
+    let mut used = std::collections::BTreeSet::new();
+    for detail in Detail::ALL {
+        let own = (*detail as u16).to_string();
+        let category = format!("category {}", detail.category() as u8);
+        let key = if rows.contains_key(&own) { own } else { category };
+        assert_eq!(rows.get(&key), Some(&tuple(codes_of(*detail))), "{detail:?}, row {key}");
+        used.insert(key);
+    }
+    assert_eq!(used.len(), rows.len(), "rows of no detail in docs/status-codes.md");
+}
+
+#[test]
+fn rows_of_status_codes_are_read() {
+    let rows = status_codes("| a | b | c | d | e |\n| 1, 2 | x | 400 | 900 | 3 |\n| 9 | x | 1 |");
+    assert_eq!(rows.len(), 2);
+    assert_eq!((rows["1"], rows["2"]), ((400, 900, 3), (400, 900, 3)));
+}
+
 #[test]
 fn ranges_of_numbers_are_read() {
     let document =

@@ -1,5 +1,7 @@
 //! What the targets share.
 
+#[path = "../../tests/common/mod.rs"]
+pub mod common;
 #[path = "../../tests/program/mod.rs"]
 pub mod program;
 pub mod soup;

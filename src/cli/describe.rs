@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::report::Report;
-use super::{args, output};
+use super::{args, output, preview};
 use crate::core::Detail;
 use crate::core::format::manifest::base_name;
 use crate::core::format::plmn::Plmn;
@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::package::assemble::Parts;
 use crate::package::inspect::{self, Description, signed_prompts};
 use crate::release::language::{Choice, Hints, choose};
-use crate::release::{Moment, Prompts, Release, parse_prompts};
+use crate::release::{Moment, Prompts, Release, Tag, parse_prompts};
 
 /// Write OMA download descriptors (1.0 and 2.0) in every language, with an index
 #[derive(Debug, clap::Args)]
@@ -24,7 +24,8 @@ use crate::release::{Moment, Prompts, Release, parse_prompts};
 Examples:
   fwdelta describe approved.suit --release release.toml \\
       --base-uri https://updates.example.com/ --out-dir dd/
-  fwdelta describe approved.suit --out-dir dd/ --base-uri https://u.example/ --msisdn +43660123")]
+  fwdelta describe approved.suit --out-dir dd/ --base-uri https://u.example/ --msisdn +43660123
+  fwdelta describe approved.suit --release release.toml --preview")]
 pub(crate) struct Args {
     /// The package
     package: PathBuf,
@@ -32,11 +33,15 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     release: Option<PathBuf>,
     /// Where package, payloads and descriptors will be published
-    #[arg(long, value_name = "URI")]
-    base_uri: String,
+    #[arg(long, value_name = "URI", required_unless_present = "preview")]
+    base_uri: Option<String>,
     /// Folder to write to; made if it is not there
-    #[arg(long, value_name = "DIR")]
-    out_dir: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "preview")]
+    out_dir: Option<PathBuf>,
+    /// Write nothing; show the four prompts in each language of the package, on each display of the
+    /// release file, as its user would see them
+    #[arg(long, conflicts_with_all = ["base_uri", "out_dir"])]
+    preview: bool,
     /// Where detached payloads are [default: beside the package]
     #[arg(long, value_name = "DIR")]
     payload_dir: Option<PathBuf>,
@@ -59,15 +64,17 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
     let release = args::release(args.release.as_deref())?;
     let package = output::read(&args.package)?;
     let about = |error: Error| error.about(args.package.display());
+    let (Some(base_uri), Some(out_dir)) = (&args.base_uri, &args.out_dir) else {
+        return preview(args, &package, &release).map_err(about);
+    };
     let description = inspect::describe(&package).map_err(about)?;
     let facts = facts(args, &package, &description, &release)?;
-    let files = describe(&facts, &release, &args.base_uri)?;
-    write_all(&args.out_dir, &files)?;
+    let files = describe(&facts, &release, base_uri)?;
+    write_all(out_dir, &files)?;
     let names: Vec<_> = files.iter().map(|file| file.name.as_str()).collect();
-    let mut text = format!("{}: {} files", args.out_dir.display(), names.len());
-    let mut json = json!({ "out_dir": args.out_dir, "files": names });
-    let asked = (&args.device_language, &args.plmn, &args.msisdn) != (&None, &None, &None);
-    if asked {
+    let mut text = format!("{}: {} files", out_dir.display(), names.len());
+    let mut json = json!({ "out_dir": out_dir, "files": names });
+    if args.asks_for_one() {
         let shown = shown(args, &package).map_err(about)?;
         for (moment, prompt) in &shown.prompts {
             text += &format!("\n{}: {prompt}", moment.name());
@@ -80,6 +87,45 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
         json["shown"] = shown.json();
     }
     Ok(Report::new(text, json))
+}
+
+impl Args {
+    /// Whether one device is meant, not all.
+    fn asks_for_one(&self) -> bool {
+        (&self.device_language, &self.plmn, &self.msisdn) != (&None, &None, &None)
+    }
+}
+
+/// All languages of the vendor's prompts and of each operator's, or those of one device.
+fn preview(args: &Args, package: &[u8], release: &Release) -> Result<Report> {
+    if args.asks_for_one() {
+        let Shown { by_operator, language, prompts, .. } = shown(args, package)?;
+        let by = args.plmn.filter(|_| by_operator);
+        return Ok(preview::report(&[preview::Set { by, language, prompts }], release));
+    }
+    let parts = Parts::read(package)?;
+    let mut sets = Vec::new();
+    for (key, bytes) in &parts.payloads {
+        let by = match key.strip_prefix("#q") {
+            Some(plmn) => Some(Plmn::parse(plmn)?),
+            None if key == "#p" => None,
+            None => continue,
+        };
+        let prompts = parse_prompts(bytes)?;
+        for tag in prompts.languages() {
+            let language = tag.to_string();
+            sets.push(preview::Set { by, language, prompts: all_of(&prompts, tag) });
+        }
+    }
+    if sets.is_empty() {
+        return Err(Error::input("prompts", "the package has none"));
+    }
+    Ok(preview::report(&sets, release))
+}
+
+fn all_of(prompts: &Prompts, tag: &Tag) -> Vec<(Moment, String)> {
+    let text = |moment| prompts.get(tag, moment).map(str::to_owned);
+    Moment::ALL.into_iter().filter_map(|moment| Some((moment, text(moment)?))).collect()
 }
 
 fn facts(
@@ -165,13 +211,12 @@ fn shown(args: &Args, package: &[u8]) -> Result<Shown> {
         plmn: args.plmn.as_ref().map(Plmn::as_str),
         msisdn: args.msisdn.as_deref(),
     };
-    let default = crate::release::Tag::new("en").map_err(|what| Error::input("en", what))?;
+    let default = Tag::new("en").map_err(|what| Error::input("en", what))?;
     let choice: Choice<'_> = choose(prompts.languages(), &default, hints).ok_or_else(missing)?;
-    let text = |moment| prompts.get(choice.tag, moment).map(str::to_owned);
     Ok(Shown {
         language: choice.tag.to_string(),
         reason: choice.reason.to_string(),
         by_operator: own.is_some(),
-        prompts: Moment::ALL.into_iter().filter_map(|m| Some((m, text(m)?))).collect(),
+        prompts: all_of(&prompts, choice.tag),
     })
 }

@@ -15,6 +15,7 @@ mod diff;
 mod engine;
 mod gate;
 mod geometry;
+mod index;
 mod input;
 mod inspect;
 mod journaled;
@@ -22,6 +23,8 @@ mod keygen;
 mod output;
 mod over;
 mod patch;
+mod plan;
+mod preview;
 mod progress;
 mod report;
 mod state;
@@ -59,6 +62,8 @@ enum Command {
     Build(build::Args),
     Approve(approve::Args),
     Describe(describe::Args),
+    Index(index::Args),
+    Plan(plan::Args),
     Trust(trust::Args),
     Inspect(inspect::Args),
     Verify(verify::Args),
@@ -96,6 +101,8 @@ fn run(command: &Command) -> Result<Report> {
         Command::Build(args) => build::run(args),
         Command::Approve(args) => approve::run(args),
         Command::Describe(args) => describe::run(args),
+        Command::Index(args) => index::run(args),
+        Command::Plan(args) => plan::run(args),
         Command::Trust(args) => trust::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Verify(args) => verify::run(args),

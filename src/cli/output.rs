@@ -1,16 +1,29 @@
 //! Files in and out: outputs are written beside their destination, synced and renamed.
 
 use std::fs::{self, File};
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
+use crate::core::Detail;
 use crate::error::{Error, Result};
 
 /// Reads a whole file.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).map_err(|error| Error::io("read", path, error))
+}
+
+/// Reads a whole file of at most `len_max` bytes; of a longer one no more is taken into memory.
+pub(crate) fn read_at_most(path: &Path, len_max: usize) -> Result<Vec<u8>> {
+    let failed = |error| Error::io("read", path, error);
+    let file = File::open(path).map_err(failed)?;
+    let mut bytes = Vec::new();
+    file.take(len_max as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() > len_max {
+        return Err(Error::from(Detail::EnvelopeTooLarge).about(path.display()));
+    }
+    Ok(bytes)
 }
 
 /// Writes `bytes` to `path`, so that the file is either whole or untouched.

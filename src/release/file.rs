@@ -8,8 +8,9 @@ use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
+use super::display::Display;
 use super::notes::{self, LanguageNotes, Notes, NotesBody};
-use super::prompts::{LANGUAGE_COUNT_MAX, PromptSet};
+use super::prompts::{LANGUAGE_COUNT_MAX, Moment, PromptSet};
 use super::tag::Tag;
 use super::{
     Component, ComponentName, Device, Links, Name, Release, Requires, Uri, Vendor, Version,
@@ -99,6 +100,8 @@ struct File {
     #[serde(default)]
     component: UniqueMap<ComponentName, Component>,
     #[serde(default)]
+    display: UniqueMap<ComponentName, Spanned<Display>>,
+    #[serde(default)]
     language: UniqueMap<Tag, Language>,
 }
 
@@ -155,11 +158,46 @@ pub(super) fn parse(
         },
         install_param: file.install_param,
         components: file.component.0,
+        displays: displays(file.display.0, text, subject)?,
         notes: Notes::new(default_language, languages),
     };
     // Only now, with all fallbacks in place, can the sum of the prompts be known.
     release.notes.prompts().map_err(|error| error.about(subject))?;
+    check_displays(&release, subject)?;
     Ok(release)
+}
+
+fn displays(
+    given: BTreeMap<ComponentName, Spanned<Display>>,
+    text: &str,
+    subject: &str,
+) -> Result<BTreeMap<ComponentName, Display>> {
+    let mut displays = BTreeMap::new();
+    for (name, display) in given {
+        let line = line_of(text, display.span().start);
+        let display = display.into_inner();
+        display.check().map_err(|what| at_line(subject, line, what))?;
+        displays.insert(name, display);
+    }
+    Ok(displays)
+}
+
+/// Every prompt in every language, fallbacks and built-in ones too: a user would see those.
+fn check_displays(release: &Release, subject: &str) -> Result<()> {
+    for (name, display) in &release.displays {
+        for language in release.notes.languages() {
+            for moment in Moment::ALL {
+                let prompt = release.notes.prompt(language, moment);
+                display.fits(prompt).map_err(|what| {
+                    let moment = moment.name();
+                    let shorten = "shorten it, or give this language a prompt of its own";
+                    let what = format!("prompt {moment} of {language} {what} ({name}); {shorten}");
+                    Error::input(subject, what)
+                })?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn language_notes(

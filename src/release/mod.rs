@@ -6,6 +6,7 @@
 //! the caller loads the files it names.
 
 pub mod country;
+pub mod display;
 mod file;
 pub mod language;
 pub mod notes;
@@ -22,6 +23,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::error::Result;
+pub use display::Display;
 pub use notes::{LanguageNotes, Notes};
 pub use prompts::{Moment, PromptSet, Prompts, parse_prompts};
 pub use requires::Requires;
@@ -141,6 +143,8 @@ pub struct Release {
     pub install_param: Option<Name>,
     /// Components by name.
     pub components: BTreeMap<ComponentName, Component>,
+    /// Displays that every prompt fits on, by name.
+    pub displays: BTreeMap<ComponentName, Display>,
     /// Texts in all languages.
     pub notes: Notes,
 }
@@ -157,6 +161,7 @@ impl Default for Release {
             links: Links::default(),
             install_param: None,
             components: BTreeMap::new(),
+            displays: BTreeMap::new(),
             notes: Notes::new(Tag::known("en"), BTreeMap::new()),
         }
     }

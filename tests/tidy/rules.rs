@@ -31,6 +31,7 @@ pub(crate) const HOST_FLOORS: &[&[&str]] = &[
     &["codec"],
     &["diff"],
     &["descriptor", "package"],
+    &["plan"],
     &["cli"],
 ];
 

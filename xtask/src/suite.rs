@@ -67,6 +67,7 @@ fn others(runner: &mut Runner) {
     } else {
         runner.skip("independent Python reader", "there is no tests/independent_reader.py yet");
     }
+    runner.step("descriptors by schema", descriptors_by_schema);
 }
 
 /// The reader is given the command built here, and makes its own packages with it.
@@ -78,6 +79,18 @@ fn independent_reader(script: &Path) -> StepResult {
             .arg(script)
             .env("FWDELTA", target_dir().join("debug/fwdelta"))
             .env("FWDELTA_TESTDATA", root().join("testdata")),
+    )
+}
+
+/// Descriptors of the command built here, read by libxml2 and checked against docs/schemas.
+fn descriptors_by_schema() -> StepResult {
+    run(&mut cargo("build --bin fwdelta"))?;
+    let python = python::with_modules(&["lxml"])?;
+    step(
+        command(python)
+            .arg(root().join("tests/independent_descriptors.py"))
+            .env("FWDELTA", target_dir().join("debug/fwdelta"))
+            .env("FWDELTA_DOCS", root().join("docs")),
     )
 }
 

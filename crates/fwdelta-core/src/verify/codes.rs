@@ -1,4 +1,4 @@
-//! What device management protocols call an outcome.
+//! What device management protocols call an outcome: the one table of docs/status-codes.md.
 //!
 //! FUMO: OMA-TS-DM-FUMO-V1_0; install-notify: OMA Download 1.0; LwM2M: object 5, OMA-TS-LWM2M_Core.
 
@@ -17,6 +17,9 @@ pub struct Codes {
 
 /// Success.
 pub const SUCCESS: Codes = Codes { fumo: 200, install_notify: 900, lwm2m: 1 };
+
+/// The user put the update off: no failure, and to be asked again.
+pub const DEFERRED: Codes = Codes { fumo: 401, install_notify: 902, lwm2m: 11 };
 
 /// The codes of a refusal or failure.
 #[must_use]

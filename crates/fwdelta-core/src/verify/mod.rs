@@ -20,3 +20,4 @@ pub use facts::{Facts, Installed};
 pub use operator::{Basis, Decision, EF_FOTA_LEN, EfFota, Sim, gate};
 pub use package::{Device, Package};
 pub use rotation::{accept_trust, endorsed_count};
+pub use signers::check_signers;

@@ -7,9 +7,13 @@ use crate::format::trust::{PublicKey, Trust};
 
 /// Checks every block that concerns this device and gives the vendors' requirement.
 ///
-/// Secret blocks are left to the operator decision: they can only be checked against a SIM.
+/// Secret blocks are left to the operator decision: they can only be checked against a SIM. For
+/// packages [`super::Package::verify`] calls it; it is public for what else is signed like one.
+///
+/// # Errors
+/// `BadSignature`, `WrongRole`, `VendorThreshold`, `VendorsDisagree` (docs/format.md, 5.1).
 #[inline(never)]
-pub(super) fn check_signers<'a>(
+pub fn check_signers<'a>(
     auth: &Authentication<'a>,
     trust: &Trust<'_>,
     crypto: &impl Crypto,
