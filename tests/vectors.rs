@@ -1,6 +1,8 @@
 //! Golden vectors: every file in testdata/vectors gives the outcome its index says, from core and
 //! from the command alike. `cargo xtask vectors` makes them anew.
 
+#[path = "vectors/algorithms.rs"]
+mod algorithms;
 mod common;
 mod delta;
 #[path = "vectors/forge.rs"]
@@ -170,12 +172,12 @@ fn regenerate() {
     write("first64.bin", &old[..64]);
     write("ef-fota.bin", &[&[1][..], &STRING].concat());
     write("ef-fota-forbids.bin", &[&[0][..], &STRING].concat());
-    for (name, text) in anchors() {
+    for (name, text) in anchors().into_iter().chain(algorithms::anchors()) {
         let mut load = |name: &str| -> fwdelta::Result<PublicKey> { Ok(key(name).public()) };
         write(name, &trust_file::compile(&text, name, &mut load).unwrap());
     }
     let mut lines = vec![HEADER.to_owned()];
-    for vector in forge::all() {
+    for vector in forge::all().into_iter().chain(algorithms::all()) {
         write(&format!("{}.suit", vector.name), &vector.package);
         let expect = vector.expect.map_or(0, |detail| detail as u16);
         let forge::Vector { name, trust, old, sim, sequence, .. } = vector;

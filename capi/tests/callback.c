@@ -30,7 +30,7 @@ static void signatures(const char *packages)
 {
     struct rig rig;
     struct cell cell = { 0, 0, { 0 } };
-    fwdelta_crypto crypto = { FWDELTA_ABI_VERSION, NULL, cell_verify };
+    fwdelta_crypto crypto = { FWDELTA_ABI_VERSION, NULL, cell_verify, NULL };
     fwdelta_summary summary;
     crypto.ctx = &cell;
     rig_open(&rig, packages, "package.suit");
@@ -89,7 +89,7 @@ static void decompressors(const char *vectors)
     struct bytes new_bytes = load(vectors, "new.bin");
     struct faulty faulty;
     struct flash flash = flash_of(new_bytes.len, 1024, 1);
-    fwdelta_crypto crypto = { FWDELTA_ABI_VERSION, NULL, cell_verify };
+    fwdelta_crypto crypto = { FWDELTA_ABI_VERSION, NULL, cell_verify, NULL };
     fwdelta_decompressor decompressor = { FWDELTA_ABI_VERSION, NULL, faulty_start, faulty_run };
     fwdelta_source old = source_of(&old_bytes);
     fwdelta_target slot = target_of(&flash);

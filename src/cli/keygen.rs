@@ -2,21 +2,50 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::ValueEnum;
 use serde_json::json;
 
 use super::output;
 use super::report::Report;
+use crate::core::format::key::Algorithm;
 use crate::error::{Error, Result};
 use crate::hex::hex;
 use crate::package::SecretKey;
 
 /// Make a key pair: NAME.key (PKCS#8 PEM, mode 0600) and NAME.pub (SPKI PEM)
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  fwdelta keygen --out vendor")]
+#[command(after_help = "\
+Examples:
+  fwdelta keygen --out vendor
+  fwdelta keygen --algorithm esp256 --out operator")]
 pub(crate) struct Args {
     /// Name of the files, without extension
     #[arg(long, value_name = "NAME")]
     out: PathBuf,
+    /// What the key signs with; an ml-dsa-44 key signs beside a vendor's key of another algorithm
+    #[arg(long, value_enum, default_value = "ed25519")]
+    algorithm: AlgorithmName,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum AlgorithmName {
+    /// Small and fast in software
+    Ed25519,
+    /// ECDSA on P-256: what tokens and crypto cells have
+    Esp256,
+    /// Withstands quantum computers; signatures of 2,420 bytes
+    #[value(name = "ml-dsa-44")]
+    MlDsa44,
+}
+
+impl From<AlgorithmName> for Algorithm {
+    fn from(name: AlgorithmName) -> Self {
+        match name {
+            AlgorithmName::Ed25519 => Algorithm::Ed25519,
+            AlgorithmName::Esp256 => Algorithm::Esp256,
+            AlgorithmName::MlDsa44 => Algorithm::MlDsa44,
+        }
+    }
 }
 
 pub(crate) fn run(args: &Args) -> Result<Report> {
@@ -27,16 +56,18 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
             return Err(Error::input(path.display(), what));
         }
     }
-    let key = SecretKey::generate()?;
+    let key = SecretKey::generate(args.algorithm.into())?;
     output::write_secret(&secret_path, key.to_pem()?.as_bytes())?;
-    output::write(&public_path, key.public().to_pem()?.as_bytes())?;
-    let kid = hex(&key.public().kid());
+    let public = key.public();
+    output::write(&public_path, public.to_pem()?.as_bytes())?;
+    let kid = hex(&public.kid());
     let text = format!(
-        "{}: keep it secret\n{}: key id {kid}",
+        "{}: keep it secret\n{}: {}, key id {kid}",
         secret_path.display(),
-        public_path.display()
+        public_path.display(),
+        public.algorithm().name()
     );
-    let json = json!({ "key": secret_path, "pub": public_path, "kid": kid });
+    let json = json!({ "key": secret_path, "pub": public_path, "kid": kid, "algorithm": public.algorithm().name() });
     Ok(Report::new(text, json))
 }
 

@@ -12,10 +12,11 @@ use crate::core::Limits;
 use crate::core::format::manifest::Manifest;
 use crate::core::format::trust::Trust;
 use crate::core::hash::Sha256Digest;
-use crate::core::verify::{Basis, Device, Ed25519, Package};
+use crate::core::verify::{Basis, Device, Package};
 use crate::diff::FileSource;
 use crate::error::{Error, Result};
 use crate::hex::hex;
+use crate::package::ALGORITHMS;
 use crate::package::assemble::key_text;
 use crate::package::inspect::mode_name;
 use crate::package::receive::{self, Checked, Extent, Supply};
@@ -174,7 +175,7 @@ fn with_state<R>(
     let device = Device { sim: args.sim.sim(&trust)?, sequence: state.sequence };
     let limits = &Limits::LINUX;
     with_file(args, |file, len, buf| {
-        let mut package = Package::verify(file, len, buf, &trust, &device, &Ed25519, limits)
+        let mut package = Package::verify(file, len, buf, &trust, &device, &ALGORITHMS, limits)
             .map_err(|error| Error::from(error).about(args.package.display()))?;
         if let Some(Pending { manifest, .. }) = state.pending {
             package = package.with_pending(manifest);

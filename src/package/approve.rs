@@ -3,6 +3,7 @@
 use crate::cbor::encode;
 use crate::core::Detail;
 use crate::core::format::auth::{Authentication, Claim, Mode, emit_block};
+use crate::core::format::key::Algorithm;
 use crate::core::format::manifest::Manifest;
 use crate::core::format::plmn::Plmn;
 use crate::core::hash::sha256;
@@ -106,11 +107,11 @@ fn block(approval: &Approval<'_>, payload: &[u8]) -> Result<Vec<u8>> {
         Claim::Approval { kid: kid.as_ref(), plmn, mode, string, prompts: prompts.as_ref() };
     match (&approval.method, key) {
         (Method::Secret { string }, _) => {
-            let protected = encode(|w| claim.emit(w));
+            let protected = encode(|w| claim.emit(w, Algorithm::Ed25519));
             let mac = secret_mac(string, plmn, &protected, payload)?;
             Ok(encode(|w| emit_block(w, &protected, &mac)))
         }
-        (_, Some(key)) => Ok(sign_block(&claim, payload, key)),
+        (_, Some(key)) => sign_block(&claim, payload, key),
         (_, None) => Err(Detail::Bug.into()),
     }
 }

@@ -109,9 +109,12 @@ pub fn manifest_digest(manifest: &[u8]) -> Sha256Digest {
 }
 
 /// A signed block with `claim`.
-#[must_use]
-pub fn sign_block(claim: &Claim<'_>, payload: &[u8], key: &SecretKey) -> Vec<u8> {
-    let protected = encode(|w| claim.emit(w));
+///
+/// # Errors
+/// When whoever holds the key does not sign.
+pub fn sign_block(claim: &Claim<'_>, payload: &[u8], key: &SecretKey) -> Result<Vec<u8>> {
+    let protected = encode(|w| claim.emit(w, key.public().algorithm()));
     let message = encode(|w| emit_signed(w, false, &protected, payload));
-    encode(|w| emit_block(w, &protected, &key.sign(&message)))
+    let signature = key.sign(&message)?;
+    Ok(encode(|w| emit_block(w, &protected, &signature)))
 }

@@ -5,9 +5,11 @@ pub mod assemble;
 pub mod build;
 pub mod inspect;
 pub mod keys;
+#[cfg(feature = "ml-dsa-44")]
+mod lattice;
 pub mod receive;
 pub mod seal;
 pub mod trust_file;
 
 pub use approve::{Approval, Method, approve};
-pub use keys::{PublicKey, SecretKey};
+pub use keys::{ALGORITHMS, PublicKey, SecretKey, Signer};

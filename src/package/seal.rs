@@ -77,7 +77,7 @@ pub fn seal(draft: &Draft, keys: &[SecretKey]) -> Result<Vec<u8>> {
     let parts = Parts {
         digest,
         wrapper: Vec::new(),
-        blocks: blocks.collect(),
+        blocks: blocks.collect::<Result<_>>()?,
         manifest,
         text: draft.text.as_deref(),
         payloads: payloads(draft),

@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use crate::cbor::encode;
 use crate::core::format::auth::Mode;
+use crate::core::format::key::Key;
 use crate::core::format::plmn::Plmn;
 use crate::core::format::trust::{self, OperatorFacts, Policy, Trust};
 use crate::error::{Error, Result};
@@ -30,7 +31,22 @@ struct File {
 struct Vendor {
     #[serde(default = "one")]
     threshold: u8,
-    keys: Vec<String>,
+    keys: Vec<VendorKey>,
+}
+
+/// A key file, or one with the ML-DSA-44 key that must sign beside it.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum VendorKey {
+    One(String),
+    Hybrid(Hybrid),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Hybrid {
+    key: String,
+    hybrid: String,
 }
 
 fn one() -> u8 {
@@ -142,10 +158,10 @@ impl DeviceEntry {
 /// section 6.
 pub fn compile(text: &str, subject: &str, load: &mut LoadKey<'_>) -> Result<Vec<u8>> {
     let file: File = toml::from_str(text).map_err(|error| Error::input(subject, error))?;
-    let mut keys = |names: &[String]| -> Result<Vec<[u8; 32]>> {
-        names.iter().map(|name| load(name).map(|key| key.0)).collect()
+    let vendor_keys = vendor_keys(&file.vendor.keys, load)?;
+    let mut keys = |names: &[String]| -> Result<Vec<PublicKey>> {
+        names.iter().map(|name| load(name)).collect()
     };
-    let vendor_keys = keys(&file.vendor.keys)?;
     let mut entries = Vec::new();
     for entry in &file.operator {
         let plmn = Plmn::parse(&entry.plmn).map_err(|_| {
@@ -155,9 +171,11 @@ pub fn compile(text: &str, subject: &str, load: &mut LoadKey<'_>) -> Result<Vec<
         entries.push((plmn, keys(&entry.keys)?, keys(&entry.attach_keys)?, entry));
     }
     entries.sort_by_key(|entry| entry.0);
+    let lists: Vec<_> = entries.iter().map(|(_, keys, more, _)| (raw(keys), raw(more))).collect();
     let operators: Vec<_> = entries
         .iter()
-        .map(|(plmn, keys, attach_keys, entry)| OperatorFacts {
+        .zip(&lists)
+        .map(|((plmn, .., entry), (keys, attach_keys))| OperatorFacts {
             plmn: *plmn,
             keys,
             modes: entry.modes.iter().fold(0, |sum, mode| sum | mode.bit()),
@@ -166,10 +184,33 @@ pub fn compile(text: &str, subject: &str, load: &mut LoadKey<'_>) -> Result<Vec<
         })
         .collect();
     let policy = file.device.policy(subject)?;
+    let vendor_keys: Vec<_> = vendor_keys
+        .iter()
+        .map(|(key, companion)| Key {
+            key: key.raw(),
+            companion: companion.as_ref().map(PublicKey::raw),
+        })
+        .collect();
     let vendor = (file.vendor.threshold, vendor_keys.as_slice());
     let bytes = encode(|w| trust::emit(w, file.version, vendor, &operators, &policy));
     Trust::parse(&bytes).map_err(|error| explain(error.detail, error, subject))?;
     Ok(bytes)
+}
+
+/// The vendor's keys with their companions.
+fn vendor_keys(
+    keys: &[VendorKey],
+    load: &mut LoadKey<'_>,
+) -> Result<Vec<(PublicKey, Option<PublicKey>)>> {
+    let mut pair = |key: &VendorKey| match key {
+        VendorKey::One(name) => Ok((load(name)?, None)),
+        VendorKey::Hybrid(Hybrid { key, hybrid }) => Ok((load(key)?, Some(load(hybrid)?))),
+    };
+    keys.iter().map(&mut pair).collect()
+}
+
+fn raw(keys: &[PublicKey]) -> Vec<Key<'_>> {
+    keys.iter().map(|key| key.raw().into()).collect()
 }
 
 fn explain(detail: crate::core::Detail, error: crate::core::Error, subject: &str) -> Error {
@@ -179,6 +220,10 @@ fn explain(detail: crate::core::Detail, error: crate::core::Error, subject: &str
         Detail::NotCanonical => "an operator is listed twice; merge its entries",
         Detail::BadValue => "threshold must be 1 to the number of vendor keys, modes not empty",
         Detail::MissingField => "vendor and operators need at least one key each",
+        Detail::UnknownAlgorithm => {
+            "an ML-DSA-44 key stands beside a vendor's: { key = \"a.pub\", hybrid = \"b.pub\" }"
+        }
+        Detail::EnvelopeTooLarge => "at most 16 KiB in all; an ML-DSA-44 key takes 1,318 bytes",
         Detail::TooManyKeys => "at most 16 keys a role and 32 operators",
         _ => return Error::from(error).about(subject),
     };

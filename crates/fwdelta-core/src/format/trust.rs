@@ -1,44 +1,43 @@
 //! The trust anchor: whose signatures count, and the device's policy (docs/format.md, section 6).
 
-use super::auth::{Kid, Mode, kid_of};
+use super::auth::{Kid, Mode};
 use super::cbor::{Major, Reader, Sink, Writer};
+use super::key::{Key, PublicKey};
 use super::plmn::Plmn;
-use super::suit::ALG_ED25519;
 use crate::error::{Detail, Error, Result};
 use crate::limits::{KEY_COUNT_MAX, OPERATOR_COUNT_MAX, TRUST_LEN_MAX};
-
-/// A raw Ed25519 public key.
-pub type PublicKey = [u8; 32];
 
 /// A list of keys.
 #[derive(Clone, Copy, Debug)]
 pub struct Keys<'a> {
     reader: Reader<'a>,
     count: u8,
+    may_be_hybrid: bool,
 }
 
 impl<'a> Keys<'a> {
-    fn parse(reader: &mut Reader<'a>, at_least: u64) -> Result<Self> {
+    fn parse(reader: &mut Reader<'a>, at_least: u64, may_be_hybrid: bool) -> Result<Self> {
         let few = reader.error(Detail::MissingField);
         let many = reader.error(Detail::TooManyKeys);
         let count = reader.array()?;
         if count < at_least {
             return Err(few);
         }
-        let keys = Self { reader: *reader, count: u8::try_from(count).map_err(|_| many)? };
+        let count = u8::try_from(count).map_err(|_| many)?;
+        let keys = Self { reader: *reader, count, may_be_hybrid };
         if usize::from(keys.count) > KEY_COUNT_MAX {
             return Err(many);
         }
         for _ in 0..count {
-            parse_key(reader)?;
+            Key::parse(reader, may_be_hybrid)?;
         }
         Ok(keys)
     }
 
     /// The keys, in order.
-    pub fn iter(&self) -> impl Iterator<Item = &'a PublicKey> + use<'a> {
-        let mut reader = self.reader;
-        (0..self.count).filter_map(move |_| parse_key(&mut reader).ok())
+    pub fn iter(&self) -> impl Iterator<Item = Key<'a>> + use<'a> {
+        let (mut reader, may_be_hybrid) = (self.reader, self.may_be_hybrid);
+        (0..self.count).filter_map(move |_| Key::parse(&mut reader, may_be_hybrid).ok())
     }
 
     /// How many keys there are.
@@ -53,20 +52,11 @@ impl<'a> Keys<'a> {
         self.count == 0
     }
 
-    /// The key with this id.
+    /// The key or companion with this id.
     #[must_use]
-    pub fn find(&self, kid: &Kid) -> Option<&'a PublicKey> {
-        self.iter().find(|key| kid_of(key) == *kid)
+    pub fn find(&self, kid: &Kid) -> Option<PublicKey<'a>> {
+        self.iter().flat_map(Key::both).find(|key| key.kid() == *kid)
     }
-}
-
-fn parse_key<'a>(reader: &mut Reader<'a>) -> Result<&'a PublicKey> {
-    reader.array_exact(2)?;
-    let unknown = reader.error(Detail::UnknownAlgorithm);
-    if reader.int()? != ALG_ED25519 {
-        return Err(unknown);
-    }
-    reader.array_of()
 }
 
 /// What is accepted from one operator.
@@ -89,7 +79,7 @@ impl<'a> Operator<'a> {
         reader.array_exact(5)?;
         let bad_plmn = reader.error(Detail::BadPlmn);
         let plmn = Plmn::parse(reader.text()?).map_err(|_| bad_plmn)?;
-        let keys = Keys::parse(reader, 1)?;
+        let keys = Keys::parse(reader, 1, false)?;
         let bad_modes = reader.error(Detail::BadValue);
         let modes = u8::try_from(reader.uint()?).ok().filter(|modes| (1..=7).contains(modes));
         Ok(Self {
@@ -97,7 +87,7 @@ impl<'a> Operator<'a> {
             keys,
             modes: modes.ok_or(bad_modes)?,
             string_required: reader.boolean()?,
-            attach_keys: Keys::parse(reader, 0)?,
+            attach_keys: Keys::parse(reader, 0, false)?,
         })
     }
 
@@ -272,17 +262,17 @@ impl<'a> Trust<'a> {
         self.operators().find(|operator| operator.plmn == plmn)
     }
 
-    /// Every key in every role.
-    pub fn keys(&self) -> impl Iterator<Item = &'a PublicKey> + use<'a> {
+    /// Every key in every role, companions too.
+    pub fn keys(&self) -> impl Iterator<Item = PublicKey<'a>> + use<'a> {
         let operators = self.operators();
         let theirs = operators.flat_map(|entry| entry.keys.iter().chain(entry.attach_keys.iter()));
-        self.vendor_keys.iter().chain(theirs)
+        self.vendor_keys.iter().chain(theirs).flat_map(Key::both)
     }
 
     /// Whether a key with this id is trusted in any role.
     #[must_use]
     pub fn knows(&self, kid: &Kid) -> bool {
-        self.keys().any(|key| kid_of(key) == *kid)
+        self.keys().any(|key| key.kid() == *kid)
     }
 
     /// One key in two roles would let one signature stand for two parties.
@@ -300,7 +290,7 @@ fn parse_vendor<'a>(reader: &mut Reader<'a>) -> Result<(u8, Keys<'a>)> {
     reader.array_exact(2)?;
     let error = reader.error(Detail::BadValue);
     let threshold = reader.uint()?;
-    let keys = Keys::parse(reader, 1)?;
+    let keys = Keys::parse(reader, 1, true)?;
     match u8::try_from(threshold) {
         Ok(threshold) if (1..=keys.count).contains(&threshold) => Ok((threshold, keys)),
         _ => Err(error),
@@ -332,13 +322,13 @@ pub struct OperatorFacts<'f> {
     /// The operator.
     pub plmn: Plmn,
     /// Keys for mode signed.
-    pub keys: &'f [PublicKey],
+    pub keys: &'f [Key<'f>],
     /// Sum of the accepted modes' bits.
     pub modes: u8,
     /// Whether an approval must carry a validation string.
     pub string_required: bool,
     /// Keys that may attach strings.
-    pub attach_keys: &'f [PublicKey],
+    pub attach_keys: &'f [Key<'f>],
 }
 
 /// Emits a trust anchor; `operators` are in ascending order.
@@ -348,7 +338,7 @@ pub struct OperatorFacts<'f> {
 pub fn emit<S: Sink>(
     writer: &mut Writer<S>,
     version: u64,
-    vendor: (u8, &[PublicKey]),
+    vendor: (u8, &[Key<'_>]),
     operators: &[OperatorFacts<'_>],
     policy: &Policy,
 ) -> Result<()> {
@@ -373,13 +363,9 @@ pub fn emit<S: Sink>(
     policy.emit(writer)
 }
 
-fn emit_keys<S: Sink>(writer: &mut Writer<S>, keys: &[PublicKey]) -> Result<()> {
+fn emit_keys<S: Sink>(writer: &mut Writer<S>, keys: &[Key<'_>]) -> Result<()> {
     writer.array(keys.len() as u64)?;
-    keys.iter().try_for_each(|key| {
-        writer.array(2)?;
-        writer.int(ALG_ED25519)?;
-        writer.bytes(key)
-    })
+    keys.iter().try_for_each(|key| key.emit(writer))
 }
 
 #[cfg(test)]
@@ -391,12 +377,12 @@ mod tests {
         Plmn::parse(text).unwrap()
     }
 
-    fn facts<'f>(text: &str, keys: &'f [PublicKey]) -> OperatorFacts<'f> {
+    fn facts<'f>(text: &str, keys: &'f [Key<'f>]) -> OperatorFacts<'f> {
         let plmn = plmn(text);
         OperatorFacts { plmn, keys, modes: 4, string_required: false, attach_keys: &[] }
     }
 
-    fn parse_with(threshold: u8, vendor: &[PublicKey], ops: &[OperatorFacts<'_>]) -> Result<u64> {
+    fn parse_with(threshold: u8, vendor: &[Key<'_>], ops: &[OperatorFacts<'_>]) -> Result<u64> {
         let mut buf = [0; 4096];
         let mut writer = Writer(SliceSink::new(&mut buf));
         let policy = Policy { vendor_id: Some([1; 16]), ..Policy::default() };
@@ -411,6 +397,7 @@ mod tests {
     #[test]
     fn parse_of_emit_and_every_rule() {
         let keys = [[1; 32], [2; 32], [3; 32]];
+        let keys = keys.each_ref().map(|key| Key::from(PublicKey::Ed25519(key)));
         let detail = |result: Result<u64>| result.unwrap_err().detail;
         let (a, b) = (facts("20801", &keys[1..2]), facts("26201", &keys[2..]));
         assert_eq!(parse_with(1, &keys[..1], &[a, b]), Ok(3));
@@ -421,7 +408,42 @@ mod tests {
         assert_eq!(detail(parse_with(1, &keys[1..2], &[a])), Detail::DuplicateBlock);
         let no_mode = OperatorFacts { modes: 0, ..a };
         assert_eq!(detail(parse_with(1, &keys[..1], &[no_mode])), Detail::BadValue);
-        let many = [[9; 32]; KEY_COUNT_MAX + 1];
+        let many = [keys[0]; KEY_COUNT_MAX + 1];
         assert_eq!(detail(parse_with(1, &many, &[])), Detail::TooManyKeys);
+    }
+
+    #[test]
+    fn keys_of_every_algorithm() {
+        let (ed25519, lattice) = ([1; 32], [2; 1312]);
+        let mut point = [3; 65];
+        point[0] = 4;
+        let companion = Some(PublicKey::MlDsa44(&lattice));
+        let keys = [
+            Key { key: PublicKey::Esp256(&point), companion },
+            Key::from(PublicKey::Ed25519(&ed25519)),
+        ];
+        assert_eq!(
+            parse_with(2, &keys, &[facts("26201", &[])]).unwrap_err().detail,
+            Detail::MissingField
+        );
+        assert_eq!(parse_with(2, &keys, &[]), Ok(3));
+        let detail = |vendor: &[Key<'_>], ops: &[Key<'_>]| {
+            let ops = [facts("26201", ops)];
+            parse_with(1, vendor, if ops[0].keys.is_empty() { &[] } else { &ops })
+                .unwrap_err()
+                .detail
+        };
+        // The companion of two keys would sign for both.
+        let twice = [keys[0], Key { companion, ..keys[1] }];
+        assert_eq!(detail(&twice, &[]), Detail::DuplicateBlock);
+        // An operator's key has none, and a lattice key does not stand alone.
+        assert_eq!(detail(&keys[1..], &keys[..1]), Detail::BadValue);
+        let alone = [Key::from(PublicKey::MlDsa44(&lattice))];
+        assert_eq!(detail(&alone, &[]), Detail::UnknownAlgorithm);
+        let swapped = [Key { companion: Some(keys[0].key), ..keys[1] }];
+        assert_eq!(detail(&swapped, &[]), Detail::UnknownAlgorithm);
+        point[0] = 2;
+        let compressed = [Key::from(PublicKey::Esp256(&point))];
+        assert_eq!(detail(&compressed, &[]), Detail::BadValue);
     }
 }
