@@ -252,19 +252,18 @@ fn call(table: &abi::Crypto, key: PublicKey<'_>, message: &[u8], signature: &[u8
     let abi::Crypto { ctx, verify_ed25519, verify_other, .. } = *table;
     if let PublicKey::Ed25519(key) = key {
         let signature: &[u8; 64] = signature.try_into().ok()?;
+        let (key, proof) = (key.as_ptr(), signature.as_ptr());
         // SAFETY: the caller's own callback; the three buffers are valid for the lengths that the
         // header states during the call.
-        let verdict = unsafe { verify_ed25519?(ctx, key.as_ptr(), text, text_len, signature.as_ptr()) };
+        let verdict = unsafe { verify_ed25519?(ctx, key, text, text_len, proof) };
         return Some(verdict == 0);
     }
     let algorithm = i32::try_from(key.algorithm().number()).ok()?;
     let (key, key_len) = (key.bytes().as_ptr(), key.bytes().len());
-    let (proof, proof_len) = (signature.as_ptr(), signature.len());
+    let (proof, proof_len, verify) = (signature.as_ptr(), signature.len(), verify_other?);
     // SAFETY: the caller's own callback; the three buffers are valid for their lengths during the
     // call.
-    let verdict = unsafe {
-        verify_other?(ctx, algorithm, key, key_len, text, text_len, proof, proof_len)
-    };
+    let verdict = unsafe { verify(ctx, algorithm, key, key_len, text, text_len, proof, proof_len) };
     if verdict == Category::Unsupported as i32 { None } else { Some(verdict == 0) }
 }
 
@@ -273,11 +272,9 @@ fn call(table: &abi::Crypto, key: PublicKey<'_>, message: &[u8], signature: &[u8
 fn built_in(key: PublicKey<'_>, message: &[u8], signature: &[u8]) -> Option<bool> {
     let verdict = fwdelta_core::verify::Ed25519.verify(key, message, signature);
     #[cfg(feature = "esp256")]
-    let verdict =
-        verdict.or_else(|| fwdelta_core::verify::Esp256.verify(key, message, signature));
+    let verdict = verdict.or_else(|| fwdelta_core::verify::Esp256.verify(key, message, signature));
     #[cfg(feature = "ml-dsa-44")]
-    let verdict =
-        verdict.or_else(|| fwdelta_core::verify::MlDsa44.verify(key, message, signature));
+    let verdict = verdict.or_else(|| fwdelta_core::verify::MlDsa44.verify(key, message, signature));
     verdict
 }
 

@@ -67,7 +67,9 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
         public_path.display(),
         public.algorithm().name()
     );
-    let json = json!({ "key": secret_path, "pub": public_path, "kid": kid, "algorithm": public.algorithm().name() });
+    let algorithm = public.algorithm().name();
+    let json =
+        json!({ "key": secret_path, "pub": public_path, "kid": kid, "algorithm": algorithm });
     Ok(Report::new(text, json))
 }
 

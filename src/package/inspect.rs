@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
-use crate::core::format::auth::{Authentication, Claim, Mode};
+use crate::core::format::auth::{Authentication, Block, Claim, Mode};
 use crate::core::format::delta::DeltaHeader;
+use crate::core::format::key::Algorithm;
 use crate::core::format::manifest::{Blob, Component, Manifest};
 use crate::error::Result;
 use crate::hex::hex;
@@ -49,6 +50,8 @@ pub struct Description {
 pub struct BlockDescription {
     /// `vendor` or `operator`.
     pub role: &'static str,
+    /// How it is signed, by its name in the COSE registry.
+    pub algorithm: &'static str,
     /// Key id; none in mode secret.
     pub kid: Option<String>,
     /// The operator.
@@ -110,7 +113,7 @@ impl From<Blob> for BlobDescription {
 pub fn describe(package: &[u8]) -> Result<Description> {
     let parts = Parts::read(package)?;
     let manifest = Manifest::parse(&parts.manifest, 0)?;
-    let auth = Authentication::parse(&parts.wrapper, 0)?;
+    let auth = parts.authentication()?;
     let text = parts.text.map(parse_text).transpose()?.unwrap_or_default();
     let prompts = parts.payload("#p").map(parse_prompts).transpose()?;
     let summary = &manifest.summary;
@@ -128,8 +131,8 @@ pub fn describe(package: &[u8]) -> Result<Description> {
         reference_uri: summary.reference_uri.map(str::to_owned),
         manifest_digest: hex(&parts.digest),
         manifest_intact: manifest_digest(&parts.manifest) == parts.digest,
-        required_operators: required(&auth),
-        blocks: blocks(&auth),
+        required_operators: auth.as_ref().and_then(required),
+        blocks: auth.as_ref().map(blocks).unwrap_or_default(),
         components,
         version: version(text.values()),
         text_languages: text.keys().cloned().collect(),
@@ -159,7 +162,8 @@ fn required(auth: &Authentication<'_>) -> Option<Vec<String>> {
 }
 
 fn blocks(auth: &Authentication<'_>) -> Vec<BlockDescription> {
-    let describe = |claim: &Claim<'_>, len: usize| {
+    let describe = |block: Block<'_>| {
+        let claim = &block.claim;
         let (mode, string, prompts) = match claim {
             Claim::Vendor { .. } => (None, None, None),
             Claim::Approval { mode, string, prompts, .. } => (Some(*mode), *string, *prompts),
@@ -171,10 +175,11 @@ fn blocks(auth: &Authentication<'_>) -> Vec<BlockDescription> {
             mode: mode.map(mode_name),
             has_string: string.is_some(),
             has_prompts: prompts.is_some(),
-            len: len as u64,
+            algorithm: block.algorithm.map_or("HMAC 256", Algorithm::name),
+            len: block.len() as u64,
         }
     };
-    auth.blocks().map(|block| describe(&block.claim, block.len())).collect()
+    auth.blocks().map(describe).collect()
 }
 
 /// The name of a mode on the command line and in reports.

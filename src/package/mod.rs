@@ -9,6 +9,7 @@ pub mod keys;
 mod lattice;
 pub mod receive;
 pub mod seal;
+pub mod sign;
 pub mod trust_file;
 
 pub use approve::{Approval, Method, approve};
