@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use serde_json::json;
 
-use super::output;
 use super::report::Report;
+use super::{output, token};
 use crate::core::format::key::Algorithm;
 use crate::error::{Error, Result};
 use crate::hex::hex;
@@ -17,7 +17,8 @@ use crate::package::SecretKey;
 #[command(after_help = "\
 Examples:
   fwdelta keygen --out vendor
-  fwdelta keygen --algorithm esp256 --out operator")]
+  fwdelta keygen --algorithm esp256 --out operator
+  fwdelta keygen --token 'pkcs11:token=Release;object=vendor' --out vendor")]
 pub(crate) struct Args {
     /// Name of the files, without extension
     #[arg(long, value_name = "NAME")]
@@ -25,6 +26,10 @@ pub(crate) struct Args {
     /// What the key signs with; an ml-dsa-44 key signs beside a vendor's key of another algorithm
     #[arg(long, value_enum, default_value = "ed25519")]
     algorithm: AlgorithmName,
+    /// Make the key in a token instead, as in pkcs11:token=Release;object=vendor; only NAME.pub
+    /// is written
+    #[arg(long, value_name = "URI")]
+    token: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -49,6 +54,9 @@ impl From<AlgorithmName> for Algorithm {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Report> {
+    if let Some(uri) = &args.token {
+        return in_token(uri, args);
+    }
     let (secret_path, public_path) = (with(&args.out, "key"), with(&args.out, "pub"));
     for path in [&secret_path, &public_path] {
         if path.exists() {
@@ -71,6 +79,20 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
     let json =
         json!({ "key": secret_path, "pub": public_path, "kid": kid, "algorithm": algorithm });
     Ok(Report::new(text, json))
+}
+
+fn in_token(uri: &str, args: &Args) -> Result<Report> {
+    let path = with(&args.out, "pub");
+    // Before the token has a key that nothing refers to.
+    if path.exists() {
+        let what = "exists already and is not overwritten; choose another name or remove it";
+        return Err(Error::input(path.display(), what));
+    }
+    let public = token::generate(uri, args.algorithm.into())?;
+    output::write(&path, public.to_pem()?.as_bytes())?;
+    let (kid, algorithm) = (hex(&public.kid()), public.algorithm().name());
+    let text = format!("{}: {algorithm}, key id {kid}; the key is in the token", path.display());
+    Ok(Report::new(text, json!({ "pub": path, "kid": kid, "algorithm": algorithm })))
 }
 
 fn with(out: &Path, extension: &str) -> PathBuf {

@@ -21,9 +21,15 @@ mod keygen;
 mod output;
 mod over;
 mod patch;
+#[cfg(feature = "pkcs11")]
+mod pkcs11;
+#[cfg(feature = "pkcs11")]
+mod pkcs11_uri;
 mod progress;
 mod report;
+mod sign;
 mod state;
+mod token;
 mod trust;
 mod verify;
 
@@ -57,6 +63,7 @@ enum Command {
     Patch(patch::Args),
     Build(build::Args),
     Approve(approve::Args),
+    Sign(sign::Args),
     Describe(describe::Args),
     Trust(trust::Args),
     Inspect(inspect::Args),
@@ -93,6 +100,7 @@ fn run(command: &Command) -> Result<Report> {
         Command::Patch(args) => patch::run(args),
         Command::Build(args) => build::run(args),
         Command::Approve(args) => approve::run(args),
+        Command::Sign(args) => sign::run(args),
         Command::Describe(args) => describe::run(args),
         Command::Trust(args) => trust::run(args),
         Command::Inspect(args) => inspect::run(args),
