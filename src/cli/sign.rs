@@ -99,7 +99,8 @@ struct StatementArgs {
     operator: Option<Plmn>,
     /// Vendors: require an operator's approval, `any` or PLMNs separated by commas [default: what
     /// earlier vendor signatures say, else none]
-    #[arg(long, value_name = "any|PLMN,...", value_parser = requirement, conflicts_with = "operator")]
+    #[arg(long, value_name = "any|PLMN,...", value_parser = requirement)]
+    #[arg(conflicts_with = "operator")]
     require: Option<Requirement>,
     /// Operators: signed, or string under a key that may attach strings
     #[arg(long, value_enum, default_value = "signed", requires = "operator")]
