@@ -11,8 +11,12 @@ use crate::medium::{Medium, keep};
 
 #[cfg(not(feature = "ed25519"))]
 use fwdelta_core::format::key::PublicKey;
-#[cfg(feature = "ed25519")]
+#[cfg(all(feature = "ed25519", not(any(feature = "esp256", feature = "ml-dsa-44"))))]
 use fwdelta_core::verify::Ed25519 as Signatures;
+#[cfg(all(feature = "esp256", not(feature = "ml-dsa-44")))]
+use fwdelta_core::verify::Esp256 as Signatures;
+#[cfg(feature = "ml-dsa-44")]
+use fwdelta_core::verify::MlDsa44 as Signatures;
 
 /// A crypto cell.
 #[cfg(not(feature = "ed25519"))]
