@@ -52,8 +52,14 @@ impl<'a> Keys<'a> {
         self.count == 0
     }
 
+    #[inline(never)]
+    fn any(&self, is_it: &mut dyn FnMut(PublicKey<'a>) -> bool) -> bool {
+        self.iter().any(|key| key.both().any(&mut *is_it))
+    }
+
     /// The key or companion with this id.
     #[must_use]
+    #[inline(never)]
     pub fn find(&self, kid: &Kid) -> Option<PublicKey<'a>> {
         self.iter().flat_map(Key::both).find(|key| key.kid() == *kid)
     }
@@ -272,17 +278,29 @@ impl<'a> Trust<'a> {
     /// Whether a key with this id is trusted in any role.
     #[must_use]
     pub fn knows(&self, kid: &Kid) -> bool {
-        self.keys().any(|key| key.kid() == *kid)
+        self.any_key(&mut |key| key.kid() == *kid)
     }
 
     /// One key in two roles would let one signature stand for two parties.
     fn refuse_equal_keys(&self) -> Result<()> {
-        for (index, key) in self.keys().enumerate() {
-            if self.keys().take(index).any(|other| other == key) {
-                return Err(Detail::DuplicateBlock.into());
-            }
-        }
-        Ok(())
+        let mut index = 0usize;
+        let has_twice = self.any_key(&mut |key| {
+            let mut earlier_count = index;
+            index = index.saturating_add(1);
+            self.any_key(&mut |other| {
+                let is_earlier = earlier_count > 0;
+                earlier_count = earlier_count.saturating_sub(1);
+                is_earlier && other == key
+            })
+        });
+        if has_twice { Err(Detail::DuplicateBlock.into()) } else { Ok(()) }
+    }
+
+    /// Whether `is_it` says so of a key, in the order of [`Trust::keys`]; in less code than that.
+    #[inline(never)]
+    fn any_key(&self, is_it: &mut dyn FnMut(PublicKey<'a>) -> bool) -> bool {
+        self.vendor_keys.any(is_it)
+            || self.operators().any(|entry| entry.keys.any(is_it) || entry.attach_keys.any(is_it))
     }
 }
 
