@@ -27,7 +27,7 @@ const STRING: &str = "000102030405060708090a0b0c0d0e0f";
 impl Desk {
     fn new() -> Self {
         let desk = Self { dir: tempfile::tempdir().unwrap(), environment: Vec::new() };
-        let old: Vec<u8> = (0..4096u32).map(|i| (i * i >> 3) as u8).collect();
+        let old: Vec<u8> = (0..4096u32).map(|i| ((i * i) >> 3) as u8).collect();
         let mut new = old.clone();
         new[1000..1008].copy_from_slice(b"new text");
         desk.write("old.bin", &old);
