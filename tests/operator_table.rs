@@ -2,7 +2,7 @@
 
 use fwdelta::core::format::plmn::Plmn;
 use fwdelta::core::format::trust::Trust;
-use fwdelta::core::verify::{Basis, Device, Ed25519, EfFota, Package, Sim};
+use fwdelta::core::verify::{Basis, Device, Ed25519, EfFota, Facts, Package, Sim};
 use fwdelta::core::{Detail, Limits};
 use fwdelta::package::assemble::Parts;
 use fwdelta::package::seal::{Draft, DraftComponent, blob, seal};
@@ -91,7 +91,7 @@ fn decide(package: &[u8], trust: &[u8], sim: Sim) -> Result<Basis, Detail> {
     let trust = Trust::parse(trust).unwrap();
     let mut buf = [0; 4096];
     let mut source = package;
-    let device = Device { sim, sequence: None };
+    let device = Device { sim, sequence: None, facts: Facts::default() };
     let len = package.len() as u64;
     let limits = Limits::DEVICE;
     Package::verify(&mut source, len, &mut buf, &trust, &device, &Ed25519, &limits)
@@ -221,6 +221,91 @@ fn keys_cannot_change_roles() {
     assert_eq!(decide(&forged, &trust, columns()[0]), Err(Detail::WrongRole));
 }
 
+/// The anchor of a device whose operators have these keys, all modes accepted.
+fn trust_of(operators: &[(&str, &[&str])], device: &str) -> Vec<u8> {
+    let entry = |(operator, keys): &(&str, &[&str])| {
+        format!("[[operator]]\nplmn = \"{operator}\"\nkeys = {keys:?}\n{ALL_MODES}\n")
+    };
+    let entries: String = operators.iter().map(entry).collect();
+    let text = format!("version = 1\n[vendor]\nkeys = [\"vendor\"]\n{entries}[device]\n{device}\n");
+    let mut load = |name: &str| -> fwdelta::Result<PublicKey> { Ok(key(name).public()) };
+    trust_file::compile(&text, "trust.toml", &mut load).unwrap()
+}
+
+fn add_by(package: &[u8], operator: &str, signer: &str) -> Vec<u8> {
+    let method = Method::Signed { key: &key(signer), string: None };
+    approve(package, &Approval { plmn: plmn(operator), method, prompts: None }).unwrap()
+}
+
+#[test]
+fn an_operator_may_ask_for_no_approval() {
+    let lenient = trust("modes = [\"none\", \"signed\"]", "");
+    let bare = package(None);
+    assert_eq!(decide(&bare, &lenient, columns()[0]), Ok(Unapproved));
+    assert_eq!(decide(&add(&bare, By::Signed(A)), &lenient, columns()[0]), Ok(Approved));
+    // What another package without that approval would be allowed is allowed here.
+    assert_eq!(decide(&add(&bare, By::Signed(B)), &lenient, columns()[0]), Ok(Unapproved));
+    assert_eq!(
+        decide(&add(&bare, By::Secret(A, STRING_B)), &lenient, columns()[0]),
+        Ok(Unapproved)
+    );
+    // Neither the SIM's bit nor the vendor's requirement is the operator's to waive.
+    assert_eq!(decide(&bare, &lenient, columns()[2]), Err(FotaNotAllowed));
+    assert_eq!(decide(&package(Some(&[])), &lenient, columns()[0]), Err(OperatorRequired));
+    // Of one operator it says nothing about another.
+    let elsewhere = sim("20801", 1, STRING_A);
+    assert_eq!(decide(&bare, &lenient, elsewhere), Err(NotApproved));
+}
+
+#[test]
+fn one_package_reaches_devices_from_before_and_after_a_change_of_keys() {
+    let both = add_by(&add_by(&package(None), A, "old key"), A, "new key");
+    for keys in [&["old key"][..], &["new key"], &["old key", "new key"]] {
+        assert_eq!(
+            decide(&both, &trust_of(&[(A, keys)], ""), columns()[0]),
+            Ok(Approved),
+            "{keys:?}"
+        );
+    }
+    // The key that is not known counts for nothing by itself, nor in the other's stead.
+    let only_new = add_by(&package(None), A, "new key");
+    let before = trust_of(&[(A, &["old key"])], "unapproved = \"apply\"");
+    assert_eq!(decide(&only_new, &before, columns()[0]), Err(Detail::WrongRole));
+    let strict = trust("string = \"required\"", "");
+    let with_stranger = add_by(&add(&package(None), By::Signed(A)), A, "new key");
+    assert_eq!(decide(&with_stranger, &strict, columns()[0]), Err(StringMissing));
+}
+
+#[test]
+fn operators_of_a_group_share_a_key() {
+    let shared = trust_of(&[(A, &["group"]), (B, &["group"])], "");
+    let both = add_by(&add_by(&package(None), A, "group"), B, "group");
+    assert_eq!(decide(&both, &shared, columns()[0]), Ok(Approved));
+    assert_eq!(decide(&both, &shared, columns()[1]), Ok(Approved));
+    // Each of the group's networks is approved by itself.
+    let only_a = add_by(&package(None), A, "group");
+    assert_eq!(decide(&only_a, &shared, columns()[1]), Err(OperatorMismatch));
+    let needs_b = add_by(&package(Some(&[B])), A, "group");
+    assert_eq!(decide(&needs_b, &shared, columns()[0]), Err(OperatorRequired));
+}
+
+/// Anybody can make a secret block; one that is wrong must not take the right one's place.
+#[test]
+fn a_bogus_secret_block_does_not_block_the_right_one() {
+    let trust = trust(ALL_MODES, "");
+    let right = add(&package(None), By::Secret(A, STRING_A));
+    for blocks in [[STRING_B, STRING_A], [STRING_A, STRING_B]] {
+        let package =
+            blocks.iter().fold(package(None), |p, string| add(&p, By::Secret(A, *string)));
+        assert_eq!(decide(&package, &trust, columns()[0]), Ok(Approved));
+    }
+    let bogus = add(&package(None), By::Secret(A, STRING_B));
+    assert_eq!(decide(&bogus, &trust, columns()[0]), Err(StringMismatch));
+    let again =
+        Approval { plmn: plmn(A), method: Method::Secret { string: STRING_A }, prompts: None };
+    assert!(approve(&right, &again).is_err(), "the same approval twice");
+}
+
 /// Blocks of `all` by the bits of `subset`, in the order of `order`; the vendor's is number 0.
 fn rearranged(all: &Parts<'_>, subset: u32, order: &[usize]) -> Vec<u8> {
     let mut parts = all.clone();
@@ -267,7 +352,8 @@ fn stripping_and_reordering_only_ever_gets_stricter() {
                 .flat_map(|subset| orders.iter().map(move |order| (subset, order)))
                 .map(|(subset, order)| rearranged(&parts, subset, order))
                 .collect();
-            for rules in [ALL_MODES, "", "modes = [\"secret\"]", "string = \"required\""] {
+            let none = "modes = [\"none\", \"signed\"]";
+            for rules in [ALL_MODES, "", "modes = [\"secret\"]", "string = \"required\"", none] {
                 for policy in [
                     ("refuse", "refuse"),
                     ("refuse", "apply"),

@@ -9,14 +9,14 @@ use std::ops::Range;
 use common::{Changing, anchor, approved, package, pair, receive, sim, tiny_pair};
 use fwdelta::core::format::auth::Authentication;
 use fwdelta::core::format::envelope::Envelope;
-use fwdelta::core::verify::Device;
+use fwdelta::core::verify::{Device, Facts};
 use fwdelta::core::{Category, Detail, Limits};
 use fwdelta::diff::Profile;
 
 const DEVICE_SEQUENCE: u64 = 6;
 
-fn device() -> Device {
-    Device { sim: sim("26201"), sequence: Some(DEVICE_SEQUENCE) }
+fn device() -> Device<'static> {
+    Device { sim: sim("26201"), sequence: Some(DEVICE_SEQUENCE), facts: Facts::default() }
 }
 
 fn try_package(bytes: &[u8], old: &[u8], anchor: &[u8]) -> Result<Vec<u8>, Detail> {

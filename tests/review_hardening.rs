@@ -14,7 +14,7 @@ use fwdelta::core::format::manifest::Blob;
 use fwdelta::core::format::trust::Trust;
 use fwdelta::core::hash::sha256;
 use fwdelta::core::limits::Limits;
-use fwdelta::core::verify::{Device, Ed25519, EfFota, Package, Sim};
+use fwdelta::core::verify::{Device, Ed25519, EfFota, Facts, Package, Sim};
 use fwdelta::diff::{self, Profile};
 use fwdelta::package::assemble::{Parts, manifest_digest, sign_block, signed_payload};
 use fwdelta::package::build::{BuildOptions, Detached, Images, build};
@@ -27,7 +27,7 @@ use fwdelta::release::Release;
 fn verdict(package: &[u8]) -> Result<(), Detail> {
     let anchor = anchor("");
     let trust = Trust::parse(&anchor).unwrap();
-    let device = Device { sim: Sim::Absent, sequence: None };
+    let device = Device { sim: Sim::Absent, sequence: None, facts: Facts::default() };
     let (mut file, len, mut buf) = (package, package.len() as u64, [0; 4096]);
     Package::verify(&mut file, len, &mut buf, &trust, &device, &Ed25519, &Limits::DEVICE)
         .and_then(|verified| verified.check_texts(&mut file, &mut [0; 512]))
@@ -86,7 +86,11 @@ fn prompts_of_a_block_that_does_not_count_are_not_shown() {
     let anchor = anchor("");
     let trust = Trust::parse(&anchor).unwrap();
     let ef_fota = EfFota::parse(&[&[1], &STRING[..]].concat()).unwrap();
-    let device = Device { sim: Sim::WithFota { plmn: plmn("26201"), ef_fota }, sequence: None };
+    let device = Device {
+        sim: Sim::WithFota { plmn: plmn("26201"), ef_fota },
+        sequence: None,
+        facts: Facts::default(),
+    };
     for (package, shown) in [
         (forged, PayloadKey::Prompts),
         (honest, PayloadKey::OperatorPrompts(plmn("26201"))),

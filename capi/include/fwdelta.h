@@ -30,6 +30,12 @@ extern "C" {
 #define FWDELTA_ABI_VERSION 2u
 /* Components in one package at most. */
 #define FWDELTA_COMPONENT_COUNT_MAX 8u
+/* Components at most of which a device says what is installed. */
+#define FWDELTA_INSTALLED_COUNT_MAX 8u
+/* Bytes of a record of the SIM in non-volatile memory. */
+#define FWDELTA_HANDOFF_LEN 40u
+/* Bytes of a record of what became of a package. */
+#define FWDELTA_RESULT_LEN 56u
 /* Bytes of a SIM's file EF_FOTA. */
 #define FWDELTA_EF_FOTA_LEN 17u
 /* Room for a PLMN as text, terminating zero included. */
@@ -160,9 +166,9 @@ enum fwdelta_detail {
     FWDELTA_E_WRONG_VENDOR = 501,
     /* the package is for another class of device */
     FWDELTA_E_WRONG_CLASS = 502,
-    /* the sequence number is lower than the device's, or what it would undo is not pending */
+    /* the sequence number or version is too low, or what it would undo is not pending */
     FWDELTA_E_ROLLBACK = 503,
-    /* the sequence number is further ahead than the device allows */
+    /* the sequence number or version is further ahead than the device allows */
     FWDELTA_E_SEQUENCE_JUMP = 504,
     /* the package has expired */
     FWDELTA_E_EXPIRED = 505,
@@ -182,6 +188,16 @@ enum fwdelta_detail {
     FWDELTA_E_MODE_NOT_ALLOWED = 512,
     /* the trust anchor requires a validation string and the approval has none */
     FWDELTA_E_STRING_MISSING = 513,
+    /* the package is for other revisions of the hardware */
+    FWDELTA_E_WRONG_HARDWARE = 514,
+    /* the package is for another device of this class */
+    FWDELTA_E_WRONG_DEVICE = 515,
+    /* the battery has less charge than the package asks for */
+    FWDELTA_E_BATTERY_LOW = 516,
+    /* another component is not there in the version that the package asks for */
+    FWDELTA_E_DEPENDENCY_VERSION = 517,
+    /* the package asks for an authorization that was not given */
+    FWDELTA_E_NOT_AUTHORIZED = 518,
     /* the old image has another digest than the one this update starts from */
     FWDELTA_E_OLD_DIGEST = 601,
     /* the old image has another size than the one this update starts from */
@@ -361,6 +377,44 @@ enum fwdelta_sim {
     FWDELTA_SIM_WITH_FOTA = 2
 };
 
+/* A component that is installed. */
+typedef struct fwdelta_installed {
+    /* zero-terminated */
+    const char *name;
+    /* its version; numbers of a stage before a release are negative */
+    const int64_t *numbers;
+    uint32_t count;
+} fwdelta_installed;
+
+/* What the device is and how it is, for packages that ask: what is not known does not meet a
+ * demand, but a device without a clock it can trust is not asked for the time. */
+typedef struct fwdelta_facts {
+    uint32_t abi;
+    uint32_t hardware_count;
+    /* revision of the hardware; NULL: not known */
+    const int64_t *hardware;
+    /* UUIDs of 16 bytes, checked besides those of the trust anchor; NULL: not checked */
+    const uint8_t *vendor_id;
+    const uint8_t *class_id;
+    /* UUID of this very device, 16 bytes; NULL: not known */
+    const uint8_t *device_id;
+    /* seconds since 1970 (UTC) */
+    uint64_t time;
+    /* bytes free for all new images together, where they share one room */
+    uint64_t free_len;
+    /* whether the clock can be trusted */
+    uint8_t has_time;
+    uint8_t has_battery;
+    /* percent; 100 on mains */
+    uint8_t battery;
+    uint8_t has_free_len;
+    /* whether the user, or who decides in the user's stead, authorized this update */
+    uint8_t is_authorized;
+    /* at most FWDELTA_INSTALLED_COUNT_MAX */
+    uint32_t installed_count;
+    const fwdelta_installed *installed;
+} fwdelta_facts;
+
 /* What the device knows of itself besides its trust anchor. */
 typedef struct fwdelta_device {
     uint32_t abi;
@@ -374,7 +428,28 @@ typedef struct fwdelta_device {
     char plmn[FWDELTA_PLMN_LEN];
     /* sequence number of the last confirmed update */
     uint64_t sequence;
+    /* NULL: it knows nothing of itself; packages that ask something are refused */
+    const fwdelta_facts *facts;
 } fwdelta_device;
+
+/* A trust anchor that replaces another. */
+typedef struct fwdelta_anchor {
+    /* where it stands in what was given; this is what is to be stored, whole or not at all */
+    const uint8_t *anchor;
+    size_t len;
+    /* higher than that of the one before */
+    uint64_t version;
+} fwdelta_anchor;
+
+/* What became of a package. */
+typedef struct fwdelta_outcome {
+    /* 0 where it could not be read */
+    uint64_t sequence;
+    /* enum fwdelta_detail; 0 for success */
+    uint16_t detail;
+    /* digest of the manifest; zeros where it could not be read */
+    uint8_t manifest[32];
+} fwdelta_outcome;
 
 /* Everything about one package on one device. */
 typedef struct fwdelta_update {
@@ -743,6 +818,39 @@ fwdelta_status fwdelta_in_place_finish(const fwdelta_in_place *update, fwdelta_e
 
 /* Erases the journal of an update that is done, or was never begun: not while it is under way. */
 fwdelta_status fwdelta_in_place_clear(const fwdelta_in_place *update, fwdelta_error *error);
+
+/* Whether a download may be started: refuses with FWDELTA_E_FOTA_NOT_ALLOWED or FWDELTA_E_NO_SIM
+ * what would be refused whatever the package is. The SIM is asked again when the package is there. */
+fwdelta_status fwdelta_gate(const uint8_t *trust, size_t trust_len, const fwdelta_device *device,
+                            fwdelta_error *error);
+
+/* Checks a trust anchor that is to replace `current`: as many vendor keys as both ask for must have
+ * signed it, and its version must be higher (docs/format.md, section 6.1). `crypto` as in
+ * fwdelta_update. Until *out is stored whole, `current` stays the device's anchor. */
+fwdelta_status fwdelta_trust_accept(const uint8_t *current, size_t current_len,
+                                    const uint8_t *signed_trust, size_t signed_len,
+                                    const fwdelta_crypto *crypto, fwdelta_anchor *out,
+                                    fwdelta_error *error);
+
+/* Writes sim, plmn and ef_fota of a device as a record of FWDELTA_HANDOFF_LEN bytes, for an update
+ * agent that has no access to the SIM. The record is as secret as EF_FOTA is. */
+fwdelta_status fwdelta_handoff_write(const fwdelta_device *device, uint8_t *out,
+                                     fwdelta_error *error);
+
+/* Reads such a record into sim, plmn and ef_fota of `device`, whose `abi` is set and whose other
+ * fields stay as they are. Memory that was never written is FWDELTA_E_BAD_MAGIC, a torn record
+ * FWDELTA_E_STATE_FAILED; neither is to be taken for a device without a SIM. */
+fwdelta_status fwdelta_handoff_read(const uint8_t *record, size_t record_len,
+                                    fwdelta_device *device, fwdelta_error *error);
+
+/* Writes what became of a package as a record of FWDELTA_RESULT_LEN bytes, for the agent that
+ * reports it. `detail` as in fwdelta_error, 0 for success; `manifest` is its digest, 32 bytes, or
+ * NULL where it could not be read. */
+fwdelta_status fwdelta_result_write(uint16_t detail, uint64_t sequence, const uint8_t *manifest,
+                                    uint8_t *out);
+
+/* Reads such a record. */
+fwdelta_status fwdelta_result_read(const uint8_t *record, size_t record_len, fwdelta_outcome *out);
 
 /* The name of an enum fwdelta_detail as in docs/format.md; "Ok" for 0, "Unknown" for what is none.
  * Never NULL. */

@@ -176,6 +176,80 @@ pub struct Device {
     pub plmn: [c_char; PLMN_LEN],
     /// Of the last confirmed update.
     pub sequence: u64,
+    /// What it is and how it is; null: it knows nothing of itself.
+    pub facts: *const Facts,
+}
+
+/// `fwdelta_installed`
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Installed {
+    /// Its name, zero-terminated.
+    pub name: *const c_char,
+    /// Its version.
+    pub numbers: *const i64,
+    /// How many numbers that has.
+    pub count: u32,
+}
+
+/// `fwdelta_facts`
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Facts {
+    /// [`ABI_VERSION`]
+    pub abi: u32,
+    /// Numbers of `hardware`.
+    pub hardware_count: u32,
+    /// Revision of the hardware; null: not known.
+    pub hardware: *const i64,
+    /// 16 bytes; null: the trust anchor's is checked alone.
+    pub vendor_id: *const u8,
+    /// The same.
+    pub class_id: *const u8,
+    /// 16 bytes; null: not known.
+    pub device_id: *const u8,
+    /// Seconds since 1970.
+    pub time: u64,
+    /// Bytes free for all new images together.
+    pub free_len: u64,
+    /// Whether `time` can be trusted.
+    pub has_time: u8,
+    /// Whether `battery` is known.
+    pub has_battery: u8,
+    /// Charge in percent.
+    pub battery: u8,
+    /// Whether `free_len` is to be checked.
+    pub has_free_len: u8,
+    /// Whether the user authorized this update.
+    pub is_authorized: u8,
+    /// Entries of `installed`.
+    pub installed_count: u32,
+    /// What is installed.
+    pub installed: *const Installed,
+}
+
+/// `fwdelta_anchor`
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Anchor {
+    /// Where the new anchor stands in what was given.
+    pub anchor: *const u8,
+    /// Its length.
+    pub len: usize,
+    /// Its version.
+    pub version: u64,
+}
+
+/// `fwdelta_outcome`
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Outcome {
+    /// Sequence number of the package.
+    pub sequence: u64,
+    /// Why it failed; 0 for success.
+    pub detail: u16,
+    /// Digest of its manifest.
+    pub manifest: [u8; 32],
 }
 
 /// `fwdelta_update`

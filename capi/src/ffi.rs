@@ -10,7 +10,7 @@ use fwdelta_core::format::plmn::Plmn;
 use fwdelta_core::format::prompts::MOMENT_MAX;
 use fwdelta_core::limits::COMPONENT_COUNT_MAX;
 use fwdelta_core::verify::codes::{SUCCESS, codes_of};
-use fwdelta_core::verify::{Device, EfFota, Sim};
+use fwdelta_core::verify::{Device, EfFota, Facts, Installed, Sim};
 use fwdelta_core::{Detail, Error, Limits, Result};
 
 use crate::abi;
@@ -25,14 +25,18 @@ use crate::session::{Part, Parts, Request, Session, with_session};
 ///
 /// # Safety
 /// As the header says of `fwdelta_update`.
-unsafe fn request<'a>(update: &'a abi::Update, progress: &'a Progress<'a>) -> Result<Request<'a>> {
+unsafe fn request<'a>(
+    update: &'a abi::Update,
+    progress: &'a Progress<'a>,
+    room: &'a mut Room<'a>,
+) -> Result<Request<'a>> {
     // SAFETY: for all of the block: pointers of the caller, as the header asks for.
     unsafe {
         Ok(Request {
             package: Medium { table: table(update.package)?, progress },
             package_len: update.package_len,
             trust: slice(update.trust, update.trust_len)?,
-            device: device(table(update.device)?)?,
+            device: device(table(update.device)?, room)?,
             limits: limits(follow(update.limits)?),
             verifier: Verifier::new(optional(update.crypto)?)?,
             unpacker: Unpacker(optional(update.decompressor)?),
@@ -42,9 +46,61 @@ unsafe fn request<'a>(update: &'a abi::Update, progress: &'a Progress<'a>) -> Re
     }
 }
 
-fn device(device: &abi::Device) -> Result<Device> {
+/// Room for what is installed, which core wants in one piece.
+type Room<'a> = [Installed<'a>; COMPONENT_COUNT_MAX];
+
+/// Checks what the device is and how it is.
+///
+/// # Safety
+/// As the header says of `fwdelta_facts`.
+unsafe fn facts<'a>(facts: Option<&'a abi::Facts>, room: &'a mut Room<'a>) -> Result<Facts<'a>> {
+    let Some(raw) = facts else { return Ok(Facts::default()) };
+    let count = usize::try_from(raw.installed_count).unwrap_or(usize::MAX);
+    let len = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
+    // SAFETY: for all of the block: pointers of the caller, as the header asks for.
+    unsafe {
+        let installed = slice(raw.installed, count)?;
+        let room = room.get_mut(..installed.len()).ok_or(Detail::BadArgument)?;
+        for (to, from) in room.iter_mut().zip(installed) {
+            follow(from.name)?;
+            let name = CStr::from_ptr(from.name).to_str().map_err(|_| Detail::BadArgument)?;
+            *to = Installed { name, version: slice(from.numbers, len(from.count))? };
+        }
+        let hardware = match raw.hardware.is_null() {
+            true => None,
+            false => Some(slice(raw.hardware, len(raw.hardware_count))?),
+        };
+        Ok(Facts {
+            vendor_id: uuid(raw.vendor_id)?,
+            class_id: uuid(raw.class_id)?,
+            device_id: uuid(raw.device_id)?,
+            hardware,
+            time: (raw.has_time != 0).then_some(raw.time),
+            battery: (raw.has_battery != 0).then_some(raw.battery),
+            free_len: (raw.has_free_len != 0).then_some(raw.free_len),
+            is_authorized: raw.is_authorized != 0,
+            installed: room,
+        })
+    }
+}
+
+/// Follows a pointer to a UUID that may be null.
+///
+/// # Safety
+/// `pointer` is null or points to 16 bytes.
+unsafe fn uuid(pointer: *const u8) -> Result<Option<[u8; 16]>> {
+    if pointer.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: passed on.
+    let bytes = unsafe { slice(pointer, 16) }?;
+    bytes.try_into().map(Some).map_err(|_| Detail::BadArgument.into())
+}
+
+/// Checks the SIM.
+pub(crate) fn sim(device: &abi::Device) -> Result<Sim> {
     let bad = Error::from(Detail::BadArgument);
-    let sim = match device.sim {
+    Ok(match device.sim {
         abi::SIM_ABSENT => Sim::Absent,
         abi::SIM_WITHOUT_FOTA => Sim::WithoutFota,
         abi::SIM_WITH_FOTA => {
@@ -54,8 +110,18 @@ fn device(device: &abi::Device) -> Result<Device> {
             Sim::WithFota { plmn, ef_fota: EfFota::parse(&device.ef_fota)? }
         }
         _ => return Err(bad),
-    };
-    Ok(Device { sim, sequence: (device.has_sequence != 0).then_some(device.sequence) })
+    })
+}
+
+/// Checks everything the caller says of its device.
+///
+/// # Safety
+/// As the header says of `fwdelta_device`.
+unsafe fn device<'a>(device: &abi::Device, room: &'a mut Room<'a>) -> Result<Device<'a>> {
+    let sim = sim(device)?;
+    // SAFETY: passed on.
+    let facts = unsafe { facts(optional(device.facts)?, room) }?;
+    Ok(Device { sim, sequence: (device.has_sequence != 0).then_some(device.sequence), facts })
 }
 
 /// Checks the storage of all components.
@@ -107,8 +173,9 @@ unsafe fn run_checked(
     let update = unsafe { table(update) }.map_err(alone)?;
     // SAFETY: passed on.
     let progress = Progress::new(unsafe { optional(update.progress) }.map_err(alone)?);
+    let mut room = [Installed { name: "", version: &[] }; COMPONENT_COUNT_MAX];
     // SAFETY: passed on.
-    let request = unsafe { request(update, &progress) }.map_err(alone)?;
+    let request = unsafe { request(update, &progress, &mut room) }.map_err(alone)?;
     let result = with_session(request, work);
     // A read that the caller cut short comes back as failed.
     result.map_err(

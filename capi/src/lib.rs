@@ -12,6 +12,7 @@ mod delta;
 mod driver;
 mod ffi;
 mod ffi_delta;
+mod ffi_policy;
 mod ffi_stream;
 mod in_place;
 mod names;

@@ -36,6 +36,7 @@ versioned! {
     Decompressor: start run;
     Progress: step;
     Device:;
+    Facts:;
     Update:;
     Flash: read erase program sync;
     Delta:;

@@ -7,7 +7,7 @@ use fwdelta_core::format::prompts::Prompts;
 use fwdelta_core::format::trust::Trust;
 use fwdelta_core::hash::{Sha256, Sha256Digest};
 use fwdelta_core::limits::{COMPONENT_COUNT_MAX, HEADER_LEN_MAX};
-use fwdelta_core::verify::{Device, Package};
+use fwdelta_core::verify::{Device, Facts, Package};
 use fwdelta_core::{Detail, Limits, Result};
 
 use crate::abi;
@@ -21,7 +21,7 @@ pub(crate) struct Request<'a> {
     pub(crate) package: Medium<'a>,
     pub(crate) package_len: u64,
     pub(crate) trust: &'a [u8],
-    pub(crate) device: Device,
+    pub(crate) device: Device<'a>,
     pub(crate) limits: Limits,
     pub(crate) verifier: Verifier<'a>,
     pub(crate) unpacker: Unpacker<'a>,
@@ -51,6 +51,7 @@ pub(crate) fn with_session(
     work: impl FnOnce(&mut Session<'_>) -> core::result::Result<(), About>,
 ) -> core::result::Result<(), About> {
     let Request { package: mut file, limits, unpacker, work: buf, .. } = request;
+    let facts = request.device.facts;
     let alone = |error| (error, None);
     if buf.is_empty() {
         return Err(alone(Detail::BadArgument.into()));
@@ -66,7 +67,7 @@ pub(crate) fn with_session(
         &limits,
     );
     match &verified {
-        Ok(package) => work(&mut Session { package, file, limits, unpacker, work: buf }),
+        Ok(package) => work(&mut Session { package, file, limits, facts, unpacker, work: buf }),
         Err(error) => Err(alone(*error)),
     }
 }
@@ -77,6 +78,7 @@ pub(crate) struct Session<'a> {
     pub(crate) package: &'a Package<'a>,
     file: Medium<'a>,
     limits: Limits,
+    facts: Facts<'a>,
     unpacker: Unpacker<'a>,
     work: &'a mut [u8],
 }
@@ -116,7 +118,7 @@ impl<'a> Session<'a> {
                 check(self, index, &header, part).map_err(|error| (error, Some(index)))?;
             }
         }
-        Ok(())
+        self.package.check_conditions(&self.facts).map_err(|error| (error, None))
     }
 
     /// The prompt of `moment` in the language that fits `language` best: the operator's, if the
@@ -148,6 +150,7 @@ impl<'a> Session<'a> {
     ) -> core::result::Result<abi::Delta, About> {
         let about = |error| (error, Some(index));
         self.check_small()?;
+        self.package.check_conditions(&self.facts).map_err(|error| (error, None))?;
         let component = self.package.manifest.component(index).map_err(|error| (error, None))?;
         let span = if component.detached.is_some() && detached.is_none() {
             Span { pos: 0, len: component.delta.len }

@@ -16,6 +16,7 @@ use std::sync::OnceLock;
 use fwdelta_core::format::prompts::MOMENT_MAX;
 use fwdelta_core::hash::sha256;
 use fwdelta_core::limits::{COMPONENT_COUNT_MAX, HEADER_LEN_MAX};
+use fwdelta_core::verify::handoff::{HANDOFF_LEN, RESULT_LEN};
 use fwdelta_core::verify::{Basis, EF_FOTA_LEN};
 use fwdelta_core::{Category, Detail};
 
@@ -220,6 +221,11 @@ fn golden_vectors_give_the_same_numbers_in_c() {
 }
 
 #[test]
+fn anchors_gate_and_records() {
+    run_program("policy", &libraries().ed25519);
+}
+
+#[test]
 fn signatures_and_decompression_by_callback() {
     run_program("callback", &libraries().callback);
 }
@@ -345,7 +351,7 @@ fn c_type(rust: &str) -> String {
 /// Names of exported functions with the types of their arguments, then of what they return.
 fn rust_signatures() -> BTreeMap<String, Vec<String>> {
     let mut all = BTreeMap::new();
-    for file in ["ffi", "ffi_delta", "ffi_stream"] {
+    for file in ["ffi", "ffi_delta", "ffi_stream", "ffi_policy"] {
         let text = std::fs::read_to_string(here().join(format!("src/{file}.rs"))).unwrap();
         for part in text.split("extern \"C\" fn ").skip(1) {
             let (name, rest) = part.split_once('(').unwrap();
@@ -464,6 +470,9 @@ fn constants() -> Vec<(String, u64)> {
         ("FWDELTA_EF_FOTA_LEN", EF_FOTA_LEN as u64),
         ("FWDELTA_EF_FOTA_LEN", abi::EF_FOTA_LEN as u64),
         ("FWDELTA_PLMN_LEN", abi::PLMN_LEN as u64),
+        ("FWDELTA_INSTALLED_COUNT_MAX", COMPONENT_COUNT_MAX as u64),
+        ("FWDELTA_HANDOFF_LEN", HANDOFF_LEN as u64),
+        ("FWDELTA_RESULT_LEN", RESULT_LEN as u64),
         ("FWDELTA_SIM_ABSENT", u64::from(abi::SIM_ABSENT)),
         ("FWDELTA_SIM_WITHOUT_FOTA", u64::from(abi::SIM_WITHOUT_FOTA)),
         ("FWDELTA_SIM_WITH_FOTA", u64::from(abi::SIM_WITH_FOTA)),
@@ -505,7 +514,13 @@ fn layout_program() -> String {
         Decompressor fwdelta_decompressor: abi ctx start run;
         Progress fwdelta_progress: abi ctx step;
         Limits fwdelta_limits: image_len text_len workspace_len envelope_len chunk_len;
-        Device fwdelta_device: abi sim has_sequence ef_fota plmn sequence;
+        Installed fwdelta_installed: name numbers count;
+        Facts fwdelta_facts: abi hardware_count hardware vendor_id class_id device_id time
+            free_len has_time has_battery battery has_free_len is_authorized installed_count
+            installed;
+        Device fwdelta_device: abi sim has_sequence ef_fota plmn sequence facts;
+        Anchor fwdelta_anchor: anchor len version;
+        Outcome fwdelta_outcome: sequence detail manifest;
         Update fwdelta_update: abi package package_len trust trust_len device limits crypto
             decompressor progress envelope_buf envelope_buf_len work work_len;
         Part fwdelta_part: old old_len payload payload_len slot;

@@ -19,8 +19,78 @@ struct line {
     char old[64];
     char sim[64];
     char sequence[32];
+    char facts[80];
     unsigned expect;
 };
+
+/* What the device knows of itself, and what that points to. */
+struct known {
+    fwdelta_facts facts;
+    fwdelta_installed installed;
+    int64_t hardware[8];
+    int64_t version[8];
+    uint8_t device_id[16];
+    char name[16];
+};
+
+/* Reads numbers with dots between; gives how many. */
+static uint32_t numbers_of(const char *text, int64_t numbers[8])
+{
+    uint32_t count = 0;
+    char *end = NULL;
+    for (;;) {
+        CHECK(count < 8);
+        numbers[count++] = strtoll(text, &end, 10);
+        if (*end != '.')
+            return count;
+        text = end + 1;
+    }
+}
+
+/* One KEY=VALUE of the index, or nothing for "-". */
+static void known_of(struct known *known, const char *text)
+{
+    const char *value = strchr(text, '=');
+    fwdelta_facts *facts = &known->facts;
+    memset(known, 0, sizeof *known);
+    facts->abi = FWDELTA_ABI_VERSION;
+    if (value == NULL) {
+        CHECK(strcmp(text, "-") == 0);
+        return;
+    }
+    CHECK(strchr(text, ';') == NULL && (size_t)(value - text) < sizeof known->name);
+    memcpy(known->name, text, (size_t)(value - text));
+    value++;
+    if (strcmp(known->name, "hardware") == 0) {
+        facts->hardware_count = numbers_of(value, known->hardware);
+        facts->hardware = known->hardware;
+    } else if (strcmp(known->name, "device") == 0) {
+        size_t i;
+        for (i = 0; i < sizeof known->device_id; i++) {
+            unsigned byte = 0;
+            CHECK(sscanf(value + 2 * i, "%2x", &byte) == 1);
+            known->device_id[i] = (uint8_t)byte;
+        }
+        facts->device_id = known->device_id;
+    } else if (strcmp(known->name, "time") == 0) {
+        facts->has_time = 1;
+        facts->time = strtoull(value, NULL, 10);
+    } else if (strcmp(known->name, "battery") == 0) {
+        facts->has_battery = 1;
+        facts->battery = (uint8_t)strtoul(value, NULL, 10);
+    } else if (strcmp(known->name, "free") == 0) {
+        facts->has_free_len = 1;
+        facts->free_len = strtoull(value, NULL, 10);
+    } else if (strcmp(known->name, "authorized") == 0) {
+        facts->is_authorized = 1;
+    } else {
+        known->installed.name = known->name;
+        known->installed.numbers = known->version;
+        known->installed.count = numbers_of(value, known->version);
+        facts->installed = &known->installed;
+        facts->installed_count = 1;
+    }
+}
 
 static fwdelta_device device_of(const char *dir, const struct line *line)
 {
@@ -79,6 +149,7 @@ static int run(const char *dir, const struct line *line, const struct bytes *new
     struct raw_frame frame;
     struct flash flash = flash_of(new_image->len, 512, 4);
     fwdelta_device device = device_of(dir, line);
+    struct known known;
     fwdelta_decompressor decompressor = { FWDELTA_ABI_VERSION, NULL, raw_start, raw_run };
     fwdelta_target slot = target_of(&flash);
     fwdelta_limits limits;
@@ -91,6 +162,8 @@ static int run(const char *dir, const struct line *line, const struct bytes *new
     memset(&update, 0, sizeof update);
     memset(&part, 0, sizeof part);
     vector_load(&vector, dir, line);
+    known_of(&known, line->facts);
+    device.facts = &known.facts;
     CHECK(fwdelta_limits_linux(&limits) == FWDELTA_OK);
     package = source_of(&vector.package);
     old = source_of(&vector.old);
@@ -146,10 +219,11 @@ int main(int argc, char **argv)
     CHECK(index != NULL);
     new_image = load(dir, "new.bin");
     CHECK(fgets(text, sizeof text, index) != NULL);
-    CHECK(strcmp(text, "name\ttrust\told\tsim\tsequence\texpect\n") == 0);
+    CHECK(strcmp(text, "name\ttrust\told\tsim\tsequence\tfacts\texpect\n") == 0);
     while (fgets(text, sizeof text, index) != NULL) {
-        CHECK(sscanf(text, "%63[^\t]\t%63[^\t]\t%63[^\t]\t%63[^\t]\t%31[^\t]\t%u", line.name,
-                     line.trust, line.old, line.sim, line.sequence, &line.expect) == 6);
+        CHECK(sscanf(text, "%63[^\t]\t%63[^\t]\t%63[^\t]\t%63[^\t]\t%31[^\t]\t%79[^\t]\t%u",
+                     line.name, line.trust, line.old, line.sim, line.sequence, line.facts,
+                     &line.expect) == 7);
         accepted += run(dir, &line, &new_image);
         count++;
     }

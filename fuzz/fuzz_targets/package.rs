@@ -7,7 +7,7 @@ use fwdelta_core::format::auth::Claim;
 use fwdelta_core::format::key::PublicKey;
 use fwdelta_core::format::plmn::Plmn;
 use fwdelta_core::format::trust::Trust;
-use fwdelta_core::verify::{Basis, Crypto, Device, EfFota, Package, Sim};
+use fwdelta_core::verify::{Basis, Crypto, Device, EfFota, Facts, Package, Sim};
 use libfuzzer_sys::fuzz_target;
 
 /// Believes every signature, so that the fuzzer need not make one.
@@ -36,7 +36,7 @@ fuzz_target!(|input: &[u8]| {
         _ => Sim::WithFota { plmn, ef_fota: EfFota::parse(&file).expect("the file has 17 bytes") },
     };
     let trust = Trust::parse(TRUST).expect("our own anchor");
-    let device = Device { sim, sequence: Some(SEQUENCE) };
+    let device = Device { sim, sequence: Some(SEQUENCE), facts: Facts::default() };
     let mut buf = [0; Limits::DEVICE.envelope_len];
     let (mut source, len) = (data, data.len() as u64);
     let verdict =

@@ -51,6 +51,10 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Report> {
+    args.device.recorded(applied(args))
+}
+
+fn applied(args: &Args) -> Result<Report> {
     if let (Some(image), Some(journal)) = (&args.in_place, &args.keep.journal) {
         return over_old(args, image, journal);
     }
@@ -65,9 +69,7 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
             written.push(write_one(opened, index, path)?);
         }
         written.extend(next_state(args, opened)?);
-        for file in written {
-            file.commit()?;
-        }
+        Beside::commit_all(written)?;
         settle_way_back(args)?;
         let mut json = opened.json();
         json["outputs"] = json!(outputs);

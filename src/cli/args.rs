@@ -7,10 +7,13 @@ use zeroize::Zeroizing;
 
 use super::output;
 use crate::core::format::plmn::Plmn;
+use crate::core::format::rotation::SignedTrust;
 use crate::core::format::trust::Trust;
-use crate::core::verify::{EfFota, Sim};
+use crate::core::verify::handoff::parse_handoff;
+use crate::core::verify::{EF_FOTA_LEN, EfFota, Sim};
 use crate::diff::Profile;
 use crate::error::{Error, Result};
+use crate::package::device_file::{DeviceFile, SimFile};
 use crate::package::{PublicKey, SecretKey, trust_file};
 use crate::release::Release;
 
@@ -62,8 +65,21 @@ pub(crate) fn trust(path: &Path) -> Result<Vec<u8>> {
         });
     }
     let bytes = output::read(path)?;
+    if SignedTrust::is_signed(&bytes) {
+        let what = "an anchor that replaces another; `fwdelta trust accept` checks it and gives \
+                    the one to trust";
+        return Err(Error::input(subject, what));
+    }
     Trust::parse(&bytes).map_err(|error| Error::from(error).about(&subject))?;
     Ok(bytes)
+}
+
+/// Reads a device file; without one the device knows nothing of itself.
+pub(crate) fn device(path: Option<&Path>) -> Result<DeviceFile> {
+    let Some(path) = path else { return Ok(DeviceFile::default()) };
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let now = now.map_or(0, |since| since.as_secs());
+    DeviceFile::parse(&text(path)?, &path.display().to_string(), now)
 }
 
 /// Reads a release file and the notes files it names; sane defaults without one.
@@ -117,6 +133,28 @@ pub(crate) struct SimArgs {
     /// Operator of the SIM [default: the only one in the trust file]
     #[arg(long, value_parser = plmn, requires = "ef_fota")]
     plmn: Option<Plmn>,
+    /// The SIM as a handoff agent left it in non-volatile memory (docs/format.md, section 10)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["ef_fota", "sim"])]
+    handoff: Option<PathBuf>,
+}
+
+/// Reads EF_FOTA: its bytes, or as hexadecimal digits, as tools for SIMs print it.
+fn ef_fota(path: &Path) -> Result<EfFota> {
+    let mut bytes = Zeroizing::new(output::read(path)?);
+    let digits: Option<Vec<u8>> = bytes
+        .iter()
+        .filter(|byte| !byte.is_ascii_whitespace())
+        .map(|byte| char::from(*byte).to_digit(16).map(|digit| digit as u8))
+        .collect();
+    let digits = Zeroizing::new(digits.unwrap_or_default());
+    if digits.len() == 2 * EF_FOTA_LEN {
+        let pairs = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]);
+        bytes = Zeroizing::new(pairs.collect());
+    }
+    EfFota::parse(&bytes).map_err(|_| {
+        let what = format!("EF_FOTA is 17 bytes or 34 digits, this file has {}", bytes.len());
+        Error::input(path.display(), what)
+    })
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -126,19 +164,34 @@ enum SimState {
 }
 
 impl SimArgs {
+    /// What is given here, and where nothing is, what a device file in `dir` says.
+    pub(crate) fn or(&self, file: &SimFile, dir: &Path) -> Result<Self> {
+        if self.ef_fota.is_some() || self.sim.is_some() || self.handoff.is_some() {
+            return Ok(self.clone());
+        }
+        let own = file.plmn.as_deref().map(plmn).transpose();
+        Ok(Self {
+            ef_fota: file.ef_fota.as_ref().map(|name| dir.join(name)),
+            sim: file.without_ef_fota.then_some(SimState::NoFota),
+            plmn: self.plmn.or(own.map_err(|what| Error::input("plmn", what))?),
+            handoff: None,
+        })
+    }
+
     /// The SIM as core knows it.
     pub(crate) fn sim(&self, trust: &Trust<'_>) -> Result<Sim> {
+        if let Some(path) = &self.handoff {
+            let bytes = Zeroizing::new(output::read(path)?);
+            let about = |error| Error::from(error).about(path.display());
+            return parse_handoff(&bytes).map_err(about);
+        }
         let Some(path) = &self.ef_fota else {
             return Ok(match self.sim {
                 Some(SimState::NoFota) => Sim::WithoutFota,
                 Some(SimState::None) | None => Sim::Absent,
             });
         };
-        let bytes = Zeroizing::new(output::read(path)?);
-        let ef_fota = EfFota::parse(&bytes).map_err(|_| {
-            let what = format!("EF_FOTA is 17 bytes, this file has {}", bytes.len());
-            Error::input(path.display(), what)
-        })?;
+        let ef_fota = ef_fota(path)?;
         let only = || {
             let mut operators = trust.operators();
             operators.next().filter(|_| operators.next().is_none()).map(|entry| entry.plmn)

@@ -12,7 +12,7 @@ use crate::core::format::key::Algorithm;
 use crate::core::format::plmn::Plmn;
 use crate::core::format::trust::Trust;
 use crate::core::hash::sha256;
-use crate::core::verify::{Device, EfFota, Package, Sim};
+use crate::core::verify::{Device, EfFota, Facts, Package, Sim};
 use crate::core::{Detail, Limits};
 use crate::descriptor::{self, FileFacts, PackageFacts};
 use crate::diff::{Options, Profile, VecTarget};
@@ -82,7 +82,7 @@ impl Cast {
     fn receive(&self, package: &[u8], old: &[u8], sim: Sim, bar: &Bar) -> Result<Vec<u8>> {
         let trust = Trust::parse(&self.anchor)?;
         let (mut buf, mut file, limits) = (vec![0; 4096], package, Limits::LINUX);
-        let device = Device { sim, sequence: Some(6) };
+        let device = Device { sim, sequence: Some(6), facts: Facts::default() };
         let len = package.len() as u64;
         let package =
             Package::verify(&mut file, len, &mut buf, &trust, &device, &ALGORITHMS, &limits)?;

@@ -9,11 +9,12 @@ use super::{args, output};
 use crate::core::Detail;
 use crate::core::format::manifest::base_name;
 use crate::core::format::plmn::Plmn;
+use crate::core::format::trust::Trust;
 use crate::core::hash::sha256;
 use crate::descriptor::{DescriptorFile, FileFacts, PackageFacts, describe};
 use crate::error::{Error, Result};
 use crate::package::assemble::Parts;
-use crate::package::inspect::{self, Description};
+use crate::package::inspect::{self, Description, signed_prompts};
 use crate::release::language::{Choice, Hints, choose};
 use crate::release::{Moment, Prompts, Release, parse_prompts};
 
@@ -45,6 +46,10 @@ pub(crate) struct Args {
     /// Show what a device with this operator's SIM would show
     #[arg(long, value_parser = args::plmn)]
     plmn: Option<Plmn>,
+    /// Whom the device trusts: without it, an operator's own prompts are not shown, as anyone can
+    /// add some
+    #[arg(long, value_name = "FILE")]
+    trust: Option<PathBuf>,
     /// Show what a device with this telephone number would show
     #[arg(long, value_name = "NUMBER")]
     msisdn: Option<String>,
@@ -67,10 +72,11 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
         for (moment, prompt) in &shown.prompts {
             text += &format!("\n{}: {prompt}", moment.name());
         }
-        text += &format!(
-            "\nlanguage {}, by {}; not verified, see `fwdelta verify`",
-            shown.language, shown.reason
-        );
+        let verified = match shown.by_operator {
+            true => "signed by the operator",
+            false => "not verified, see `fwdelta verify`",
+        };
+        text += &format!("\nlanguage {}, by {}; {verified}", shown.language, shown.reason);
         json["shown"] = shown.json();
     }
     Ok(Report::new(text, json))
@@ -121,6 +127,7 @@ fn write_all(dir: &Path, files: &[DescriptorFile]) -> Result<()> {
 struct Shown {
     language: String,
     reason: String,
+    /// Whether they are the operator's, which are shown only when its key signed them.
     by_operator: bool,
     prompts: Vec<(Moment, String)>,
 }
@@ -136,7 +143,7 @@ impl Shown {
             "language": self.language,
             "reason": self.reason,
             "by_operator": self.by_operator,
-            "verified": false,
+            "verified": self.by_operator,
             "prompts": prompts,
         })
     }
@@ -145,7 +152,11 @@ impl Shown {
 /// The prompts in the package, the operator's own where there are some for the SIM.
 fn shown(args: &Args, package: &[u8]) -> Result<Shown> {
     let parts = Parts::read(package)?;
-    let own = args.plmn.and_then(|plmn| parts.payload(&format!("#q{plmn}")));
+    let anchor = args.trust.as_deref().map(args::trust).transpose()?;
+    let own = match (&anchor, args.plmn) {
+        (Some(anchor), Some(plmn)) => signed_prompts(&parts, &Trust::parse(anchor)?, plmn)?,
+        _ => None,
+    };
     let missing = || Error::input("prompts", "the package has none");
     let bytes = own.or_else(|| parts.payload("#p")).ok_or_else(missing)?;
     let prompts: Prompts = parse_prompts(bytes)?;

@@ -13,6 +13,7 @@ mod demo;
 mod describe;
 mod diff;
 mod engine;
+mod gate;
 mod geometry;
 mod input;
 mod inspect;
@@ -70,6 +71,7 @@ enum Command {
     Verify(verify::Args),
     Apply(apply::Args),
     Confirm(confirm::Args),
+    Gate(gate::Args),
     Demo(demo::Args),
     Completions(completions::Args),
     Man(completions::ManArgs),
@@ -107,6 +109,7 @@ fn run(command: &Command) -> Result<Report> {
         Command::Verify(args) => verify::run(args),
         Command::Apply(args) => apply::run(args),
         Command::Confirm(args) => confirm::run(args),
+        Command::Gate(args) => gate::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => completions::run_man(args),

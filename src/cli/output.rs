@@ -20,6 +20,21 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     beside.commit()
 }
 
+/// The same for what only its owner may read, whatever stood there before.
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut beside = Beside::create(path)?;
+    let failed = |error| Error::io("write", path, error);
+    #[cfg(unix)]
+    {
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        beside.file().set_permissions(private).map_err(failed)?;
+    }
+    beside.file().write_all(bytes).and_then(|()| beside.file().sync_all()).map_err(failed)?;
+    let persisted = beside.temp.persist(path);
+    persisted.map_err(|error| Error::io("create", path, error.error))?;
+    sync_dir(path).map_err(failed)
+}
+
 /// Writes a new file only its owner can read; an existing file is an error.
 pub(crate) fn write_secret(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut options = fs::OpenOptions::new();
@@ -45,8 +60,11 @@ impl Beside {
     pub(crate) fn create(path: &Path) -> Result<Self> {
         check_plain(path)?;
         let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
-        let temp = tempfile::Builder::new()
-            .prefix(".fwdelta-")
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".fwdelta-");
+        #[cfg(unix)]
+        builder.permissions(permissions());
+        let temp = builder
             .tempfile_in(dir.unwrap_or(Path::new(".")))
             .map_err(|error| Error::io("create", path, error))?;
         Ok(Self { temp, path: path.to_owned() })
@@ -57,6 +75,39 @@ impl Beside {
         self.temp.as_file_mut()
     }
 
+    /// Makes all files visible under their names, or none as far as the file system allows: their
+    /// bytes are on the medium before the first is renamed, and when a rename fails, what earlier
+    /// ones replaced is put back. A power cut in between leaves some new and some old files, each
+    /// whole; the same command then does the rest.
+    pub(crate) fn commit_all(all: Vec<Self>) -> Result<()> {
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |error| Error::io("write", &path, error)
+        };
+        for Self { temp, path } in &all {
+            check_plain(path)?;
+            set_mode(temp.as_file(), path).map_err(failed(path))?;
+            temp.as_file().sync_all().map_err(failed(path))?;
+        }
+        let mut replaced: Vec<Replaced> = Vec::new();
+        for Self { temp, path } in all {
+            let before = Replaced::keep(&path);
+            match temp.persist(&path) {
+                Ok(_) => replaced.push(before),
+                Err(error) => {
+                    before.forget();
+                    replaced.into_iter().rev().for_each(Replaced::put_back);
+                    return Err(Error::io("create", &path, error.error));
+                }
+            }
+        }
+        for it in replaced {
+            sync_dir(&it.path).map_err(failed(&it.path))?;
+            it.forget();
+        }
+        Ok(())
+    }
+
     /// Makes the file visible under its name once its bytes are on the medium.
     pub(crate) fn commit(self) -> Result<()> {
         let Self { temp, path } = self;
@@ -65,6 +116,39 @@ impl Beside {
         // It has another name now.
         let _ = beside.keep();
         Ok(())
+    }
+}
+
+/// What a rename replaced: a second name of it, where there was something and the file system can
+/// give a file two names.
+#[derive(Debug)]
+struct Replaced {
+    path: PathBuf,
+    kept: Option<PathBuf>,
+    was_there: bool,
+}
+
+impl Replaced {
+    fn keep(path: &Path) -> Self {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let kept = path.with_file_name(format!(".fwdelta-{}-{name}", std::process::id()));
+        let kept = fs::hard_link(path, &kept).is_ok().then_some(kept);
+        Self { path: path.to_owned(), kept, was_there: path.exists() }
+    }
+
+    /// Best effort: there is an error to report already.
+    fn put_back(self) {
+        let _ = match &self.kept {
+            Some(kept) => fs::rename(kept, &self.path),
+            None if self.was_there => Ok(()),
+            None => fs::remove_file(&self.path),
+        };
+    }
+
+    fn forget(self) {
+        if let Some(kept) = &self.kept {
+            let _ = fs::remove_file(kept);
+        }
     }
 }
 
@@ -97,14 +181,16 @@ fn sync_dir(_: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Temporary files are private; the result gets the mode of the file it replaces, or 0644.
+/// What the umask leaves of reading and writing for everyone, as for any new file.
+#[cfg(unix)]
+fn permissions() -> fs::Permissions {
+    std::os::unix::fs::PermissionsExt::from_mode(0o666)
+}
+
+/// The result gets the mode of the file it replaces, if there is one.
 #[cfg(unix)]
 fn set_mode(file: &File, path: &Path) -> std::io::Result<()> {
-    let mode = fs::metadata(path).map_or_else(
-        |_| std::os::unix::fs::PermissionsExt::from_mode(0o644),
-        |meta| meta.permissions(),
-    );
-    file.set_permissions(mode)
+    fs::metadata(path).map_or(Ok(()), |meta| file.set_permissions(meta.permissions()))
 }
 
 #[cfg(not(unix))]

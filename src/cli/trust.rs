@@ -1,4 +1,7 @@
-//! `fwdelta trust`: compile a trust file into the anchor devices read, and show one.
+//! `fwdelta trust`: the anchor devices read, from the first trust file to its replacement.
+
+mod edit;
+mod rotate;
 
 use std::path::PathBuf;
 
@@ -9,15 +12,20 @@ use super::report::Report;
 use super::{args, output};
 use crate::core::format::auth::Mode;
 use crate::core::format::key::{Key, PublicKey};
-use crate::core::format::trust::{Keys, Trust};
+use crate::core::format::trust::{Keys, MODE_NONE_BIT, Trust};
 use crate::error::{Error, Result};
 use crate::hex::hex;
 
-/// Compile or show a trust anchor
+/// Make, change, compile, rotate or show a trust anchor
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
+  fwdelta trust init --vendor-key vendor.pub -o trust.toml
+  fwdelta trust add trust.toml --operator 26201 --key op.pub
   fwdelta trust compile trust.toml -o trust.cbor
+  fwdelta trust revoke trust.toml --key stolen.pub
+  fwdelta trust rotate trust.toml --current trust.cbor --key vendor.key -o next.cbor
+  fwdelta trust accept next.cbor --current trust.cbor -o trust.cbor
   fwdelta trust show trust.cbor --json")]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -26,6 +34,9 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Init(edit::InitArgs),
+    Add(edit::AddArgs),
+    Revoke(edit::RevokeArgs),
     /// Compile trust.toml into canonical CBOR
     Compile {
         /// The trust file
@@ -34,6 +45,8 @@ enum Command {
         #[arg(short, long, value_name = "FILE")]
         output: PathBuf,
     },
+    Rotate(rotate::RotateArgs),
+    Accept(rotate::AcceptArgs),
     /// Show a trust file or a compiled anchor
     Show {
         /// The file
@@ -43,6 +56,9 @@ enum Command {
 
 pub(crate) fn run(args: &Args) -> Result<Report> {
     match &args.command {
+        Command::Init(args) => edit::init(args),
+        Command::Add(args) => edit::add(args),
+        Command::Revoke(args) => edit::revoke(args),
         Command::Compile { file, output } => {
             let bytes = args::trust(file)?;
             output::write(output, &bytes)?;
@@ -50,10 +66,13 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
             report.text = format!("{}: {} bytes\n{}", output.display(), bytes.len(), report.text);
             Ok(report)
         }
-        Command::Show { file } => show(&args::trust(file)?, file),
+        Command::Rotate(args) => rotate::rotate(args),
+        Command::Accept(args) => rotate::accept(args),
+        Command::Show { file } => rotate::show(file),
     }
 }
 
+/// What an anchor says; private keys are nowhere in it.
 fn show(bytes: &[u8], file: &std::path::Path) -> Result<Report> {
     let trust = Trust::parse(bytes).map_err(|error| Error::from(error).about(file.display()))?;
     let kids = |keys: Keys<'_>| keys.iter().map(kids_of).collect::<Vec<_>>();
@@ -119,9 +138,14 @@ fn name_of(key: Key<'_>) -> String {
 }
 
 fn mode_names(modes: u8) -> Vec<&'static str> {
-    [(Mode::String, "string"), (Mode::Secret, "secret"), (Mode::Signed, "signed")]
-        .into_iter()
-        .filter(|(mode, _)| modes & mode.bit() != 0)
-        .map(|(_, name)| name)
-        .collect()
+    [
+        (Mode::String.bit(), "string"),
+        (Mode::Secret.bit(), "secret"),
+        (Mode::Signed.bit(), "signed"),
+        (MODE_NONE_BIT, "none"),
+    ]
+    .into_iter()
+    .filter(|(bit, _)| modes & bit != 0)
+    .map(|(_, name)| name)
+    .collect()
 }

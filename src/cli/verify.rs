@@ -5,19 +5,23 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::args::{self, SimArgs};
+use super::output;
 use super::progress::Bar;
 use super::report::{Report, success_codes};
 use super::state::{Pending, State};
-use crate::core::Limits;
 use crate::core::format::manifest::Manifest;
 use crate::core::format::trust::Trust;
 use crate::core::hash::Sha256Digest;
+use crate::core::storage::{ReadError, Source};
+use crate::core::verify::handoff::{Outcome, emit_result};
 use crate::core::verify::{Basis, Device, Package};
+use crate::core::{Detail, Limits};
 use crate::diff::FileSource;
 use crate::error::{Error, Result};
 use crate::hex::hex;
+use crate::image;
 use crate::package::ALGORITHMS;
-use crate::package::assemble::key_text;
+use crate::package::assemble::{Parts, key_text};
 use crate::package::inspect::mode_name;
 use crate::package::receive::{self, Checked, Extent, Supply};
 
@@ -37,6 +41,17 @@ pub(crate) struct DeviceArgs {
     /// Where detached payloads are [default: beside the package]
     #[arg(long, value_name = "DIR")]
     payload_dir: Option<PathBuf>,
+    /// What the device is and how it is (docs/device-file.md): hardware revision, id, clock,
+    /// battery, free space, installed versions, SIM [default: nothing is known]
+    #[arg(long, value_name = "FILE")]
+    device: Option<PathBuf>,
+    /// The old image is the file as it is, even if it looks like Intel HEX or S-records.
+    #[arg(skip)]
+    raw_old: bool,
+    /// Write the outcome as a record for non-volatile memory (docs/format.md, section 10), whether
+    /// the package is accepted or refused
+    #[arg(long, value_name = "FILE")]
+    write_result: Option<PathBuf>,
     /// The device's state: the sequence number of its last confirmed update
     #[arg(long, value_name = "FILE")]
     pub state: Option<PathBuf>,
@@ -48,6 +63,23 @@ impl DeviceArgs {
         self.state.as_deref().map_or(Ok(State::default()), State::read)
     }
 
+    /// Leaves a record of the outcome, if one is asked for; `result` stays the answer.
+    pub(crate) fn recorded<R>(&self, result: Result<R>) -> Result<R> {
+        let Some(path) = &self.write_result else { return result };
+        let (mut sequence, mut manifest) = (0, [0; 32]);
+        if let Ok(bytes) = output::read(&self.package)
+            && let Ok(parts) = Parts::read(&bytes)
+            && let Ok(said) = Manifest::parse(&parts.manifest, 0)
+        {
+            (sequence, manifest) = (said.summary.sequence, parts.digest);
+        }
+        let detail = result.as_ref().err().map(Error::detail);
+        let record = emit_result(&Outcome { detail, sequence, manifest });
+        let written = output::write(path, &record);
+        let value = result?;
+        written.map(|()| value)
+    }
+
     /// The same with another package.
     pub(crate) fn with_package(&self, package: PathBuf) -> Self {
         Self { package, ..self.clone() }
@@ -55,7 +87,7 @@ impl DeviceArgs {
 
     /// The same with these old images.
     pub(crate) fn with_old(&self, old: Vec<String>) -> Self {
-        Self { old, ..self.clone() }
+        Self { old, raw_old: true, ..self.clone() }
     }
 }
 
@@ -75,7 +107,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<Report> {
     let extent = if args.envelope_only { Extent::Envelope } else { Extent::Package };
-    with_package(&args.device, extent, |opened| {
+    let verified = with_package(&args.device, extent, |opened| {
         let missing = opened.checked.iter().filter(|checked| !checked.payload).count();
         let mut text = format!("{}: verified", args.device.package.display());
         text += &format!("\noperator decision: {}", basis_text(opened.package.decision.basis));
@@ -86,7 +118,8 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
             text += "\nold image not given, not checked";
         }
         Ok(Report::new(text, opened.json()))
-    })
+    });
+    args.device.recorded(verified)
 }
 
 /// A package that has passed every check before the first write.
@@ -172,7 +205,12 @@ fn with_state<R>(
 ) -> Result<R> {
     let anchor = args::trust(&args.trust)?;
     let trust = Trust::parse(&anchor)?;
-    let device = Device { sim: args.sim.sim(&trust)?, sequence: state.sequence };
+    let profile = args::device(args.device.as_deref())?;
+    let dir = args.device.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
+    let sim = args.sim.or(&profile.sim, dir)?.sim(&trust)?;
+    let installed = profile.installed();
+    let facts = profile.facts(&installed);
+    let device = Device { sim, sequence: state.sequence, facts };
     let limits = &Limits::LINUX;
     with_file(args, |file, len, buf| {
         let mut package = Package::verify(file, len, buf, &trust, &device, &ALGORITHMS, limits)
@@ -180,7 +218,14 @@ fn with_state<R>(
         if let Some(Pending { manifest, .. }) = state.pending {
             package = package.with_pending(manifest);
         }
-        checked(args, extent, &package, file, work)
+        checked(args, extent, &package, file, |opened| {
+            // Without a device file `verify` looks at the package alone.
+            if extent == Extent::Update || args.device.is_some() {
+                let about = |error| Error::from(error).about(args.package.display());
+                opened.package.check_conditions(&facts).map_err(about)?;
+            }
+            work(opened)
+        })
     })
 }
 
@@ -252,6 +297,7 @@ fn open(path: &Path) -> Result<(FileSource, u64)> {
 /// Old images and detached payloads as files.
 pub(crate) struct Files {
     olds: Vec<(String, PathBuf)>,
+    raw_old: bool,
     payload_dir: PathBuf,
 }
 
@@ -260,7 +306,7 @@ impl Files {
         let olds = named(&args.old, manifest, "--old")?;
         let beside = args.package.parent().unwrap_or(Path::new(""));
         let payload_dir = args.payload_dir.clone().unwrap_or(beside.to_owned());
-        Ok(Self { olds, payload_dir })
+        Ok(Self { olds, raw_old: args.raw_old, payload_dir })
     }
 }
 
@@ -291,15 +337,77 @@ pub(crate) fn named(
 }
 
 impl Supply for Files {
-    type File = FileSource;
+    type File = Stored;
 
-    fn payload(&mut self, file_name: &str) -> Result<Option<(FileSource, u64)>> {
+    fn payload(&mut self, file_name: &str) -> Result<Option<(Stored, u64)>> {
         let path = self.payload_dir.join(file_name);
-        if path.exists() { open(&path).map(Some) } else { Ok(None) }
+        if path.exists() { open(&path).map(|found| Some(Stored::plain(found))) } else { Ok(None) }
     }
 
-    fn old(&mut self, component: &str) -> Result<Option<(FileSource, u64)>> {
+    fn old(&mut self, component: &str) -> Result<Option<(Stored, u64)>> {
         let path = self.olds.iter().find(|(name, _)| name == component);
-        path.map(|(_, path)| open(path)).transpose()
+        path.map(|(_, path)| match self.raw_old {
+            true => open(path).map(Stored::plain),
+            false => Stored::image(path),
+        })
+        .transpose()
+    }
+}
+
+/// A file as it is, or the image that a hex file describes.
+#[derive(Debug)]
+pub(crate) enum Stored {
+    Plain(FileSource),
+    Flat(Vec<u8>),
+}
+
+impl Stored {
+    fn plain((file, len): (FileSource, u64)) -> (Self, u64) {
+        (Stored::Plain(file), len)
+    }
+
+    /// An image as the generator reads it: Intel HEX and S-records flattened, anything else left
+    /// in its file.
+    fn image(path: &Path) -> Result<(Self, u64)> {
+        let (mut file, len) = open(path)?;
+        let mut start = vec![0; usize::try_from(len.min(HEX_LINE_LEN_MAX)).unwrap_or(0)];
+        let failed = |_| Error::from(Detail::ReadFailed).about(path.display());
+        file.read(0, &mut start).map_err(failed)?;
+        let name = path.display().to_string();
+        // A misnamed file is refused here as the generator would refuse it.
+        let format = image::load(&start, &name, image::ERASED).map(|image| image.format);
+        if image::detect(&start) == image::Format::Raw && format.is_ok() {
+            return Ok((Stored::Plain(file), len));
+        }
+        if len > HEX_LEN_MAX {
+            let what = "a hex file longer than what one image can be; convert it to a raw image";
+            return Err(Error::input(name, what));
+        }
+        let bytes = output::read(path)?;
+        let flat = image::load(&bytes, &name, image::ERASED)?.bytes.into_owned();
+        let len = flat.len() as u64;
+        Ok((Stored::Flat(flat), len))
+    }
+}
+
+/// Enough of a file to tell what it is.
+const HEX_LINE_LEN_MAX: u64 = 1024;
+/// Longest hex file that is read: records of one byte each.
+const HEX_LEN_MAX: u64 = 16 * image::FLAT_LEN_MAX;
+
+impl Source for Stored {
+    type Error = std::io::Error;
+
+    fn read(&mut self, pos: u64, buf: &mut [u8]) -> Result<(), ReadError<std::io::Error>> {
+        match self {
+            Stored::Plain(file) => file.read(pos, buf),
+            Stored::Flat(bytes) => {
+                let end = || ReadError::Io(std::io::ErrorKind::UnexpectedEof.into());
+                let start = usize::try_from(pos).map_err(|_| end())?;
+                let from = bytes.get(start..).and_then(|rest| rest.get(..buf.len()));
+                buf.copy_from_slice(from.ok_or_else(end)?);
+                Ok(())
+            }
+        }
     }
 }

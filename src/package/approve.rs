@@ -71,6 +71,9 @@ pub fn approve(package: &[u8], approval: &Approval<'_>) -> Result<Vec<u8>> {
     let is_secret = approval.method.mode() == Mode::Secret;
     check_string(&parts, approval.plmn, is_secret, approval.method.has_string() && !is_secret)?;
     let block = block(approval, &parts.signed_payload())?;
+    if parts.blocks.contains(&block) {
+        return Err(Error::input(approval.plmn, "it has approved this package already"));
+    }
     append(parts, block, approval.prompts.map(|prompts| (approval.plmn, prompts)))
 }
 

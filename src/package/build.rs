@@ -87,7 +87,8 @@ pub fn build_rollback(
         reversed.push(Images { name, old: Some(new), new: old });
     }
     let undoes = Some(Parts::read(&forward.package)?.digest);
-    let draft = Draft { prompts: None, ..draft(&reversed, release, &options)? };
+    let requires = release.requires.of_the_device();
+    let draft = Draft { prompts: None, requires, ..draft(&reversed, release, &options)? };
     built(draft, &reversed, keys, &options, undoes, progress)
 }
 
@@ -165,6 +166,7 @@ fn draft(components: &[Images<'_>], release: &Release, options: &BuildOptions) -
         prompts: Some(release.prompts_cbor()?),
         components: Vec::new(),
         requirement: options.requirement.clone(),
+        requires: release.requires.clone(),
     })
 }
 

@@ -2,13 +2,19 @@
 
 use serde::Serialize;
 
-use crate::core::format::auth::{Authentication, Block, Claim, Mode};
+use crate::cbor::encode;
+use crate::core::format::auth::{Authentication, Block, Claim, Mode, emit_signed};
 use crate::core::format::delta::DeltaHeader;
-use crate::core::format::key::Algorithm;
+use crate::core::format::key::{Algorithm, PublicKey};
 use crate::core::format::manifest::{Blob, Component, Manifest};
+use crate::core::format::plmn::Plmn;
+use crate::core::format::trust::Trust;
+use crate::core::hash::sha256;
+use crate::core::verify::Crypto as _;
 use crate::error::Result;
 use crate::hex::hex;
 use crate::package::assemble::{Parts, manifest_digest};
+use crate::package::keys::ALGORITHMS;
 use crate::release::text::LanguageText;
 use crate::release::{Prompts, parse_prompts, parse_text};
 
@@ -33,6 +39,8 @@ pub struct Description {
     pub manifest_intact: bool,
     /// Which operators must approve: null for none, empty for any.
     pub required_operators: Option<Vec<String>>,
+    /// What it asks of the device besides vendor and class.
+    pub requires: RequiresDescription,
     /// Signatures and approvals.
     pub blocks: Vec<BlockDescription>,
     /// The components.
@@ -43,6 +51,23 @@ pub struct Description {
     pub text_languages: Vec<String>,
     /// Languages of the vendor's prompts.
     pub prompt_languages: Vec<String>,
+}
+
+/// What a package asks of the device.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct RequiresDescription {
+    /// Revisions of the hardware, as numbers; empty for any.
+    pub hardware: Vec<Vec<i64>>,
+    /// The only device it is for.
+    pub device_id: Option<String>,
+    /// Seconds since 1970 from which on it has expired.
+    pub expires: Option<u64>,
+    /// Charge of the battery at least, in percent.
+    pub battery: Option<u8>,
+    /// Importance, where an authorization is asked for.
+    pub priority: Option<u64>,
+    /// Other components, how their version is compared (SUIT's number), and with what.
+    pub components: Vec<(String, u8, Vec<i64>)>,
 }
 
 /// One signature or approval.
@@ -132,6 +157,7 @@ pub fn describe(package: &[u8]) -> Result<Description> {
         manifest_digest: hex(&parts.digest),
         manifest_intact: manifest_digest(&parts.manifest) == parts.digest,
         required_operators: auth.as_ref().and_then(required),
+        requires: requires(&manifest),
         blocks: auth.as_ref().map(blocks).unwrap_or_default(),
         components,
         version: version(text.values()),
@@ -142,6 +168,21 @@ pub fn describe(package: &[u8]) -> Result<Description> {
             .map(ToString::to_string)
             .collect(),
     })
+}
+
+fn requires(manifest: &Manifest<'_>) -> RequiresDescription {
+    let demands = &manifest.demands;
+    let components = manifest.dependencies().map(|(name, wanted)| {
+        (name.to_owned(), wanted.comparison as u8, wanted.version.numbers().collect())
+    });
+    RequiresDescription {
+        hardware: demands.hardware().map(|it| it.version.numbers().collect()).collect(),
+        device_id: demands.device_id.map(|id| uuid(*id)),
+        expires: demands.expires,
+        battery: demands.battery,
+        priority: demands.priority,
+        components: components.collect(),
+    }
 }
 
 fn uuid(bytes: [u8; 16]) -> String {
@@ -190,6 +231,37 @@ pub const fn mode_name(mode: Mode) -> &'static str {
         Mode::Secret => "secret",
         Mode::Signed => "signed",
     }
+}
+
+/// The operator's own prompts in a package, if a key that the anchor trusts for that operator
+/// signed their digest, together with that of the manifest; anyone can add others.
+///
+/// # Errors
+/// When the package is malformed.
+pub fn signed_prompts<'p>(
+    parts: &Parts<'p>,
+    trust: &Trust<'_>,
+    plmn: Plmn,
+) -> Result<Option<&'p [u8]>> {
+    let prompts = parts.payload(&format!("#q{plmn}"));
+    let (Some(prompts), Some(entry)) = (prompts, trust.operator(plmn)) else { return Ok(None) };
+    let auth = Authentication::parse(&parts.wrapper, 0)?;
+    let is_signed = |block: &Block<'_>| {
+        let Claim::Approval { kid: Some(kid), plmn: by, mode, prompts: Some(digest), .. } =
+            block.claim
+        else {
+            return false;
+        };
+        let key = entry.keys_for(mode).find(kid).filter(|_| by == plmn);
+        let message = encode(|w| emit_signed(w, false, block.protected, auth.payload));
+        let is_by = |key: PublicKey<'_>| {
+            block.algorithm == Some(key.algorithm())
+                && ALGORITHMS.verify(key, &message, block.proof) == Some(true)
+        };
+        *digest == sha256(prompts) && key.is_some_and(is_by)
+    };
+    let intact = manifest_digest(&parts.manifest) == parts.digest;
+    Ok(Some(prompts).filter(|_| intact && auth.blocks().any(|block| is_signed(&block))))
 }
 
 fn component(

@@ -3,13 +3,16 @@
 use crate::cbor::encode;
 use crate::core::format::auth::{Claim, Requirement, emit_requirement};
 use crate::core::format::cbor::Writer;
-use crate::core::format::manifest::{self, Blob, Component, Manifest, Summary};
+use crate::core::format::manifest::{
+    self, Blob, Component, DemandFacts, DependencyFacts, Manifest, Summary,
+};
 use crate::core::format::plmn::Plmn;
 use crate::core::hash::sha256;
 use crate::core::{Detail, limits};
 use crate::error::{Error, Result};
 use crate::package::assemble::{Parts, manifest_digest, sign_block, signed_payload};
 use crate::package::keys::SecretKey;
+use crate::release::{Requires, Version};
 
 /// One component, its delta made.
 #[derive(Clone, Debug)]
@@ -47,6 +50,8 @@ pub struct Draft {
     pub components: Vec<DraftComponent>,
     /// Which operators must approve: none, any of a list, or any for an empty list.
     pub requirement: Option<Vec<Plmn>>,
+    /// What it asks of the device.
+    pub requires: Requires,
 }
 
 /// Size and digest of `bytes`.
@@ -109,7 +114,33 @@ pub fn emit_manifest(
         prompts: draft.prompts.as_deref().map(blob),
     };
     let components: Vec<_> = draft.components.iter().map(component).collect();
-    manifest::emit(writer, &summary, &components)
+    let hardware: Vec<_> = draft.requires.hardware.iter().map(Version::numbers).collect();
+    let dependencies: Vec<_> = dependencies(&draft.requires).collect();
+    let demands = demands(&draft.requires, &hardware, &dependencies);
+    manifest::emit(writer, &summary, &components, &demands)
+}
+
+fn demands<'r>(
+    requires: &Requires,
+    hardware: &'r [&'r [i64]],
+    dependencies: &'r [DependencyFacts<'r>],
+) -> DemandFacts<'r> {
+    DemandFacts {
+        device_id: requires.device_id.map(uuid::Uuid::into_bytes),
+        expires: requires.expires.map(|time| time.0),
+        battery: requires.battery.map(|percent| percent.0),
+        priority: requires.authorized.then_some(requires.priority.into()),
+        hardware,
+        dependencies,
+    }
+}
+
+fn dependencies(requires: &Requires) -> impl Iterator<Item = DependencyFacts<'_>> {
+    requires.component.iter().map(|(name, range)| DependencyFacts {
+        name: name.as_str(),
+        comparison: range.comparison,
+        version: range.version.numbers(),
+    })
 }
 
 fn component(draft: &DraftComponent) -> Component<'_> {

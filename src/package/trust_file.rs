@@ -7,8 +7,9 @@ use crate::cbor::encode;
 use crate::core::format::auth::Mode;
 use crate::core::format::key::Key;
 use crate::core::format::plmn::Plmn;
-use crate::core::format::trust::{self, OperatorFacts, Policy, Trust};
+use crate::core::format::trust::{self, MODE_NONE_BIT, OperatorFacts, Policy, Trust};
 use crate::error::{Error, Result};
+use crate::hex::hex;
 use crate::package::keys::PublicKey;
 use crate::release::{class_id, vendor_id};
 
@@ -19,6 +20,9 @@ pub type LoadKey<'l> = dyn FnMut(&str) -> Result<PublicKey> + 'l;
 #[serde(deny_unknown_fields)]
 struct File {
     version: u64,
+    /// Key ids that must not come back.
+    #[serde(default)]
+    revoked: Vec<String>,
     vendor: Vendor,
     #[serde(default)]
     operator: Vec<OperatorEntry>,
@@ -57,6 +61,7 @@ fn one() -> u8 {
 #[serde(deny_unknown_fields)]
 struct OperatorEntry {
     plmn: String,
+    #[serde(default)]
     keys: Vec<String>,
     #[serde(default = "signed")]
     modes: Vec<ModeName>,
@@ -76,6 +81,7 @@ enum ModeName {
     String,
     Secret,
     Signed,
+    None,
 }
 
 impl ModeName {
@@ -84,6 +90,7 @@ impl ModeName {
             ModeName::String => Mode::String.bit(),
             ModeName::Secret => Mode::Secret.bit(),
             ModeName::Signed => Mode::Signed.bit(),
+            ModeName::None => MODE_NONE_BIT,
         }
     }
 }
@@ -116,22 +123,46 @@ struct DeviceEntry {
     jump_max: Option<u64>,
 }
 
-impl DeviceEntry {
-    fn policy(&self, subject: &str) -> Result<Policy> {
-        let wrong = |what: &str| Error::input(subject, format!("[device]: {what}"));
-        let vendor = match (&self.vendor_id, &self.vendor_domain) {
-            (Some(_), Some(_)) => return Err(wrong("give vendor_id or vendor_domain, not both")),
-            (id, domain) => id.map(uuid::Uuid::into_bytes).or(domain.as_deref().map(vendor_id)),
+/// How people say who makes a device and of which class it is: by id or by name.
+pub(crate) struct Identity<'a> {
+    pub(crate) vendor_id: Option<uuid::Uuid>,
+    pub(crate) vendor_domain: Option<&'a str>,
+    pub(crate) class_id: Option<uuid::Uuid>,
+    pub(crate) class: Option<&'a str>,
+}
+
+/// A vendor or class id, if it is checked.
+type Id = Option<[u8; 16]>;
+
+impl Identity<'_> {
+    /// The ids of vendor and class, or what is wrong.
+    pub(crate) fn ids(&self) -> Result<(Id, Id), &'static str> {
+        let vendor = match (self.vendor_id, self.vendor_domain) {
+            (Some(_), Some(_)) => return Err("give vendor_id or vendor_domain, not both"),
+            (id, domain) => id.map(uuid::Uuid::into_bytes).or(domain.map(vendor_id)),
         };
-        let class = match (&self.class_id, &self.class, vendor) {
-            (Some(_), Some(_), _) => return Err(wrong("give class_id or class, not both")),
-            (None, Some(_), None) => return Err(wrong("class needs vendor_id or vendor_domain")),
+        let class = match (self.class_id, self.class, vendor) {
+            (Some(_), Some(_), _) => return Err("give class_id or class, not both"),
+            (None, Some(_), None) => return Err("class needs vendor_id or vendor_domain"),
             (id, name, vendor) => {
-                let named =
-                    name.as_deref().zip(vendor).map(|(name, vendor)| class_id(vendor, name));
+                let named = name.zip(vendor).map(|(name, vendor)| class_id(vendor, name));
                 id.map(uuid::Uuid::into_bytes).or(named)
             }
         };
+        Ok((vendor, class))
+    }
+}
+
+impl DeviceEntry {
+    fn policy(&self, subject: &str) -> Result<Policy> {
+        let wrong = |what: &str| Error::input(subject, format!("[device]: {what}"));
+        let identity = Identity {
+            vendor_id: self.vendor_id,
+            vendor_domain: self.vendor_domain.as_deref(),
+            class_id: self.class_id,
+            class: self.class.as_deref(),
+        };
+        let (vendor, class) = identity.ids().map_err(wrong)?;
         let default = Policy::default();
         let applies = |choice: Option<Choice>, default| {
             choice.map_or(default, |choice| choice == Choice::Apply)
@@ -158,9 +189,13 @@ impl DeviceEntry {
 /// section 6.
 pub fn compile(text: &str, subject: &str, load: &mut LoadKey<'_>) -> Result<Vec<u8>> {
     let file: File = toml::from_str(text).map_err(|error| Error::input(subject, error))?;
-    let vendor_keys = vendor_keys(&file.vendor.keys, load)?;
+    let mut trusted = |name: &str| {
+        let key = load(name)?;
+        refuse_revoked(&file.revoked, &key, name, subject).map(|()| key)
+    };
+    let vendor_keys = vendor_keys(&file.vendor.keys, &mut trusted)?;
     let mut keys = |names: &[String]| -> Result<Vec<PublicKey>> {
-        names.iter().map(|name| load(name)).collect()
+        names.iter().map(|name| trusted(name)).collect()
     };
     let mut entries = Vec::new();
     for entry in &file.operator {
@@ -213,13 +248,26 @@ fn raw(keys: &[PublicKey]) -> Vec<Key<'_>> {
     keys.iter().map(|key| key.raw().into()).collect()
 }
 
+fn refuse_revoked(revoked: &[String], key: &PublicKey, name: &str, subject: &str) -> Result<()> {
+    let kid = hex(&key.kid());
+    if revoked.iter().any(|revoked| revoked.eq_ignore_ascii_case(&kid)) {
+        let what = format!("key {name} ({kid}) is revoked; take it out of the lists");
+        return Err(Error::input(subject, what));
+    }
+    Ok(())
+}
+
 fn explain(detail: crate::core::Detail, error: crate::core::Error, subject: &str) -> Error {
     use crate::core::Detail;
     let remedy = match detail {
-        Detail::DuplicateBlock => "a key is listed twice; every role needs keys of its own",
+        Detail::DuplicateBlock => {
+            "a key is listed twice; every role needs keys of its own, only operators may share one"
+        }
         Detail::NotCanonical => "an operator is listed twice; merge its entries",
         Detail::BadValue => "threshold must be 1 to the number of vendor keys, modes not empty",
-        Detail::MissingField => "vendor and operators need at least one key each",
+        Detail::MissingField => {
+            "the vendor, and operators that sign or attach strings, need a key each"
+        }
         Detail::UnknownAlgorithm => {
             "an ML-DSA-44 key stands beside a vendor's: { key = \"a.pub\", hybrid = \"b.pub\" }"
         }

@@ -11,7 +11,9 @@ use toml::Spanned;
 use super::notes::{self, LanguageNotes, Notes, NotesBody};
 use super::prompts::{LANGUAGE_COUNT_MAX, PromptSet};
 use super::tag::Tag;
-use super::{Component, ComponentName, Device, Links, Name, Release, Uri, Vendor, Version};
+use super::{
+    Component, ComponentName, Device, Links, Name, Release, Requires, Uri, Vendor, Version,
+};
 use crate::error::{Error, Result};
 
 /// Longest release, notes or prompts file, in bytes.
@@ -86,6 +88,8 @@ struct File {
     vendor: Vendor,
     #[serde(default)]
     device: Device,
+    #[serde(default)]
+    requires: Requires,
     reference_uri: Option<Uri>,
     install_notify_uri: Option<Uri>,
     next_url: Option<Uri>,
@@ -141,6 +145,7 @@ pub(super) fn parse(
         sequence: file.sequence,
         vendor: file.vendor,
         device: file.device,
+        requires: file.requires,
         links: Links {
             reference_uri: file.reference_uri,
             install_notify_uri: file.install_notify_uri,

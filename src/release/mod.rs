@@ -11,6 +11,7 @@ pub mod language;
 pub mod notes;
 pub mod plain;
 pub mod prompts;
+pub mod requires;
 pub mod tag;
 pub mod text;
 mod values;
@@ -23,6 +24,7 @@ use uuid::Uuid;
 use crate::error::Result;
 pub use notes::{LanguageNotes, Notes};
 pub use prompts::{Moment, PromptSet, Prompts, parse_prompts};
+pub use requires::Requires;
 pub use tag::Tag;
 pub use text::parse_text;
 pub use values::{ComponentName, Domain, NAME_CHARS_MAX, Name, URI_CHARS_MAX, Uri, Version};
@@ -131,6 +133,8 @@ pub struct Release {
     pub vendor: Vendor,
     /// Which device it is for.
     pub device: Device,
+    /// What it asks of the device.
+    pub requires: Requires,
     /// Addresses.
     pub links: Links,
     /// Parameter handed to the installer by download agents (OMA `installParam`).
@@ -149,6 +153,7 @@ impl Default for Release {
             sequence: None,
             vendor: Vendor::default(),
             device: Device::default(),
+            requires: Requires::default(),
             links: Links::default(),
             install_param: None,
             components: BTreeMap::new(),

@@ -118,7 +118,7 @@ pub fn receive(
     len: usize,
     old: &[u8],
     anchor: &[u8],
-    device: Device,
+    device: Device<'_>,
 ) -> Result<Vec<u8>, Detail> {
     let trust = Trust::parse(anchor).map_err(|error| error.detail)?;
     let (mut buf, limits) = (vec![0; 4096], Limits::LINUX);
@@ -129,6 +129,7 @@ pub fn receive(
     let detail = |error: fwdelta::Error| error.detail();
     let checked = receive::check(&opened, package, &mut supply, Extent::Update, &limits, &Silent)
         .map_err(detail)?;
+    opened.check_conditions(&device.facts).map_err(|error| error.detail)?;
     let mut new = VecTarget::default();
     let header = checked[0].header;
     receive::apply(&opened, package, &mut supply, 0, &header, &mut new, &limits, &Silent)

@@ -13,7 +13,8 @@ use fwdelta::package::assemble::{Parts, manifest_digest, sign_block, signed_payl
 use fwdelta::package::seal::{Draft, DraftComponent, blob, seal};
 use fwdelta::package::{Approval, Method, SecretKey, approve};
 use fwdelta::progress::Silent;
-use fwdelta::release::Release;
+use fwdelta::release::requires::{Percent, Requires, Time, VersionRange};
+use fwdelta::release::{ComponentName, Release, Version};
 
 use crate::common::{STRING, key, plmn, tiny_pair};
 
@@ -29,6 +30,8 @@ pub(crate) struct Vector {
     pub(crate) sim: &'static str,
     /// The device's sequence number, or `-`.
     pub(crate) sequence: &'static str,
+    /// What the device knows of itself, as `crate::facts` reads it.
+    pub(crate) facts: &'static str,
     /// What a device says; `None` accepts.
     pub(crate) expect: Option<Detail>,
     /// The package.
@@ -110,6 +113,7 @@ pub(crate) fn draft() -> Draft {
         prompts: Some(release.prompts_cbor().unwrap()),
         components: vec![component(delta(Profile::Plain).chained(64).unwrap())],
         requirement: None,
+        requires: Requires::default(),
     }
 }
 
@@ -212,6 +216,8 @@ pub(crate) fn all() -> Vec<Vector> {
     blocks(&mut all);
     policies(&mut all);
     operators(&mut all);
+    operator_table(&mut all);
+    demands(&mut all);
     payloads(&mut all);
     all
 }
@@ -223,7 +229,7 @@ pub(crate) fn add(
     package: Vec<u8>,
 ) {
     let (trust, old, sim, sequence) = ("trust.cbor", "old.bin", "none", "6");
-    all.push(Vector { name, trust, old, sim, sequence, expect, package });
+    all.push(Vector { name, trust, old, sim, sequence, facts: "-", expect, package });
 }
 
 pub(crate) fn last(all: &mut [Vector]) -> &mut Vector {
@@ -529,6 +535,130 @@ fn operators(all: &mut Vec<Vector>) {
     for vector in all.iter_mut().rev().take(2) {
         vector.trust = "trust-strict.cbor";
     }
+}
+
+/// Every cell of the operator decision table, with both policies of a device where it decides.
+fn operator_table(all: &mut Vec<Vector>) {
+    use Detail::{FotaNotAllowed, NoSim, NotApproved, OperatorMismatch, OperatorRequired};
+    let package = sealed(&draft());
+    let required = sealed(&Draft { requirement: Some(Vec::new()), ..draft() });
+    let by_a = signed(&package, "26201");
+    let by_b = signed(&package, "310410");
+    let by_both = signed(&by_a, "310410");
+    let (no, other, needed) =
+        (Some(FotaNotAllowed), Some(OperatorMismatch), Some(OperatorRequired));
+    let unapproved = Some(NotApproved);
+    let lax = "trust-lax.cbor";
+    let strict = "trust-no-sim.cbor";
+    let own = "trust.cbor";
+    for (row, trust, package, cells) in [
+        ("a", own, &by_a, [None, other, no, None, None]),
+        ("b", own, &by_b, [other, None, no, None, None]),
+        ("both", own, &by_both, [None, None, no, None, None]),
+        ("none", own, &package, [unapproved, unapproved, no, None, None]),
+        ("required", own, &required, [needed, needed, no, needed, needed]),
+        ("a-lax", lax, &by_a, [None, None, no, None, None]),
+        ("none-lax", lax, &package, [None, None, no, None, None]),
+        ("required-lax", lax, &required, [needed, needed, no, needed, needed]),
+        ("a-no-sim", strict, &by_a, [None, other, no, None, Some(NoSim)]),
+        ("required-no-sim", strict, &required, [needed, needed, no, needed, needed]),
+    ] {
+        let columns = [
+            ("sim-a", "26201:ef-fota.bin"),
+            ("sim-b", "310410:ef-fota.bin"),
+            ("forbidden", "26201:ef-fota-forbids.bin"),
+            ("no-fota", "no-fota"),
+            ("no-sim", "none"),
+        ];
+        for ((column, sim), expect) in columns.into_iter().zip(cells) {
+            add(all, leaked(format!("table-{row}-{column}")), expect, package.clone());
+            (last(all).sim, last(all).trust) = (sim, trust);
+        }
+    }
+    let blank = approve_with(&package, "26201", Method::Secret { string: [0xff; 16] });
+    add(all, "operator-unprovisioned", Some(Detail::StringMismatch), blank);
+    last(all).sim = "26201:ef-fota-blank.bin";
+    add(all, "valid-mode-none", None, package.clone());
+    (last(all).sim, last(all).trust) = ("26201:ef-fota.bin", "trust-none.cbor");
+    let bogus = approve_with(&package, "26201", Method::Secret { string: [7; 16] });
+    let beside = approve_with(&bogus, "26201", Method::Secret { string: STRING });
+    add(all, "valid-bogus-secret-beside", None, beside);
+    last(all).sim = "26201:ef-fota.bin";
+    let stranger = Method::Signed { key: &key("next key"), string: None };
+    let rotated = approve_with(&by_a, "26201", stranger);
+    add(all, "valid-operator-rotates", None, rotated);
+    last(all).sim = "26201:ef-fota.bin";
+    let alone = approve_with(&package, "26201", stranger);
+    add(all, "approval-unknown-key", Some(Detail::WrongRole), alone);
+}
+
+/// Names of vectors live as long as the program that makes them.
+fn leaked(name: String) -> &'static str {
+    Box::leak(name.into_boxed_str())
+}
+
+/// What a package asks of the device, met and not met.
+fn demands(all: &mut Vec<Vector>) {
+    let with = |requires| sealed(&Draft { requires, ..draft() });
+    let version = |text: &str| Version::new(text).unwrap();
+    let mut add = |name, expect, package: &[u8], facts| {
+        add(all, name, expect, package.to_vec());
+        last(all).facts = facts;
+    };
+    let bare = Requires::default();
+    let set = vec![version("2"), version("3.1")];
+    let set = with(Requires { hardware: set, ..bare.clone() });
+    let only = with(Requires { hardware: vec![version("2")], ..bare.clone() });
+    let wrong = Some(Detail::WrongHardware);
+    add("valid-hardware-set", None, &set, "hardware=3.1");
+    add("valid-hardware-one", None, &only, "hardware=2");
+    add("policy-hardware-set", wrong, &set, "hardware=3");
+    add("policy-hardware-one", wrong, &only, "hardware=3.1");
+    add("policy-hardware-unknown", wrong, &set, "-");
+    let id = uuid::Uuid::from_bytes([9; 16]);
+    let device = with(Requires { device_id: Some(id), ..bare.clone() });
+    let ours = "device=09090909090909090909090909090909";
+    add("valid-device", None, &device, ours);
+    let other = "device=09090909090909090909090909090908";
+    add("policy-device", Some(Detail::WrongDevice), &device, other);
+    add("policy-device-unknown", Some(Detail::WrongDevice), &device, "-");
+    let until = with(Requires { expires: Some(Time(1_800_000_000)), ..bare.clone() });
+    add("valid-before-expiry", None, &until, "time=1799999999");
+    add("valid-expiry-without-clock", None, &until, "-");
+    add("policy-expired", Some(Detail::Expired), &until, "time=1800000000");
+    let charged = with(Requires { battery: Some(Percent(30)), ..bare.clone() });
+    add("valid-battery", None, &charged, "battery=30");
+    add("policy-battery", Some(Detail::BatteryLow), &charged, "battery=29");
+    add("policy-battery-unknown", Some(Detail::BatteryLow), &charged, "-");
+    let asked = with(Requires { authorized: true, ..bare.clone() });
+    add("valid-authorized", None, &asked, "authorized=1");
+    add("policy-not-authorized", Some(Detail::NotAuthorized), &asked, "battery=100");
+    let range = |text: &str| VersionRange::try_from(text.to_owned()).unwrap();
+    let modem = ComponentName::try_from("modem".to_owned()).unwrap();
+    let component = std::collections::BTreeMap::from([(modem, range(">= 1.4.0"))]);
+    let modem = with(Requires { component, ..bare });
+    let missing = Some(Detail::DependencyVersion);
+    add("valid-dependency", None, &modem, "modem=1.4");
+    add("policy-dependency", missing, &modem, "modem=1.3.9");
+    add("policy-dependency-stage", missing, &modem, "modem=1.4.0.-1");
+    add("policy-dependency-missing", missing, &modem, "boot=9");
+    let plain = sealed(&draft());
+    let (_, new) = tiny_pair();
+    assert_eq!(new.len(), 1034, "the next two lines are about this");
+    add("valid-space", None, &plain, "free=1034");
+    add("policy-space", Some(Detail::NoSpace), &plain, "free=1033");
+    let swapped = with_manifest(
+        &Draft {
+            requires: Requires { battery: Some(Percent(30)), ..Requires::default() },
+            ..draft()
+        },
+        |all| {
+            within(value(all, 20), |install| {
+                swap(install, &[0xa1, 0x18, 26, 0x18, 30], &[0xa1, 0x18, 26, 0x18, 101])
+            });
+        },
+    );
+    add("manifest-battery-range", Some(Detail::BadValue), &swapped, "battery=100");
 }
 
 fn payloads(all: &mut Vec<Vector>) {

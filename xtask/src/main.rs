@@ -54,8 +54,11 @@ Project tasks. Usage: cargo xtask TASK
                 and compare, in both profiles; prints sizes beside bsdiff's
   inplace DIR   for each pair of DIR (mcu*, if there are): what updating in place costs with 1
                 to 8 spare pages, beside detools
-  mutants       mistakes made on purpose in the protocol of updates in place: the power-cut
-                simulator has to find every one
+  mutants [verification | PART]
+                mistakes made on purpose: in the protocol of updates in place, where the power-cut
+                simulator has to find every one, and in the verification path, where the test of the
+                hole that a check closes has to. Only the latter, or only those with PART in their
+                name, if that is given
   peers [--corpus DIR] [--only PAIR,...] [--tools NAME,...] [--json FILE] [--timeout SECONDS]
         [--resume]
                 other people's delta tools, installed below target/peers, and ours on the pairs
@@ -94,7 +97,8 @@ fn main() -> ExitCode {
         ["extremes"] => extremes::all(&mut runner),
         ["vectors"] => suite::vectors(&mut runner),
         ["inplace", dir] => in_place::all(&mut runner, &PathBuf::from(dir)),
-        ["mutants"] => mutants::all(&mut runner),
+        ["mutants"] => mutants::all(&mut runner, None),
+        ["mutants", only] => mutants::all(&mut runner, Some(only)),
         ["corpus", dir] => corpus::all(&mut runner, &PathBuf::from(dir)),
         ["peers", options @ ..] => peers::all(&mut runner, options),
         ["--help" | "-h" | "help"] => {
@@ -121,7 +125,7 @@ fn ci(runner: &mut Runner) {
 
 fn nightly(runner: &mut Runner) {
     suite::exhaustive(runner);
-    mutants::all(runner);
+    mutants::all(runner, None);
     device::all(runner);
     fuzz::all(runner, Duration::from_secs(600), fuzz::Build::Sanitized);
     coverage::all(runner, Duration::ZERO);

@@ -1,6 +1,10 @@
-//! Mistakes made on purpose in the protocol of updates in place: the power-cut simulator must find
-//! every one, or it proves nothing. They are made in a copy below `target`.
+//! Mistakes made on purpose, in a copy below `target`: in the protocol of updates in place, where
+//! the power-cut simulator must find every one, or it proves nothing; and in the verification path,
+//! where the test of the hole that a check closes must fail without it.
 
+mod verification;
+
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
@@ -14,6 +18,8 @@ struct Mutant {
     file: &'static str,
     good: &'static str,
     bad: &'static str,
+    /// What finds it, as arguments of `cargo test`.
+    tests: &'static str,
 }
 
 const JOURNAL: &str = "crates/fwdelta-core/src/apply/journal.rs";
@@ -30,6 +36,7 @@ const MUTANTS: [Mutant; 19] = [
         file: REWRITING,
         good: "        journal::sync(flash.slot)?;\n        self.journal.saved",
         bad: "        self.journal.saved",
+        tests: POWER_TESTS,
     },
     Mutant {
         name: "a page is recorded as saved before it is",
@@ -37,60 +44,70 @@ const MUTANTS: [Mutant; 19] = [
         good: "        journal::erase(flash.scratch, to, spare_len)?;",
         bad: "        self.journal.saved(flash.scratch, page as u32)?;\n        \
               journal::erase(flash.scratch, to, spare_len)?;",
+        tests: POWER_TESTS,
     },
     Mutant {
         name: "a record is not synced behind what it tells of",
         file: JOURNAL,
         good: "        sync(scratch)?;\n        let crc = record_crc",
         bad: "        let crc = record_crc",
+        tests: POWER_TESTS,
     },
     Mutant {
         name: "a page is erased before its record is durable",
         file: JOURNAL,
         good: "        self.record = self.record.saturating_add(1);\n        sync(scratch)",
         bad: "        self.record = self.record.saturating_add(1);\n        Ok(())",
+        tests: POWER_TESTS,
     },
     Mutant {
         name: "the CRC of records is not checked",
         file: JOURNAL,
         good: "record_crc(binding, generation, record, number) != word(&bytes, 1) {",
         bad: "number == word(&bytes, 1) {",
+        tests: POWER_TESTS,
     },
     Mutant {
         name: "a checkpoint leaves out a part of the state",
         file: BITS,
         good: "        visit.u64(&mut self.skipped)?;\n        visit.u64(&mut self.zeros)",
         bad: "        visit.u64(&mut self.skipped)",
+        tests: POWER_TESTS,
     },
     Mutant {
         name: "words that cannot be read are a failure of the driver",
         file: JOURNAL,
         good: "Err(ReadError::Uncorrectable) => Ok(false),",
         bad: "Err(ReadError::Uncorrectable) => Err(Error::at(Detail::ReadFailed, pos)),",
+        tests: POWER_TESTS,
     },
     Mutant {
         name: "a checkpoint is used before it is confirmed",
         file: JOURNAL,
         good: "if new.is_confirmed { new } else { before }",
         bad: "new",
+        tests: POWER_TESTS,
     },
     Mutant {
         name: "the older checkpoint is used",
         file: JOURNAL,
         good: "if a.generation > b.generation {",
         bad: "if a.generation < b.generation {",
+        tests: POWER_TESTS,
     },
     Mutant {
         name: "a new checkpoint forgets what was saved since the last",
         file: JOURNAL,
         good: "for page in machine.ahead().as_slice() {",
         bad: "for page in machine.ahead().as_slice().iter().skip(1) {",
+        tests: POWER_TESTS,
     },
     Mutant {
         name: "the area in use is erased for the next checkpoint",
         file: JOURNAL,
         good: "let (area, generation) = (self.area ^ 1,",
         bad: "let (area, generation) = (self.area,",
+        tests: POWER_TESTS,
     },
     Mutant {
         name: "a resume appends to records that may be torn",
@@ -98,24 +115,28 @@ const MUTANTS: [Mutant; 19] = [
         good: "let saved = journal.save(flash.scratch, machine);",
         bad: "let saved = if journal.generation == 0 { journal.save(flash.scratch, machine) } \
               else { Ok(()) };",
+        tests: POWER_TESTS,
     },
     Mutant {
         name: "the page at which power was cut counts as written",
         file: REWRITING,
         good: "self.stage = if !book.is_marked() || next < self.before {",
         bad: "self.stage = if !book.is_marked() || next <= self.before {",
+        tests: POWER_TESTS,
     },
     Mutant {
         name: "checkpoints need not stand before a rewritten page",
         file: REWRITING,
         good: "Some(machine.book.count).filter(|_| machine.is_announced);",
         bad: "Some(machine.book.count);",
+        tests: POWER_TESTS,
     },
     Mutant {
         name: "what earlier runs saved is not looked up",
         file: BOOK,
         good: "Some(page) => self.set_entry(spare.into(), page.wrapping_add(1), number),",
         bad: "Some(_) => self.set_entry(spare.into(), 0, number),",
+        tests: POWER_TESTS,
     },
     Mutant {
         name: "pages of the slot are taken to be of one length",
@@ -123,41 +144,55 @@ const MUTANTS: [Mutant; 19] = [
         good: "        self.pages.place(self.page)\n",
         bad: "        let len = self.pages.largest();\n        \
               Span { pos: self.page * len, end: (self.page + 1) * len }\n",
+        tests: POWER_TESTS,
     },
     Mutant {
         name: "two slots: what is written is not durable before the checkpoint behind it",
         file: TWO_SLOTS,
         good: "        journal::sync(new)?;\n        self.journal.save",
         bad: "        self.journal.save",
+        tests: POWER_TESTS,
     },
     Mutant {
         name: "two slots: a checkpoint stands in the middle of a sector",
         file: TWO_SLOTS,
         good: "sector.start == stop { stop } else { sector.end() }",
         bad: "sector.start == stop { stop } else { stop }",
+        tests: POWER_TESTS,
     },
     Mutant {
         name: "two slots: payload that has arrived is not saved",
         file: APPLY,
         good: "            self.input.state(visit)?;\n",
         bad: "",
+        tests: POWER_TESTS,
     },
 ];
 
 /// The power-cut simulator.
 const POWER_TESTS: &str = "--test in_place_power --test two_slots_power";
 
-/// Makes each mistake in turn and runs the simulator, which has to fail.
-pub(crate) fn all(runner: &mut Runner) {
+/// Makes each mistake in turn and runs the tests that have to find it: only mistakes in the
+/// verification path for `verification`, only those whose name has `only` in it for anything else.
+pub(crate) fn all(runner: &mut Runner, only: Option<&str>) {
+    let only = only.unwrap_or("");
+    let power = MUTANTS.iter().filter(|mutant| mutant.name.contains(only));
+    let is_chosen = |mutant: &&Mutant| only == "verification" || mutant.name.contains(only);
+    let chosen: Vec<_> = power.chain(verification::MUTANTS.iter().filter(is_chosen)).collect();
     let copy = target_dir().join("mutants/work");
     let mut is_ready = false;
     runner.step("a copy that passes", || {
         copy_tree(&copy)?;
-        let passes = simulate(&copy)?;
-        is_ready = passes;
-        if passes { Ok(Done::Passed) } else { Err("it fails without a mistake".to_owned()) }
+        let suites: BTreeSet<_> = chosen.iter().map(|mutant| mutant.tests).collect();
+        for tests in suites {
+            if !passes(&copy, tests)? {
+                return Err(format!("{tests} fails without a mistake"));
+            }
+        }
+        is_ready = true;
+        Ok(Done::Passed)
     });
-    for mutant in MUTANTS.iter().filter(|_| is_ready) {
+    for mutant in chosen.into_iter().filter(|_| is_ready) {
         runner.step(&format!("mutant: {}", mutant.name), || try_one(&copy, mutant));
     }
 }
@@ -170,7 +205,7 @@ fn try_one(copy: &Path, mutant: &Mutant) -> StepResult {
     }
     let write = |text: &str| fs::write(&path, text).map_err(|error| error.to_string());
     write(&text.replace(mutant.good, mutant.bad))?;
-    let survives = simulate(copy);
+    let survives = passes(copy, mutant.tests);
     write(&text)?;
     if survives? { Err("it survives".to_owned()) } else { Ok(Done::Passed) }
 }
@@ -192,15 +227,21 @@ fn copy_tree(to: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether all devices survive; an error if it does not compile. The copy must not share a target
-/// folder with the original, whose packages have the same names: either would run the other's.
-/// The generator, which makes a few deltas only, need not be fast.
-fn simulate(copy: &Path) -> Result<bool, String> {
+/// Whether the tests pass; an error if they do not compile, or if there are none of that name. The
+/// copy must not share a target folder with the original, whose packages have the same names:
+/// either would run the other's. What simulates needs the optimiser, all else compiles without it.
+fn passes(copy: &Path, tests: &str) -> Result<bool, String> {
     let target = target_dir().join("mutants/target");
-    let quick =
-        ["opt-level=0", "debug=false"].map(|it| format!("profile.release.package.fwdelta.{it}"));
+    let (profile, slow) = match tests {
+        POWER_TESTS => ("release", &["fwdelta"][..]),
+        _ => ("dev", &["fwdelta", "fwdelta-core"][..]),
+    };
+    let quick = slow.iter().flat_map(|package| {
+        ["opt-level=0", "debug=false"].map(|it| format!("profile.{profile}.package.{package}.{it}"))
+    });
+    let quick: Vec<_> = quick.collect();
     let test = |more: &str| {
-        let mut command = cargo(&format!("test --release {POWER_TESTS} {more}"));
+        let mut command = cargo(&format!("test --profile {profile} {tests} {more}"));
         command.current_dir(copy).env("CARGO_TARGET_DIR", &target);
         for setting in &quick {
             command.args(["--config", setting]);
@@ -209,8 +250,12 @@ fn simulate(copy: &Path) -> Result<bool, String> {
         command
     };
     run(&mut test("--no-run"))?;
-    let status = test("").stdout(Stdio::null()).stderr(Stdio::null()).status();
-    status.map(|status| status.success()).map_err(|error| error.to_string())
+    let output = test("").stderr(Stdio::null()).output().map_err(|error| error.to_string())?;
+    let told = String::from_utf8_lossy(&output.stdout);
+    if output.status.success() && !told.contains("... ok") {
+        return Err(format!("{tests}: there is no such test"));
+    }
+    Ok(output.status.success())
 }
 
 #[cfg(test)]
@@ -219,7 +264,7 @@ mod tests {
 
     #[test]
     fn every_mistake_can_be_made() {
-        for mutant in &MUTANTS {
+        for mutant in MUTANTS.iter().chain(verification::MUTANTS) {
             let text = fs::read_to_string(root().join(mutant.file)).unwrap();
             assert_eq!(text.matches(mutant.good).count(), 1, "{}", mutant.name);
             assert_ne!(mutant.good, mutant.bad);

@@ -110,8 +110,9 @@ details! {
     WrongVendor = 501, "the package is for another vendor's devices";
     WrongClass = 502, "the package is for another class of device";
     Rollback = 503,
-        "the sequence number is lower than the device's, or what it would undo is not pending";
-    SequenceJump = 504, "the sequence number is further ahead than the device allows";
+        "the sequence number or version is too low, or what it would undo is not pending";
+    SequenceJump = 504,
+        "the sequence number or version is further ahead than the device allows";
     Expired = 505, "the package has expired";
     OperatorMismatch = 506, "approved, but not by the operator of this SIM";
     OperatorRequired = 507, "the vendor requires an operator's approval that is not there";
@@ -121,6 +122,12 @@ details! {
     NoSim = 511, "there is no SIM and the device refuses to update without one";
     ModeNotAllowed = 512, "the operator's approval is in a mode the trust anchor does not accept";
     StringMissing = 513, "the trust anchor requires a validation string and the approval has none";
+    WrongHardware = 514, "the package is for other revisions of the hardware";
+    WrongDevice = 515, "the package is for another device of this class";
+    BatteryLow = 516, "the battery has less charge than the package asks for";
+    DependencyVersion = 517,
+        "another component is not there in the version that the package asks for";
+    NotAuthorized = 518, "the package asks for an authorization that was not given";
     OldDigest = 601, "the old image has another digest than the one this update starts from";
     OldSize = 602, "the old image has another size than the one this update starts from";
     ChunkDigest = 701, "a chunk does not match its hash";

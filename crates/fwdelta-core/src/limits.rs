@@ -27,6 +27,10 @@ pub const OPERATOR_COUNT_MAX: usize = 32;
 pub const PAYLOAD_COUNT_MAX: usize = 2 * COMPONENT_COUNT_MAX + 1 + BLOCK_COUNT_MAX;
 /// Nesting of CBOR arrays, maps and tags.
 pub const DEPTH_MAX: u8 = 8;
+/// Revisions of the hardware in a manifest.
+pub const HARDWARE_COUNT_MAX: usize = 16;
+/// Numbers of a version in a manifest.
+pub const VERSION_LEN_MAX: usize = 8;
 /// Bytes of a component name.
 pub const NAME_LEN_MAX: usize = 32;
 /// Bytes of a payload reference (URI).
@@ -37,6 +41,10 @@ pub const HEADER_LEN_MAX: usize = 512;
 pub const REQUIRED_COUNT_MAX: usize = 16;
 /// Bytes of a compiled trust anchor.
 pub const TRUST_LEN_MAX: usize = 16 * 1024;
+/// Signatures of a trust anchor that replaces another: as many keys as both may have.
+pub const ENDORSEMENT_COUNT_MAX: usize = 2 * KEY_COUNT_MAX;
+/// How far ahead of the device's the version of a new trust anchor may be.
+pub const TRUST_JUMP_MAX: u64 = 1024;
 
 impl Limits {
     /// For microcontrollers: 4 KiB of envelope, images to 16 MiB, 10 KiB of workspace.

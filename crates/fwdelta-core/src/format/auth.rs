@@ -11,9 +11,9 @@ use crate::limits::{BLOCK_COUNT_MAX, REQUIRED_COUNT_MAX};
 /// CBOR tag of COSE_Mac0.
 const TAG_MAC0: u64 = 17;
 /// CBOR tag of COSE_Sign1.
-const TAG_SIGN1: u64 = 18;
-const LABEL_ALG: i64 = 1;
-const LABEL_KID: i64 = 4;
+pub(super) const TAG_SIGN1: u64 = 18;
+pub(super) const LABEL_ALG: i64 = 1;
+pub(super) const LABEL_KID: i64 = 4;
 /// Protected label: the operator's validation string.
 pub const LABEL_STRING: i64 = -70001;
 /// Protected label: the operator's PLMN.
@@ -229,12 +229,11 @@ impl<'a> Authentication<'a> {
 }
 
 impl Claim<'_> {
+    /// One key approves for several operators of a group, each in a block of its own. Of secret
+    /// blocks there may be many for one operator: anybody can add one that is wrong, and that must
+    /// not take the right one's place.
     fn is_same_signer(&self, other: &Self) -> bool {
-        match (self.kid(), other.kid()) {
-            (Some(a), Some(b)) => a == b,
-            (None, None) => self.plmn() == other.plmn(),
-            _ => false,
-        }
+        self.kid().is_some() && (self.kid(), self.plmn()) == (other.kid(), other.plmn())
     }
 
     /// Which key signed; none in mode secret.

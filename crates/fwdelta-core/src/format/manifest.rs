@@ -15,9 +15,12 @@ mod command {
     pub(super) const CLASS: u64 = 2;
     pub(super) const IMAGE_MATCH: u64 = 3;
     pub(super) const SET_INDEX: u64 = 12;
+    pub(super) const TRY_EACH: u64 = 15;
     pub(super) const OVERRIDE: u64 = 20;
     pub(super) const FETCH: u64 = 21;
     pub(super) const COPY: u64 = 22;
+    pub(super) const DEVICE: u64 = 24;
+    pub(super) const VERSION: u64 = 28;
 }
 
 /// SUIT parameters of the accepted recipes.
@@ -25,9 +28,14 @@ mod parameter {
     pub(super) const VENDOR: u64 = 1;
     pub(super) const CLASS: u64 = 2;
     pub(super) const DIGEST: u64 = 3;
+    pub(super) const USE_BEFORE: u64 = 4;
     pub(super) const SIZE: u64 = 14;
     pub(super) const URI: u64 = 21;
     pub(super) const SOURCE: u64 = 22;
+    pub(super) const DEVICE: u64 = 24;
+    pub(super) const BATTERY: u64 = 26;
+    pub(super) const PRIORITY: u64 = 27;
+    pub(super) const VERSION: u64 = 28;
 }
 
 const REPORT_CONDITION: u64 = 15;
@@ -37,6 +45,10 @@ const HEADER: &[u8] = b"dhdr";
 const DELTA: &[u8] = b"delta";
 const NEW: &[u8] = b"new";
 const PROMPTS: &[u8] = b"prompts";
+/// Stands for the device's hardware, with its revision as version.
+const HARDWARE: &[u8] = b"hardware";
+/// What is installed of a component, with its version.
+const INSTALLED: &[u8] = b"installed";
 /// The uri of the vendor's prompts.
 const PROMPTS_URI: &str = "#p";
 
@@ -82,6 +94,8 @@ pub struct Summary<'a> {
 pub struct Manifest<'a> {
     /// Everything but the components.
     pub summary: Summary<'a>,
+    /// What it demands of the device.
+    pub demands: Demands<'a>,
     layout: Layout<'a>,
     /// At the first component's parameters.
     shared: Reader<'a>,
@@ -97,33 +111,36 @@ struct Layout<'a> {
     /// Bit K: component K has an old image.
     with_old: u8,
     prompts: bool,
+    facts: FactEntries,
 }
 
 impl<'a> Layout<'a> {
     fn parse(reader: &mut Reader<'a>) -> Result<Self> {
         let count = reader.array()?;
         let ids = *reader;
-        let mut layout = Self { ids, names: 0, with_old: 0, prompts: false };
+        let facts = FactEntries::default();
+        let mut layout = Self { ids, names: 0, with_old: 0, prompts: false, facts };
         let end = usize::try_from(count).unwrap_or(usize::MAX);
-        while layout.entries() < end {
-            if layout.prompts {
-                return Err(reader.error(Detail::UnknownRecipe));
-            }
+        while layout.all_entries() < end {
             layout.entry(reader)?;
         }
-        let fits = layout.entries() == end && layout.names > 0;
+        let fits = layout.all_entries() == end && layout.names > 0;
         if fits { Ok(layout) } else { Err(reader.error(Detail::UnknownRecipe)) }
     }
 
-    /// Reads the entries of one named component, or the prompts.
+    /// Reads the entries of one named component, or one of those behind them.
     fn entry(&mut self, reader: &mut Reader<'a>) -> Result<()> {
         let start = *reader;
         if reader.array()? == 1 {
-            expect_bytes(reader, PROMPTS)?;
-            self.prompts = true;
-            return Ok(());
+            return self.lone_entry(reader);
         }
         *reader = start;
+        if self.names > 0 && parse_id(&mut { *reader }, None)?.1 == INSTALLED {
+            return self.dependency(reader);
+        }
+        if self.prompts || self.facts.count() > 0 {
+            return Err(start.error(Detail::UnknownRecipe));
+        }
         if usize::from(self.names) == COMPONENT_COUNT_MAX {
             return Err(reader.error(Detail::TooManyComponents));
         }
@@ -147,6 +164,45 @@ impl<'a> Layout<'a> {
         Ok(())
     }
 
+    /// Reads `prompts` or `hardware`, in this order.
+    fn lone_entry(&mut self, reader: &mut Reader<'a>) -> Result<()> {
+        let error = reader.error(Detail::UnknownRecipe);
+        let found = reader.bytes()?;
+        if found == HARDWARE && self.facts.count() == 0 {
+            self.facts.hardware = true;
+        } else if found == PROMPTS && !self.prompts && self.facts.count() == 0 {
+            self.prompts = true;
+        } else {
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// Reads `[name, 'installed']`; every name once.
+    fn dependency(&mut self, reader: &mut Reader<'a>) -> Result<()> {
+        let start = *reader;
+        let name = parse_id(reader, None)?.0;
+        if usize::from(self.facts.dependencies) == COMPONENT_COUNT_MAX {
+            return Err(start.error(Detail::TooManyComponents));
+        }
+        if (0..self.facts.dependencies).any(|index| self.dependency_name(index) == Ok(name)) {
+            return Err(start.error(Detail::DuplicateComponent));
+        }
+        self.facts.dependencies = self.facts.dependencies.saturating_add(1);
+        Ok(())
+    }
+
+    /// The component that dependency `index` is on.
+    fn dependency_name(&self, index: u8) -> Result<&'a str> {
+        let before = self.entries() + usize::from(self.facts.hardware) + usize::from(index);
+        self.name_at(before)
+    }
+
+    /// How many entries there are, those that only stand for facts included.
+    fn all_entries(&self) -> usize {
+        self.entries() + self.facts.count()
+    }
+
     fn has_old(&self, index: u8) -> bool {
         self.with_old >> index & 1 == 1
     }
@@ -167,8 +223,12 @@ impl<'a> Layout<'a> {
     }
 
     fn name(&self, index: u8) -> Result<&'a str> {
+        self.name_at(self.first(index))
+    }
+
+    fn name_at(&self, entry: usize) -> Result<&'a str> {
         let mut reader = self.ids;
-        for _ in 0..self.first(index) {
+        for _ in 0..entry {
             reader.skip()?;
         }
         Ok(parse_id(&mut reader, None)?.0)
@@ -249,11 +309,6 @@ impl<'a> Recipe<'a> for Reader<'a> {
     }
 }
 
-fn expect_bytes(reader: &mut Reader<'_>, bytes: &[u8]) -> Result<()> {
-    let error = reader.error(Detail::UnknownRecipe);
-    if reader.bytes()? == bytes { Ok(()) } else { Err(error) }
-}
-
 /// Reads `12, index, 20, {3: digest, 14: size}`.
 fn parse_blob(reader: &mut Reader<'_>, index: usize) -> Result<Blob> {
     reader.is(&[command::SET_INDEX, index as u64, command::OVERRIDE])?;
@@ -298,7 +353,7 @@ impl<'a> Manifest<'a> {
         let missing = Error::at(Detail::MissingField, pos);
         let (layout, shared) = parse_common(fields.common.ok_or(missing)?)?;
         let (summary_ids, shared) = parse_shared(shared, &layout)?;
-        let install = parse_install(fields.install.ok_or(missing)?, &layout)?;
+        let (demands, install) = parse_install(fields.install.ok_or(missing)?, &layout)?;
         parse_validate(fields.validate.ok_or(missing)?, &layout)?;
         let mut summary = Summary {
             sequence: fields.sequence.ok_or(missing)?,
@@ -308,7 +363,7 @@ impl<'a> Manifest<'a> {
             text: fields.text.copied(),
             prompts: None,
         };
-        let mut manifest = Self { summary, layout, shared, install };
+        let mut manifest = Self { summary, demands, layout, shared, install };
         if layout.prompts {
             summary.prompts = Some(manifest.blob(layout.entries().wrapping_sub(1))?);
         }
@@ -349,6 +404,16 @@ impl<'a> Manifest<'a> {
             new: self.blob(header + 2)?,
             detached: (!uri.starts_with('#')).then_some(uri),
         })
+    }
+
+    /// What the package asks of other components that are installed: names, and what the versions
+    /// must be like.
+    pub fn dependencies(&self) -> impl Iterator<Item = (&'a str, VersionMatch<'a>)> + '_ {
+        let names =
+            (0..self.layout.facts.dependencies).map(|index| self.layout.dependency_name(index));
+        names
+            .zip(self.demands.dependencies())
+            .filter_map(|(name, wanted)| Some((name.ok()?, wanted)))
     }
 
     fn blob(&self, entry: usize) -> Result<Blob> {
@@ -465,11 +530,19 @@ fn parse_shared<'a>(mut reader: Reader<'a>, layout: &Layout<'_>) -> Result<(Ids,
     Ok(((vendor_id, class_id), start))
 }
 
-fn parse_install<'a>(mut reader: Reader<'a>, layout: &Layout<'_>) -> Result<Reader<'a>> {
+fn parse_install<'a>(
+    mut reader: Reader<'a>,
+    layout: &Layout<'_>,
+) -> Result<(Demands<'a>, Reader<'a>)> {
     let names = usize::from(layout.names);
     let fetches = FETCH_ITEMS * (2 * names + usize::from(layout.prompts));
     let matches = MATCH_ITEMS * layout.with_old.count_ones() as usize;
-    reader.sequence(fetches + matches + COPY_ITEMS * names)?;
+    let error = reader.error(Detail::UnknownRecipe);
+    let count = reader.array()?;
+    let (demands, items) = Demands::parse(&mut reader, layout.facts, layout.entries())?;
+    if count != (items + fetches + matches + COPY_ITEMS * names) as u64 {
+        return Err(error);
+    }
     let start = reader;
     for index in 0..layout.names {
         let error = reader.error(Detail::BadReference);
@@ -497,7 +570,7 @@ fn parse_install<'a>(mut reader: Reader<'a>, layout: &Layout<'_>) -> Result<Read
         reader.is(&[command::IMAGE_MATCH, REPORT_CONDITION])?;
     }
     reader.finish()?;
-    Ok(start)
+    Ok((demands, start))
 }
 
 fn parse_validate(mut reader: Reader<'_>, layout: &Layout<'_>) -> Result<()> {
@@ -508,7 +581,10 @@ fn parse_validate(mut reader: Reader<'_>, layout: &Layout<'_>) -> Result<()> {
     reader.finish()
 }
 
+mod demands;
 mod emit;
+use demands::FactEntries;
+pub use demands::{Comparison, DemandFacts, Demands, DependencyFacts, Version, VersionMatch};
 pub use emit::emit;
 
 #[cfg(test)]

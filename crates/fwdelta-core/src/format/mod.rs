@@ -10,6 +10,7 @@ pub mod manifest;
 pub mod pages;
 pub mod plmn;
 pub mod prompts;
+pub mod rotation;
 pub mod shape;
 pub mod suit;
 pub mod trust;

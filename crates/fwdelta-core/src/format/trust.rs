@@ -1,7 +1,7 @@
 //! The trust anchor: whose signatures count, and the device's policy (docs/format.md, section 6).
 
 use super::auth::{Kid, Mode};
-use super::cbor::{Major, Reader, Sink, Writer};
+use super::cbor::{Reader, Sink, Writer};
 use super::key::{Key, PublicKey};
 use super::plmn::Plmn;
 use crate::error::{Detail, Error, Result};
@@ -53,8 +53,8 @@ impl<'a> Keys<'a> {
     }
 
     #[inline(never)]
-    fn any(&self, is_it: &mut dyn FnMut(PublicKey<'a>) -> bool) -> bool {
-        self.iter().any(|key| key.both().any(&mut *is_it))
+    fn any(&self, role: Role, is_it: &mut dyn FnMut(PublicKey<'a>, Role) -> bool) -> bool {
+        self.iter().any(|key| key.both().any(|key| is_it(key, role)))
     }
 
     /// The key or companion with this id.
@@ -64,6 +64,9 @@ impl<'a> Keys<'a> {
         self.iter().flat_map(Key::both).find(|key| key.kid() == *kid)
     }
 }
+
+/// Among the bits of an operator's modes: an approval is not asked for.
+pub const MODE_NONE_BIT: u8 = 8;
 
 /// What is accepted from one operator.
 #[derive(Clone, Copy, Debug)]
@@ -85,16 +88,25 @@ impl<'a> Operator<'a> {
         reader.array_exact(5)?;
         let bad_plmn = reader.error(Detail::BadPlmn);
         let plmn = Plmn::parse(reader.text()?).map_err(|_| bad_plmn)?;
-        let keys = Keys::parse(reader, 1, false)?;
+        let few = reader.error(Detail::MissingField);
+        let keys = Keys::parse(reader, 0, false)?;
         let bad_modes = reader.error(Detail::BadValue);
-        let modes = u8::try_from(reader.uint()?).ok().filter(|modes| (1..=7).contains(modes));
-        Ok(Self {
+        let modes = u8::try_from(reader.uint()?).ok().filter(|modes| (1..=15).contains(modes));
+        let operator = Self {
             plmn,
             keys,
             modes: modes.ok_or(bad_modes)?,
             string_required: reader.boolean()?,
             attach_keys: Keys::parse(reader, 0, false)?,
-        })
+        };
+        let lacks = |mode| operator.accepts(mode) && operator.keys_for(mode).is_empty();
+        if lacks(Mode::Signed) || lacks(Mode::String) { Err(few) } else { Ok(operator) }
+    }
+
+    /// Whether the operator lets updates pass that nobody approved.
+    #[must_use]
+    pub fn asks_none(&self) -> bool {
+        self.modes & MODE_NONE_BIT != 0
     }
 
     /// Whether approvals in `mode` are accepted.
@@ -213,7 +225,8 @@ pub struct Trust<'a> {
 }
 
 impl<'a> Trust<'a> {
-    /// Checks a compiled trust anchor.
+    /// Checks a compiled trust anchor in its bare form. The signed form, in which a new anchor
+    /// travels, goes through [`crate::verify::accept_trust`].
     ///
     /// # Errors
     /// As docs/format.md, section 6.
@@ -223,10 +236,6 @@ impl<'a> Trust<'a> {
             return Err(Detail::EnvelopeTooLarge.into());
         }
         let mut reader = Reader::new(bytes);
-        if reader.peek()?.major == Major::Array {
-            // The signed form, in which a new anchor travels.
-            return Err(Detail::NotBuiltIn.into());
-        }
         let (mut version, mut vendor, mut operators, mut policy) = (None, None, None, None);
         let mut format = None;
         let mut map = reader.map()?;
@@ -278,29 +287,51 @@ impl<'a> Trust<'a> {
     /// Whether a key with this id is trusted in any role.
     #[must_use]
     pub fn knows(&self, kid: &Kid) -> bool {
-        self.any_key(&mut |key| key.kid() == *kid)
+        self.any_key(&mut |key, _| key.kid() == *kid)
     }
 
-    /// One key in two roles would let one signature stand for two parties.
+    /// One key in two roles would let one signature stand for two parties. Operators of a group may
+    /// share a key: their approvals are never counted together.
     fn refuse_equal_keys(&self) -> Result<()> {
         let mut index = 0usize;
-        let has_twice = self.any_key(&mut |key| {
+        let has_twice = self.any_key(&mut |key, role| {
             let mut earlier_count = index;
             index = index.saturating_add(1);
-            self.any_key(&mut |other| {
+            self.any_key(&mut |other, its| {
                 let is_earlier = earlier_count > 0;
                 earlier_count = earlier_count.saturating_sub(1);
-                is_earlier && other == key
+                is_earlier && other == key && !role.may_share(its)
             })
         });
         if has_twice { Err(Detail::DuplicateBlock.into()) } else { Ok(()) }
     }
 
-    /// Whether `is_it` says so of a key, in the order of [`Trust::keys`]; in less code than that.
+    /// Whether `is_it` says so of a key in its role, in the order of [`Trust::keys`]; in less code
+    /// than that.
     #[inline(never)]
-    fn any_key(&self, is_it: &mut dyn FnMut(PublicKey<'a>) -> bool) -> bool {
-        self.vendor_keys.any(is_it)
-            || self.operators().any(|entry| entry.keys.any(is_it) || entry.attach_keys.any(is_it))
+    fn any_key(&self, is_it: &mut dyn FnMut(PublicKey<'a>, Role) -> bool) -> bool {
+        self.vendor_keys.any(Role::Vendor, is_it)
+            || self.operators().any(|Operator { plmn, keys, attach_keys, .. }| {
+                keys.any(Role::Sign(plmn), is_it) || attach_keys.any(Role::Attach(plmn), is_it)
+            })
+    }
+}
+
+/// What a key is trusted for.
+#[derive(Clone, Copy)]
+enum Role {
+    Vendor,
+    Sign(Plmn),
+    Attach(Plmn),
+}
+
+impl Role {
+    /// Whether one key may have both roles: the same for two operators.
+    fn may_share(self, other: Self) -> bool {
+        match (self, other) {
+            (Role::Sign(a), Role::Sign(b)) | (Role::Attach(a), Role::Attach(b)) => a != b,
+            _ => false,
+        }
     }
 }
 
@@ -424,8 +455,23 @@ mod tests {
         assert_eq!(detail(parse_with(0, &keys[..1], &[a])), Detail::BadValue);
         assert_eq!(detail(parse_with(1, &[], &[])), Detail::MissingField);
         assert_eq!(detail(parse_with(1, &keys[1..2], &[a])), Detail::DuplicateBlock);
-        let no_mode = OperatorFacts { modes: 0, ..a };
-        assert_eq!(detail(parse_with(1, &keys[..1], &[no_mode])), Detail::BadValue);
+        for modes in [0, 16] {
+            let no_mode = OperatorFacts { modes, ..a };
+            assert_eq!(detail(parse_with(1, &keys[..1], &[no_mode])), Detail::BadValue);
+        }
+        // Only modes that nothing signs get along without keys.
+        for modes in 1..16 {
+            let bare = OperatorFacts { keys: &[], modes, ..a };
+            let fits = parse_with(1, &keys[..1], &[bare]).is_ok();
+            assert_eq!(fits, modes & 5 == 0, "{modes}");
+        }
+        // Operators of a group share a key, in one role; within an entry keys differ.
+        let shared = OperatorFacts { keys: a.keys, ..b };
+        assert_eq!(parse_with(1, &keys[..1], &[a, shared]), Ok(3));
+        let attach = OperatorFacts { attach_keys: a.keys, ..b };
+        assert_eq!(detail(parse_with(1, &keys[..1], &[a, attach])), Detail::DuplicateBlock);
+        let own = OperatorFacts { attach_keys: a.keys, ..a };
+        assert_eq!(detail(parse_with(1, &keys[..1], &[own])), Detail::DuplicateBlock);
         let many = [keys[0]; KEY_COUNT_MAX + 1];
         assert_eq!(detail(parse_with(1, &many, &[])), Detail::TooManyKeys);
     }

@@ -22,7 +22,13 @@ pub const SUCCESS: Codes = Codes { fumo: 200, install_notify: 900, lwm2m: 1 };
 #[must_use]
 pub const fn codes_of(detail: Detail) -> Codes {
     let (fumo, install_notify, lwm2m) = match detail {
-        Detail::WrongVendor | Detail::WrongClass => (403, 953, 8),
+        Detail::WrongVendor
+        | Detail::WrongClass
+        | Detail::WrongHardware
+        | Detail::WrongDevice
+        | Detail::DependencyVersion => (403, 953, 8),
+        // Deferred: nothing is wrong with package or device, it is only not yet time.
+        Detail::NotAuthorized | Detail::BatteryLow => (401, 902, 11),
         Detail::NoSpace | Detail::ImageTooLarge => (502, 901, 2),
         Detail::WorkspaceTooSmall | Detail::ChunkTooLarge => (502, 901, 3),
         Detail::Cancelled => (401, 902, 10),

@@ -5,8 +5,11 @@
 
 pub mod codes;
 mod crypto;
+mod facts;
+pub mod handoff;
 mod operator;
 mod package;
+mod rotation;
 mod signers;
 
 #[cfg(feature = "ed25519")]
@@ -16,5 +19,7 @@ pub use crypto::Esp256;
 #[cfg(feature = "ml-dsa-44")]
 pub use crypto::MlDsa44;
 pub use crypto::{Crypto, MAC_INFO, mac_key, secret_mac};
-pub use operator::{Basis, Decision, EF_FOTA_LEN, EfFota, Sim};
+pub use facts::{Facts, Installed};
+pub use operator::{Basis, Decision, EF_FOTA_LEN, EfFota, Sim, gate};
 pub use package::{Device, Package};
+pub use rotation::{accept_trust, endorsed_count};

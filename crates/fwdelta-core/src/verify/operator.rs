@@ -4,7 +4,7 @@ use super::crypto::mac_is_valid;
 use crate::error::{Detail, Result};
 use crate::format::auth::{Authentication, Block, Claim, Mode, Requirement};
 use crate::format::plmn::Plmn;
-use crate::format::trust::{Operator, Trust};
+use crate::format::trust::{Operator, Policy, Trust};
 use crate::hash::{Sha256Digest, equal_in_constant_time};
 
 /// Length of EF_FOTA: the condition byte and the validation string.
@@ -26,6 +26,16 @@ impl EfFota {
         let (condition, string) = bytes.split_first().ok_or(Detail::BadArgument)?;
         let string = string.try_into().map_err(|_| Detail::BadArgument)?;
         Ok(Self { condition: *condition, string })
+    }
+
+    /// The 17 bytes of the file: a secret, to be kept where EF_FOTA is.
+    #[must_use]
+    pub fn bytes(&self) -> [u8; EF_FOTA_LEN] {
+        let mut bytes = [self.condition; EF_FOTA_LEN];
+        for (to, from) in bytes.iter_mut().skip(1).zip(self.string) {
+            *to = from;
+        }
+        bytes
     }
 
     /// Whether the condition byte allows updates.
@@ -100,6 +110,21 @@ impl Decision {
     }
 }
 
+/// Whether a download may be started: what [`Decision`] will refuse whatever the package is, asked
+/// before a byte of it has cost anything. The SIM is asked again when the package is there.
+///
+/// # Errors
+/// `FotaNotAllowed`, `NoSim`.
+pub fn gate(policy: &Policy, sim: &Sim) -> Result<()> {
+    match sim {
+        Sim::WithFota { ef_fota, .. } if !ef_fota.allows(policy.allow_bit) => {
+            Err(Detail::FotaNotAllowed.into())
+        }
+        Sim::Absent if !policy.apply_without_sim => Err(Detail::NoSim.into()),
+        _ => Ok(()),
+    }
+}
+
 /// How far one approval goes on this device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
@@ -156,13 +181,14 @@ impl Judge<'_, '_> {
                 Standing::Elsewhere => {}
             }
         }
-        self.unapproved(any, refusal)
+        self.unapproved(plmn, any, refusal)
     }
 
     /// No approval counts for this SIM.
-    fn unapproved(&self, any: bool, refusal: Option<Detail>) -> Result<Decision> {
+    fn unapproved(&self, own: Plmn, any: bool, refusal: Option<Detail>) -> Result<Decision> {
+        let asks_none = self.trust.operator(own).is_some_and(|entry| entry.asks_none());
         let required = self.requirement.is_required();
-        if !required && self.trust.policy.apply_unapproved {
+        if !required && (self.trust.policy.apply_unapproved || asks_none) {
             return Ok(Decision::without(Basis::Unapproved));
         }
         let detail = match (any, required) {
@@ -190,7 +216,7 @@ impl Judge<'_, '_> {
     }
 
     fn standing(&self, block: &Block<'_>) -> Result<Standing> {
-        let Claim::Approval { plmn, mode, string, .. } = block.claim else {
+        let Claim::Approval { kid, plmn, mode, string, .. } = block.claim else {
             return Ok(Standing::Elsewhere);
         };
         let Some(entry) = self.trust.operator(plmn) else { return Ok(Standing::Elsewhere) };
@@ -199,6 +225,10 @@ impl Judge<'_, '_> {
         }
         if mode == Mode::Secret {
             return self.secret_standing(block, &entry);
+        }
+        // Who signed was checked before; of those the anchor does not have none counts.
+        if kid.is_none_or(|kid| entry.keys_for(mode).find(kid).is_none()) {
+            return Ok(Standing::Elsewhere);
         }
         if entry.string_required && string.is_none() {
             return Ok(Standing::Refused(Detail::StringMissing));

@@ -1,6 +1,7 @@
 //! One package on one device: the checks of docs/format.md, section 7, in their order.
 
 use super::crypto::Crypto;
+use super::facts::Facts;
 use super::operator::{Basis, Decision, Sim, decide};
 use super::signers::check_signers;
 use crate::apply::in_place::Binding;
@@ -17,11 +18,13 @@ use crate::storage::Source;
 
 /// What the device knows of itself besides its trust anchor.
 #[derive(Clone, Copy, Debug)]
-pub struct Device {
+pub struct Device<'f> {
     /// Its SIM.
     pub sim: Sim,
     /// The sequence number of the last confirmed update, if there was one.
     pub sequence: Option<u64>,
+    /// What it is and how it is.
+    pub facts: Facts<'f>,
 }
 
 /// A package that is authentic and that policy lets pass.
@@ -62,7 +65,7 @@ impl<'b> Package<'b> {
         len: u64,
         buf: &'b mut [u8],
         trust: &Trust<'_>,
-        device: &Device,
+        device: &Device<'_>,
         crypto: &impl Crypto,
         limits: &Limits,
     ) -> Result<Self> {
@@ -113,6 +116,21 @@ impl<'b> Package<'b> {
     pub fn with_pending(self, manifest: Sha256Digest) -> Self {
         let undo = if self.undo == Undo::Begun { Undo::Begun } else { Undo::Pending(manifest) };
         Self { undo, ..self }
+    }
+
+    /// Last part of step 8, after the old images and the room in the slots: what the package
+    /// demands of other components, of the free space, the battery, and of the user.
+    ///
+    /// # Errors
+    /// `DependencyVersion`, `NoSpace`, `BatteryLow`, `NotAuthorized`; none for an update that was
+    /// begun, as this was decided then.
+    pub fn check_conditions(&self, facts: &Facts<'_>) -> Result<()> {
+        if self.undo == Undo::Begun {
+            return Ok(());
+        }
+        facts.check_dependencies(&self.manifest)?;
+        facts.check_space(&self.manifest)?;
+        facts.check_moment(&self.manifest.demands)
     }
 
     /// What a journal of component `index` belongs to: this manifest, which the decision to install
@@ -348,16 +366,22 @@ fn check_references(
     Ok(())
 }
 
-/// Steps 4 and 5: vendor, class, sequence number.
-fn check_device(manifest: &Manifest<'_>, trust: &Trust<'_>, device: &Device) -> Result<()> {
-    let (summary, policy) = (&manifest.summary, &trust.policy);
-    if policy.vendor_id.is_some_and(|id| id != summary.vendor_id) {
+/// Steps 4 and 5: vendor, class, hardware, device, sequence number, expiry.
+fn check_device(manifest: &Manifest<'_>, trust: &Trust<'_>, device: &Device<'_>) -> Result<()> {
+    let (summary, policy, facts) = (&manifest.summary, &trust.policy, &device.facts);
+    let differs = |own: Option<[u8; 16]>, said| own.is_some_and(|id| id != said);
+    if [policy.vendor_id, facts.vendor_id].iter().any(|id| differs(*id, summary.vendor_id)) {
         return Err(Detail::WrongVendor.into());
     }
-    if policy.class_id.is_some_and(|id| id != summary.class_id) {
+    if [policy.class_id, facts.class_id].iter().any(|id| differs(*id, summary.class_id)) {
         return Err(Detail::WrongClass.into());
     }
-    let Some(stored) = device.sequence else { return Ok(()) };
-    let ahead = summary.sequence.checked_sub(stored).ok_or(Detail::Rollback)?;
-    if ahead > policy.jump_max { Err(Detail::SequenceJump.into()) } else { Ok(()) }
+    facts.check_identity(&manifest.demands)?;
+    if let Some(stored) = device.sequence {
+        let ahead = summary.sequence.checked_sub(stored).ok_or(Detail::Rollback)?;
+        if ahead > policy.jump_max {
+            return Err(Detail::SequenceJump.into());
+        }
+    }
+    facts.check_time(&manifest.demands)
 }

@@ -2,9 +2,8 @@
 
 use super::crypto::{Crypto, signature_is_valid};
 use crate::error::{Detail, Error, Result};
-use crate::format::auth::{Authentication, Block, Claim, Kid, Mode, Requirement};
+use crate::format::auth::{Authentication, Block, Claim, Requirement};
 use crate::format::key::PublicKey;
-use crate::format::plmn::Plmn;
 use crate::format::trust::Trust;
 
 /// Checks every block that concerns this device and gives the vendors' requirement.
@@ -17,11 +16,12 @@ pub(super) fn check_signers<'a>(
     crypto: &impl Crypto,
 ) -> Result<Requirement<'a>> {
     for block in auth.blocks() {
-        let Some(key) = trusted_key(&block, trust)? else { continue };
+        let Signer::Known(key) = signer(&block, trust)? else { continue };
         if !signature_is_valid(crypto, key, &block, auth.payload)? {
             return Err(Error::at(Detail::BadSignature, block.pos));
         }
     }
+    check_strangers(auth, trust)?;
     // Every block by a known key has verified; a block that is there is a signature.
     if vendor_count(auth, trust) < usize::from(trust.threshold) {
         return Err(Detail::VendorThreshold.into());
@@ -41,40 +41,50 @@ fn vendor_count(auth: &Authentication<'_>, trust: &Trust<'_>) -> usize {
     trust.vendor_keys.iter().filter(|key| key.both().all(signed)).count()
 }
 
-/// The key a block must verify under; none if the block is for other devices.
-fn trusted_key<'t>(block: &Block<'_>, trust: &Trust<'t>) -> Result<Option<PublicKey<'t>>> {
-    let found = match block.claim {
-        Claim::Vendor { kid, .. } => return vendor_key(block, kid, trust),
-        Claim::Approval { kid: None, .. } => return Ok(None),
-        Claim::Approval { kid: Some(kid), plmn, mode, .. } => approval_key(kid, plmn, mode, trust),
+/// Who made a block, as far as this device can tell.
+enum Signer<'t> {
+    /// A key trusted for what the block says.
+    Known(PublicKey<'t>),
+    /// A key that is not in the anchor speaks for an operator that is.
+    Stranger,
+    /// Nobody this device knows, or nobody it can check: the block is for other devices.
+    Elsewhere,
+}
+
+fn signer<'t>(block: &Block<'_>, trust: &Trust<'t>) -> Result<Signer<'t>> {
+    let (found, kid, is_ours) = match block.claim {
+        Claim::Vendor { kid, .. } => (trust.vendor_keys.find(kid), kid, false),
+        Claim::Approval { kid: None, .. } => return Ok(Signer::Elsewhere),
+        Claim::Approval { kid: Some(kid), plmn, mode, .. } => {
+            let entry = trust.operator(plmn);
+            let found = entry.and_then(|entry| entry.keys_for(mode).find(kid));
+            (found, kid, entry.is_some())
+        }
     };
-    found.map_err(|detail| Error::at(detail, block.pos))
-}
-
-fn vendor_key<'t>(
-    block: &Block<'_>,
-    kid: &Kid,
-    trust: &Trust<'t>,
-) -> Result<Option<PublicKey<'t>>> {
-    match trust.vendor_keys.find(kid) {
+    match found {
+        Some(key) => Ok(Signer::Known(key)),
+        // A key that is trusted must not speak in another role or for anyone else.
         None if trust.knows(kid) => Err(Error::at(Detail::WrongRole, block.pos)),
-        found => Ok(found),
+        None if is_ours => Ok(Signer::Stranger),
+        None => Ok(Signer::Elsewhere),
     }
 }
 
-fn approval_key<'t>(
-    kid: &Kid,
-    plmn: Plmn,
-    mode: Mode,
-    trust: &Trust<'t>,
-) -> core::result::Result<Option<PublicKey<'t>>, Detail> {
-    match trust.operator(plmn) {
-        // The operator is known, so the key must be one of its keys for this mode.
-        Some(entry) => entry.keys_for(mode).find(kid).map(Some).ok_or(Detail::WrongRole),
-        // The key is known, so it must not speak for anyone else.
-        None if trust.knows(kid) => Err(Detail::WrongRole),
-        None => Ok(None),
+/// A stranger may speak for an operator beside a key of its that is known and verified: so does one
+/// package reach devices from before and after that operator changed its keys. Alone it shows that
+/// the package was changed. It never counts.
+fn check_strangers(auth: &Authentication<'_>, trust: &Trust<'_>) -> Result<()> {
+    for block in auth.blocks() {
+        if !matches!(signer(&block, trust)?, Signer::Stranger) {
+            continue;
+        }
+        let mut others = auth.blocks().filter(|other| other.claim.plmn() == block.claim.plmn());
+        // All known signatures have been verified by now.
+        if !others.any(|other| matches!(signer(&other, trust), Ok(Signer::Known(_)))) {
+            return Err(Error::at(Detail::WrongRole, block.pos));
+        }
     }
+    Ok(())
 }
 
 fn common_requirement<'a>(auth: &Authentication<'a>) -> Result<Requirement<'a>> {

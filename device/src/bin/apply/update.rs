@@ -6,7 +6,7 @@ use fwdelta_core::format::delta::DeltaHeader;
 use fwdelta_core::format::envelope::{PayloadKey, Span};
 use fwdelta_core::format::trust::Trust;
 use fwdelta_core::storage::{ReadError, Source};
-use fwdelta_core::verify::{Device, Ed25519, Package, Sim};
+use fwdelta_core::verify::{Device, Ed25519, Facts, Package, Sim};
 use fwdelta_core::{Detail, Limits, Result};
 use fwdelta_device::board::{SLOT_LEN, WORK_LEN};
 use fwdelta_device::nor::{Cut, Misuse, Note, Part};
@@ -72,7 +72,7 @@ fn authenticate(cut: &Cut) -> Result<Update> {
     let trust = Trust::parse(anchor)?;
 
     let limits = Limits { envelope_len: ENVELOPE_LEN, ..Limits::DEVICE };
-    let device = Device { sim: Sim::Absent, sequence: None };
+    let device = Device { sim: Sim::Absent, sequence: None, facts: Facts::default() };
     let mut staged = package(cut);
     let len = Note::PackageLen.number().unwrap_or(0).into();
     let package =

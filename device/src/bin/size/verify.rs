@@ -4,7 +4,7 @@ use fwdelta_core::Result;
 use fwdelta_core::format::envelope::PayloadKey;
 use fwdelta_core::format::trust::Trust;
 use fwdelta_core::storage::Source;
-use fwdelta_core::verify::{Device, Package, Sim};
+use fwdelta_core::verify::{Device, Facts, Package, Sim};
 use fwdelta_core::{Detail, Limits};
 
 use crate::medium::{Medium, keep};
@@ -36,7 +36,7 @@ pub(crate) fn run() -> Result<()> {
     let (mut anchor, mut envelope, mut piece) = ([0; 256], [0; 2048], [0; 64]);
     let Ok(()) = Medium.read(0, &mut anchor) else { return Ok(()) };
     let (trust, limits) = (Trust::parse(&anchor)?, Limits::DEVICE);
-    let device = Device { sim: Sim::Absent, sequence: None };
+    let device = Device { sim: Sim::Absent, sequence: None, facts: Facts::default() };
     let (medium, crypto) = (&mut Medium, &Signatures);
     let package = Package::verify(medium, 4096, &mut envelope, &trust, &device, crypto, &limits);
     let package = package.as_ref().map_err(|error| *error)?;

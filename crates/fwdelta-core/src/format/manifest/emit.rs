@@ -1,8 +1,9 @@
 //! Emits the recipe that the parser beside it accepts.
 
 use super::{
-    Blob, Component, DELTA, HEADER, KEY_TEXT, NEW, OLD, PROMPTS, PROMPTS_URI, REPORT_CONDITION,
-    REPORT_DIRECTIVE, Result, Sink, Summary, Writer, command, emit_digest, parameter,
+    Blob, Component, DELTA, DemandFacts, HARDWARE, HEADER, INSTALLED, KEY_TEXT, NEW, OLD, PROMPTS,
+    PROMPTS_URI, REPORT_CONDITION, REPORT_DIRECTIVE, Result, Sink, Summary, Writer, command,
+    emit_digest, parameter,
 };
 
 /// An entry of the list of component identifiers.
@@ -33,7 +34,7 @@ fn header_entry(components: &[Component<'_>], index: usize) -> u64 {
     before as u64 + u64::from(own)
 }
 
-/// Emits a manifest of `summary` and `components`.
+/// Emits a manifest of `summary`, `components` and `demands`.
 ///
 /// # Errors
 /// When the sink is full.
@@ -41,11 +42,12 @@ pub fn emit<S: Sink>(
     writer: &mut Writer<S>,
     summary: &Summary<'_>,
     components: &[Component<'_>],
+    demands: &DemandFacts<'_>,
 ) -> Result<()> {
     let optional = u64::from(summary.reference_uri.is_some()) + u64::from(summary.text.is_some());
     writer.map(5 + optional)?;
     uints(writer, &[1, 1, 2, summary.sequence, 3])?;
-    writer.nested(&|w| common(w, summary, components))?;
+    writer.nested(&|w| common(w, summary, components, demands))?;
     if let Some(uri) = summary.reference_uri {
         writer.uint(4)?;
         writer.text(uri)?;
@@ -53,7 +55,7 @@ pub fn emit<S: Sink>(
     writer.uint(7)?;
     writer.nested(&|w| validate(w, components))?;
     writer.uint(20)?;
-    writer.nested(&|w| install(w, summary, components))?;
+    writer.nested(&|w| install(w, summary, components, demands))?;
     if let Some(digest) = &summary.text {
         writer.int(KEY_TEXT)?;
         emit_digest(writer, digest)?;
@@ -61,7 +63,7 @@ pub fn emit<S: Sink>(
     Ok(())
 }
 
-fn uints<S: Sink>(writer: &mut Writer<S>, values: &[u64]) -> Result<()> {
+pub(super) fn uints<S: Sink>(writer: &mut Writer<S>, values: &[u64]) -> Result<()> {
     values.iter().try_for_each(|value| writer.uint(*value))
 }
 
@@ -69,10 +71,12 @@ fn common<S: Sink>(
     writer: &mut Writer<S>,
     summary: &Summary<'_>,
     components: &[Component<'_>],
+    demands: &DemandFacts<'_>,
 ) -> Result<()> {
     writer.map(2)?;
     writer.uint(2)?;
-    writer.array(entries(summary, components).count() as u64)?;
+    let count = entries(summary, components).count() as u64;
+    writer.array(count.saturating_add(demands.entry_count()))?;
     for entry in entries(summary, components) {
         if entry.name.is_empty() {
             writer.array(1)?;
@@ -81,6 +85,15 @@ fn common<S: Sink>(
             writer.bytes(entry.name.as_bytes())?;
         }
         writer.bytes(entry.role)?;
+    }
+    if !demands.hardware.is_empty() {
+        writer.array(1)?;
+        writer.bytes(HARDWARE)?;
+    }
+    for dependency in demands.dependencies {
+        writer.array(2)?;
+        writer.bytes(dependency.name.as_bytes())?;
+        writer.bytes(INSTALLED)?;
     }
     writer.uint(4)?;
     writer.nested(&|w| shared(w, summary, components))
@@ -127,10 +140,13 @@ fn install<S: Sink>(
     writer: &mut Writer<S>,
     summary: &Summary<'_>,
     components: &[Component<'_>],
+    demands: &DemandFacts<'_>,
 ) -> Result<()> {
     let (names, prompts) = (components.len() as u64, u64::from(summary.prompts.is_some()));
     let olds = components.iter().filter(|c| c.old.is_some()).count() as u64;
-    writer.array(8 * (2 * names + prompts) + 4 * olds + 8 * names)?;
+    let items = 8 * (2 * names + prompts) + 4 * olds + 8 * names;
+    writer.array(items.saturating_add(demands.item_count()))?;
+    demands.emit(writer, entries(summary, components).count() as u64)?;
     for (index, component) in components.iter().enumerate() {
         let header = header_entry(components, index);
         fetch(writer, header, &["#h", digit(index)])?;

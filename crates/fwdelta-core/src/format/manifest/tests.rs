@@ -23,7 +23,7 @@ fn summary() -> Summary<'static> {
 
 fn emitted<'b>(buf: &'b mut [u8], s: &Summary<'_>, components: &[Component<'_>]) -> &'b [u8] {
     let mut writer = Writer(SliceSink::new(buf));
-    emit(&mut writer, s, components).unwrap();
+    emit(&mut writer, s, components, &DemandFacts::default()).unwrap();
     let len = writer.0.written().len();
     &buf[..len]
 }
@@ -94,4 +94,75 @@ fn refuses_duplicates_truncation_and_bad_references() {
     for len in 0..len {
         assert!(Manifest::parse(&buf[..len], 0).is_err());
     }
+}
+
+fn numbers(of: Version<'_>) -> ([i64; 8], usize) {
+    let mut all = [0; 8];
+    all.iter_mut().zip(of.numbers()).for_each(|(to, from)| *to = from);
+    (all, of.numbers().count())
+}
+
+#[test]
+fn demands_are_read_as_they_were_written() {
+    let versions: [&[i64]; 3] = [&[2], &[3, 1], &[1, 2, -1, 4]];
+    let dependency = |name, comparison, version| DependencyFacts { name, comparison, version };
+    let dependencies = [
+        dependency("modem", Comparison::AtLeast, versions[1]),
+        dependency("boot", Comparison::Less, versions[2]),
+    ];
+    for choice in 0..1 << 5 {
+        let has = |bit: u8| choice >> bit & 1 == 1;
+        for hardware in 0..=versions.len() {
+            let facts = DemandFacts {
+                device_id: has(0).then_some([9; 16]),
+                expires: has(1).then_some(1_900_000_000),
+                battery: has(2).then_some(30),
+                priority: has(3).then_some(0),
+                hardware: &versions[..hardware],
+                dependencies: if has(4) { &dependencies } else { &[] },
+            };
+            let mut buf = [0; 4096];
+            let mut writer = Writer(SliceSink::new(&mut buf));
+            let parts = [component("boot", true, None), component("kernel", false, None)];
+            emit(&mut writer, &summary(), &parts, &facts).unwrap();
+            let manifest = Manifest::parse(writer.0.written(), 0).unwrap();
+            let demands = manifest.demands;
+            assert_eq!(demands.device_id.copied(), facts.device_id);
+            assert_eq!((demands.expires, demands.battery), (facts.expires, facts.battery));
+            assert_eq!(demands.priority, facts.priority);
+            assert_eq!(demands.hardware().count(), hardware);
+            for (read, written) in demands.hardware().zip(versions) {
+                assert_eq!(read.comparison, Comparison::Equal);
+                assert_eq!(&numbers(read.version).0[..written.len()], written);
+                assert_eq!(numbers(read.version).1, written.len());
+            }
+            assert_eq!(manifest.dependencies().count(), facts.dependencies.len());
+            for ((name, read), written) in manifest.dependencies().zip(facts.dependencies) {
+                assert_eq!((name, read.comparison), (written.name, written.comparison));
+                assert_eq!(&numbers(read.version).0[..written.version.len()], written.version);
+            }
+            assert_eq!(manifest.component(1), Ok(parts[1]));
+        }
+    }
+}
+
+#[test]
+fn versions_compare_number_by_number() {
+    let accepts = |comparison, wanted: &[i64], found: &[i64]| {
+        let mut buf = [0; 64];
+        let mut writer = Writer(SliceSink::new(&mut buf));
+        writer.array(wanted.len() as u64).unwrap();
+        wanted.iter().for_each(|number| writer.int(*number).unwrap());
+        let written = writer.0.written().len();
+        let version = Version::parse(&mut Reader::new(&buf[..written])).unwrap();
+        VersionMatch { comparison, version }.accepts(found)
+    };
+    use Comparison::{AtLeast, AtMost, Equal, Greater, Less};
+    // 1.2 is 1.2.0, and later than 1.2.0-rc.1.
+    assert!(accepts(Equal, &[1, 2], &[1, 2, 0]) && accepts(Greater, &[1, 2, 0, -1, 1], &[1, 2]));
+    assert!(accepts(AtLeast, &[1, 2], &[1, 10]) && !accepts(AtLeast, &[1, 2], &[1, 1, 99]));
+    assert!(accepts(AtMost, &[1, 2], &[1, 2]) && !accepts(Less, &[1, 2], &[1, 2, 0]));
+    assert!(accepts(Less, &[1, 2], &[1, 2, -1]) && !accepts(Greater, &[1, 2], &[1, 2]));
+    // A device whose version is longer than a manifest's can be.
+    assert!(accepts(Greater, &[1], &[1, 0, 0, 0, 0, 0, 0, 0, 1]));
 }
