@@ -11,10 +11,10 @@ use fwdelta::core::format::key::Algorithm;
 use fwdelta::core::format::rotation::{self, SignedTrust, emit_protected, emit_signed};
 use fwdelta::core::format::trust::Trust;
 use fwdelta::core::limits::{ENDORSEMENT_COUNT_MAX, TRUST_JUMP_MAX};
-use fwdelta::core::verify::{Device, Ed25519, Facts, Sim, accept_trust};
+use fwdelta::core::verify::{Device, Ed25519, Esp256, Facts, Sim, accept_trust};
 use fwdelta::diff::Profile;
 use fwdelta::package::rotation::{endorse, progress};
-use fwdelta::package::{PublicKey, SecretKey, trust_file};
+use fwdelta::package::{ALGORITHMS, PublicKey, SecretKey, trust_file};
 
 fn anchor(version: u64, threshold: u8, vendors: &[&str]) -> Vec<u8> {
     let text = format!(
@@ -63,6 +63,33 @@ fn one_key_counts_once_however_often_it_signed() {
     let new = anchor(2, 1, &["a"]);
     assert_eq!(accept(&old, &signed_by(&new, &["a", "a", "a"])), Err(Detail::VendorThreshold));
     assert_eq!(accept(&old, &signed_by(&new, &["a", "a", "b"])), Ok(2));
+}
+
+#[test]
+fn a_hybrid_key_endorses_with_both_of_its_halves() {
+    let of = |version: u8| {
+        let text = format!(
+            "version = {version}\n[vendor]\n\
+             keys = [{{ key = \"v p256\", hybrid = \"v lattice\" }}]\n"
+        );
+        let mut load = |name: &str| -> fwdelta::Result<PublicKey> { Ok(key(name).public()) };
+        trust_file::compile(&text, "trust.toml", &mut load).unwrap()
+    };
+    let (old, new) = (of(1), of(2));
+    let current = Trust::parse(&old).unwrap();
+    let with = |names: &[&str]| {
+        let keys: Vec<_> = names.iter().map(|name| key(name)).collect();
+        let signed = endorse(&old, &new, &keys).unwrap();
+        let accepted = accept_trust(&current, &signed, &ALGORITHMS);
+        accepted.map(|new| new.version).map_err(|error| error.detail)
+    };
+    assert_eq!(with(&["v p256"]), Err(Detail::VendorThreshold));
+    assert_eq!(with(&["v lattice"]), Err(Detail::VendorThreshold));
+    assert_eq!(with(&["v lattice", "v p256"]), Ok(2));
+    // A device without ML-DSA-44 says so instead of counting what it can check.
+    let signed = endorse(&old, &new, &[key("v p256"), key("v lattice")]).unwrap();
+    let refused = accept_trust(&current, &signed, &Esp256).map(|new| new.version);
+    assert_eq!(refused.map_err(|error| error.detail), Err(Detail::NotBuiltIn));
 }
 
 #[test]
