@@ -340,7 +340,8 @@ before_update = "Jetzt neu starten?"
     let german = shown(&["--device-language", "de-AT"]);
     assert_eq!(german["prompts"]["before_update"], "Jetzt neu starten?");
     assert_eq!(shown(&["--msisdn", "+4915112345678"])["language"], "de");
-    let own = shown(&["--plmn", "26201"]);
+    assert_eq!(shown(&["--plmn", "26201"])["by_operator"], false, "nobody says whose key it is");
+    let own = shown(&["--plmn", "26201", "--trust", "trust.toml"]);
     assert_eq!(own["prompts"]["before_update"], "Ihr Netz bittet um Geduld.");
     assert_eq!(own["by_operator"], true);
     bench.ok(&["verify", "up.suit", "--trust", "trust.toml", "--ef-fota", "sim.bin"]);

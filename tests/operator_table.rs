@@ -272,7 +272,9 @@ fn one_package_reaches_devices_from_before_and_after_a_change_of_keys() {
     let before = trust_of(&[(A, &["old key"])], "unapproved = \"apply\"");
     assert_eq!(decide(&only_new, &before, columns()[0]), Err(Detail::WrongRole));
     let strict = trust("string = \"required\"", "");
-    let with_stranger = add_by(&add(&package(None), By::Signed(A)), A, "new key");
+    let method = Method::Signed { key: &key("new key"), string: Some(STRING_A) };
+    let stranger = Approval { plmn: plmn(A), method, prompts: None };
+    let with_stranger = approve(&add(&package(None), By::Signed(A)), &stranger).unwrap();
     assert_eq!(decide(&with_stranger, &strict, columns()[0]), Err(StringMissing));
 }
 

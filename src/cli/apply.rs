@@ -20,8 +20,10 @@ use crate::package::receive::{self, Extent};
 /// Verify a package and write the new images
 ///
 /// Every check comes before the first write. New images are written beside their destination and
-/// renamed once all of them match their digests; on any error nothing is left behind but, with
-/// --journal, what a later run goes on with.
+/// renamed once all of them match their digests, and if one cannot be renamed those before it are
+/// put back; on any error nothing is left behind but, with --journal, what a later run goes on
+/// with. A power cut between two renames leaves whole files, old and new; the same command does the
+/// rest.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

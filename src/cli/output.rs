@@ -197,3 +197,47 @@ fn set_mode(file: &File, path: &Path) -> std::io::Result<()> {
 fn set_mode(_: &File, _: &Path) -> std::io::Result<()> {
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn beside(path: &Path, text: &str) -> Beside {
+        let mut beside = Beside::create(path).unwrap();
+        beside.file().write_all(text.as_bytes()).unwrap();
+        beside
+    }
+
+    #[test]
+    fn all_files_appear_or_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        fs::write(path("a"), "old a").unwrap();
+        fs::create_dir(path("gone")).unwrap();
+        let all = |last: &Path| {
+            vec![beside(&path("a"), "new a"), beside(&path("b"), "new b"), beside(last, "c")]
+        };
+        let names = || {
+            let entries = fs::read_dir(dir.path()).unwrap();
+            let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        // The third cannot be renamed: its folder went away meanwhile.
+        let files = all(&path("gone/c"));
+        fs::remove_dir_all(path("gone")).unwrap();
+        assert!(Beside::commit_all(files).is_err());
+        assert_eq!(fs::read_to_string(path("a")).unwrap(), "old a");
+        assert_eq!(names(), ["a"]);
+        // Something else stands there by now: noticed before the first rename.
+        let files = all(&path("c"));
+        fs::create_dir(path("c")).unwrap();
+        assert!(Beside::commit_all(files).is_err());
+        assert_eq!(fs::read_to_string(path("a")).unwrap(), "old a");
+        assert_eq!(names(), ["a", "c"]);
+        fs::remove_dir(path("c")).unwrap();
+        Beside::commit_all(all(&path("c"))).unwrap();
+        assert_eq!(fs::read_to_string(path("a")).unwrap(), "new a");
+        assert_eq!(names(), ["a", "b", "c"]);
+    }
+}

@@ -16,7 +16,7 @@ const ENVELOPE: &str = "crates/fwdelta-core/src/format/envelope.rs";
 const CHAIN: &str = "crates/fwdelta-core/src/format/chain.rs";
 const DELTA: &str = "crates/fwdelta-core/src/format/delta.rs";
 const BSDIFF: &str = "crates/fwdelta-core/src/codec/bsdiff.rs";
-const MEMO: &str = "crates/fwdelta-core/src/codec/predict/memo.rs";
+const MIXED: &str = "crates/fwdelta-core/src/codec/predict/mixed.rs";
 const RUN: &str = "crates/fwdelta-core/src/apply/run.rs";
 const HASH: &str = "crates/fwdelta-core/src/hash.rs";
 const TREE: &str = "src/descriptor/tree.rs";
@@ -174,8 +174,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "lz4_flex CVE-2026-32829: a table is not cleared",
-        file: MEMO,
-        good: "        exact.fill([0; ENTRY_LEN]);\n",
+        file: MIXED,
+        good: "        slots.fill((1u32 << 31).to_le_bytes());\n",
         bad: "",
         tests: hole!("lz4_flex_cve_2026_32829"),
     },
