@@ -96,7 +96,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "python-tuf CVE-2020-6174: a key counts as often as it endorsed an anchor",
         file: ROTATION,
         good: "        count = count.saturating_add(is_signed.into());\n",
-        bad: "        let times = signed.endorsements().filter(|it| *it.kid == key.key.kid()).count();\n        \
+        bad: "        let times =\n            \
+              signed.endorsements().filter(|it| *it.kid == key.key.kid()).count();\n        \
               count = count.saturating_add(if is_signed { times as u8 } else { 0 });\n",
         tests: "--test trust_rotation one_key_counts_once",
     },
@@ -133,7 +134,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "algorithms: the package chooses one for a key",
         file: CRYPTO,
-        good: "    if block.algorithm != Some(key.algorithm()) {\n        return Ok(false);\n    }\n",
+        good: "    if block.algorithm != Some(key.algorithm()) {\n        \
+               return Ok(false);\n    }\n",
         bad: "",
         tests: "--test vectors core_gives_the_expected_detail",
     },
