@@ -15,9 +15,9 @@ from pathlib import Path
 
 import cbor2
 import independent_delta
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from independent_signatures import check_algorithms, public_key, verifies
 
 STRING, PLMN, MODE, REQUIREMENT, PROMPTS = -70001, -70002, -70003, -70004, -70005
 SECRET = bytes.fromhex("00112233445566778899aabbccddeeff")
@@ -53,13 +53,6 @@ def check(name, holds):
 
 def sha256(data):
     return hashlib.sha256(data).digest()
-
-
-def public_key(path):
-    """The key object and its raw 32 bytes, from SPKI PEM."""
-    key = serialization.load_pem_public_key(path.read_bytes())
-    raw = key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
-    return key, raw
 
 
 def canonical(data):
@@ -119,18 +112,6 @@ class Package:
             if wanted(header):
                 return block, header
         raise AssertionError("no such block")
-
-
-def verifies(package, block, key):
-    """COSE_Sign1 with a detached payload (RFC 9052, section 4.4)."""
-    protected, unprotected, payload, signature = block.value
-    assert block.tag == 18 and unprotected == {} and payload is None
-    message = cbor2.dumps(["Signature1", protected, b"", package.payload])
-    try:
-        key.verify(signature, message)
-    except InvalidSignature:
-        return False
-    return True
 
 
 def mac_verifies(package, block, string, plmn):
@@ -289,6 +270,7 @@ def main():
                 check(f"{name}: approving changed nothing else", untouched(before, after))
         run("index", path, "--key", work / "vendor.key", "--sequence", "1", "-o", work / "index")
         check_index((work / "index").read_bytes(), path.read_bytes(), keys)
+        check_algorithms(Package, run, work, pairs[0] / "new.bin", check)
     print(f"\ntest result: {'ok' if not failed else 'FAILED'}. {passed} passed; {failed} failed")
     return 1 if failed or not passed else 0
 

@@ -41,7 +41,7 @@ fn resigned(package: &[u8], edit: impl Fn(&mut Vec<u8>)) -> Vec<u8> {
     let claim = auth.blocks().next().unwrap().claim;
     edit(&mut parts.manifest);
     let digest = manifest_digest(&parts.manifest);
-    let block = sign_block(&claim, &signed_payload(&digest), &key("vendor"));
+    let block = sign_block(&claim, &signed_payload(&digest), &key("vendor")).unwrap();
     Parts { digest, blocks: vec![block], ..parts.clone() }.write()
 }
 

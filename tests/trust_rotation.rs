@@ -7,13 +7,14 @@ use common::{key, package, receive, tiny_pair};
 use fwdelta::cbor::encode;
 use fwdelta::core::Detail;
 use fwdelta::core::format::auth::emit_block;
+use fwdelta::core::format::key::Algorithm;
 use fwdelta::core::format::rotation::{self, SignedTrust, emit_protected, emit_signed};
 use fwdelta::core::format::trust::Trust;
 use fwdelta::core::limits::{ENDORSEMENT_COUNT_MAX, TRUST_JUMP_MAX};
-use fwdelta::core::verify::{Device, Ed25519, Facts, Sim, accept_trust};
+use fwdelta::core::verify::{Device, Ed25519, Esp256, Facts, Sim, accept_trust};
 use fwdelta::diff::Profile;
 use fwdelta::package::rotation::{endorse, progress};
-use fwdelta::package::{PublicKey, SecretKey, trust_file};
+use fwdelta::package::{ALGORITHMS, PublicKey, SecretKey, trust_file};
 
 fn anchor(version: u64, threshold: u8, vendors: &[&str]) -> Vec<u8> {
     let text = format!(
@@ -25,9 +26,9 @@ fn anchor(version: u64, threshold: u8, vendors: &[&str]) -> Vec<u8> {
 }
 
 fn endorsement(anchor: &[u8], signer: &SecretKey, as_key: &SecretKey) -> Vec<u8> {
-    let protected = encode(|w| emit_protected(w, &as_key.public().kid()));
+    let protected = encode(|w| emit_protected(w, &as_key.public().kid(), Algorithm::Ed25519));
     let message = encode(|w| emit_signed(w, &protected, anchor));
-    encode(|w| emit_block(w, &protected, &signer.sign(&message)))
+    encode(|w| emit_block(w, &protected, &signer.sign(&message).unwrap()))
 }
 
 fn signed_by(anchor: &[u8], names: &[&str]) -> Vec<u8> {
@@ -65,6 +66,33 @@ fn one_key_counts_once_however_often_it_signed() {
 }
 
 #[test]
+fn a_hybrid_key_endorses_with_both_of_its_halves() {
+    let of = |version: u8| {
+        let text = format!(
+            "version = {version}\n[vendor]\n\
+             keys = [{{ key = \"v p256\", hybrid = \"v lattice\" }}]\n"
+        );
+        let mut load = |name: &str| -> fwdelta::Result<PublicKey> { Ok(key(name).public()) };
+        trust_file::compile(&text, "trust.toml", &mut load).unwrap()
+    };
+    let (old, new) = (of(1), of(2));
+    let current = Trust::parse(&old).unwrap();
+    let with = |names: &[&str]| {
+        let keys: Vec<_> = names.iter().map(|name| key(name)).collect();
+        let signed = endorse(&old, &new, &keys).unwrap();
+        let accepted = accept_trust(&current, &signed, &ALGORITHMS);
+        accepted.map(|new| new.version).map_err(|error| error.detail)
+    };
+    assert_eq!(with(&["v p256"]), Err(Detail::VendorThreshold));
+    assert_eq!(with(&["v lattice"]), Err(Detail::VendorThreshold));
+    assert_eq!(with(&["v lattice", "v p256"]), Ok(2));
+    // A device without ML-DSA-44 says so instead of counting what it can check.
+    let signed = endorse(&old, &new, &[key("v p256"), key("v lattice")]).unwrap();
+    let refused = accept_trust(&current, &signed, &Esp256).map(|new| new.version);
+    assert_eq!(refused.map_err(|error| error.detail), Err(Detail::NotBuiltIn));
+}
+
+#[test]
 fn the_version_only_grows_and_not_too_far() {
     let old = anchor(10, 1, &["a"]);
     let with = |version| accept(&old, &signed_by(&anchor(version, 1, &["a"]), &["a"]));
@@ -96,12 +124,12 @@ fn signatures_of_other_things_do_not_count() {
     let moved = encode(|w| rotation::emit(w, &new, [other.as_slice()].into_iter()));
     assert_eq!(accept(&old, &moved), Err(Detail::BadSignature));
     // Of the same digest, as a package signs it: without the context.
-    let protected = encode(|w| emit_protected(w, &key("a").public().kid()));
+    let protected = encode(|w| emit_protected(w, &key("a").public().kid(), Algorithm::Ed25519));
     let digest = fwdelta::package::assemble::manifest_digest(&new);
     let payload = fwdelta::package::assemble::signed_payload(&digest);
     let message =
         encode(|w| fwdelta::core::format::auth::emit_signed(w, false, &protected, &payload));
-    let block = encode(|w| emit_block(w, &protected, &key("a").sign(&message)));
+    let block = encode(|w| emit_block(w, &protected, &key("a").sign(&message).unwrap()));
     let bare = encode(|w| rotation::emit(w, &new, [block.as_slice()].into_iter()));
     assert_eq!(accept(&old, &bare), Err(Detail::BadSignature));
 }

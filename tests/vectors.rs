@@ -1,6 +1,8 @@
 //! Golden vectors: every file in testdata/vectors gives the outcome its index says, from core and
 //! from the command alike. `cargo xtask vectors` makes them anew.
 
+#[path = "vectors/algorithms.rs"]
+mod algorithms;
 mod common;
 mod delta;
 #[path = "vectors/forge.rs"]
@@ -14,8 +16,8 @@ use std::process::Command;
 use common::{STRING, key, plmn, receive, tiny_pair};
 use fwdelta::core::Detail;
 use fwdelta::core::format::trust::Trust;
-use fwdelta::core::verify::{Device, Ed25519, EfFota, Facts, Installed, Sim, accept_trust};
-use fwdelta::package::{PublicKey, trust_file};
+use fwdelta::core::verify::{Device, EfFota, Facts, Installed, Sim, accept_trust};
+use fwdelta::package::{ALGORITHMS, PublicKey, trust_file};
 
 fn dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/vectors")
@@ -239,7 +241,7 @@ fn anchors_follow_each_other_as_expected_in_core_and_command() {
     let output = work.path().join("anchor");
     for (name, file, expect) in rotations {
         let signed = std::fs::read(&file).unwrap();
-        let accepted = accept_trust(&trust, &signed, &Ed25519);
+        let accepted = accept_trust(&trust, &signed, &ALGORITHMS);
         let detail = accepted.map_or_else(|error| error.detail as u16, |_| 0);
         assert_eq!(detail, expect, "{name}");
         let mut command = Command::new(env!("CARGO_BIN_EXE_fwdelta"));
@@ -301,12 +303,12 @@ fn regenerate() {
     write("ef-fota.bin", &[&[1][..], &STRING].concat());
     write("ef-fota-blank.bin", &[&[1][..], &[0xff; 16]].concat());
     write("ef-fota-forbids.bin", &[&[0][..], &STRING].concat());
-    for (name, text) in anchors() {
+    for (name, text) in anchors().into_iter().chain(algorithms::anchors()) {
         let mut load = |name: &str| -> fwdelta::Result<PublicKey> { Ok(key(name).public()) };
         write(name, &trust_file::compile(&text, name, &mut load).unwrap());
     }
     let mut lines = vec![HEADER.to_owned()];
-    for vector in forge::all() {
+    for vector in forge::all().into_iter().chain(algorithms::all()) {
         write(&format!("{}.suit", vector.name), &vector.package);
         let expect = vector.expect.map_or(0, |detail| detail as u16);
         let forge::Vector { name, trust, old, sim, sequence, facts, .. } = vector;

@@ -9,6 +9,7 @@ use fwdelta::core::apply::{Applier, Io, Step};
 use fwdelta::core::format::auth::{Claim, Mode, Requirement, emit_block, emit_signed};
 use fwdelta::core::format::cbor::Reader;
 use fwdelta::core::format::envelope::Span;
+use fwdelta::core::format::key::Algorithm;
 use fwdelta::core::format::manifest::{self, Blob, Component, DemandFacts, Summary};
 use fwdelta::core::format::trust::{self, OperatorFacts, Policy, Trust};
 use fwdelta::core::hash::{equal_in_constant_time, sha256};
@@ -62,13 +63,14 @@ fn with_parts(package: &[u8], edit: impl FnOnce(&mut Parts<'_>)) -> Vec<u8> {
 fn vendor_block(signer: &SecretKey, as_key: &SecretKey, payload: &[u8]) -> Vec<u8> {
     let requirement = Requirement::from_encoded(&[0xf4]).unwrap();
     let claim = Claim::Vendor { kid: &as_key.public().kid(), requirement };
-    let protected = encode(|w| claim.emit(w));
+    let protected = encode(|w| claim.emit(w, Algorithm::Ed25519));
     let message = encode(|w| emit_signed(w, false, &protected, payload));
-    encode(|w| emit_block(w, &protected, &signer.sign(&message)))
+    encode(|w| emit_block(w, &protected, &signer.sign(&message).unwrap()))
 }
 
 fn vendor_anchor(threshold: u8, keys: &[&str]) -> Vec<u8> {
-    let keys: Vec<_> = keys.iter().map(|name| key(name).public().0).collect();
+    let keys: Vec<_> = keys.iter().map(|name| key(name).public()).collect();
+    let keys: Vec<_> = keys.iter().map(|key| key.raw().into()).collect();
     encode(|w| trust::emit(w, 1, (threshold, &keys), &[], &Policy::default()))
 }
 
@@ -167,14 +169,15 @@ fn tough_cve_2020_15093_one_key_counts_once() {
     assert_eq!(said, Detail::DuplicateBlock);
     assert_eq!(on(&made(), &two, NO_SIM), Err(Detail::VendorThreshold));
     // Nor does an operator's key stand for the vendor.
+    let public = key("vendor").public();
+    let keys = [public.raw().into()];
     let operator = OperatorFacts {
         plmn: plmn("26201"),
-        keys: &[key("vendor").public().0],
+        keys: &keys,
         modes: 4,
         string_required: false,
         attach_keys: &[],
     };
-    let keys = [key("vendor").public().0];
     let shared = encode(|w| trust::emit(w, 1, (1, &keys), &[operator], &Policy::default()));
     assert_eq!(Trust::parse(&shared).unwrap_err().detail, Detail::DuplicateBlock);
 }
@@ -380,7 +383,8 @@ fn sentry_cli_1279_sizes_are_compared_with_limits_first() {
 
 fn decided(package: &[u8], device: Device<'_>) -> Result<Basis, Detail> {
     let modes = encode(|w| {
-        let keys = [key("26201").public().0];
+        let (vendor, operator) = (key("vendor").public(), key("26201").public());
+        let (vendor, keys) = ([vendor.raw().into()], [operator.raw().into()]);
         let operator = OperatorFacts {
             plmn: plmn("26201"),
             keys: &keys,
@@ -388,7 +392,7 @@ fn decided(package: &[u8], device: Device<'_>) -> Result<Basis, Detail> {
             string_required: false,
             attach_keys: &[],
         };
-        trust::emit(w, 1, (1, &[key("vendor").public().0]), &[operator], &Policy::default())
+        trust::emit(w, 1, (1, &vendor), &[operator], &Policy::default())
     });
     let trust = Trust::parse(&modes).unwrap();
     let (mut buf, mut file, len) = ([0; 4096], package, package.len() as u64);
@@ -479,7 +483,7 @@ fn keys_speak_in_their_own_role_only() {
         prompts: None,
     };
     let payload = Parts::read(&made()).unwrap().signed_payload();
-    let block = sign_block(&claim, &payload, &stranger);
+    let block = sign_block(&claim, &payload, &stranger).unwrap();
     let forged = with_parts(&made(), |parts| parts.blocks.push(block));
     assert_eq!(on(&forged, &anchor(""), NO_SIM), Err(Detail::BadSignature));
 }

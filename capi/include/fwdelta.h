@@ -315,6 +315,13 @@ typedef struct fwdelta_crypto {
      * canonical, and neither the key nor R is of small order. */
     int32_t (*verify_ed25519)(void *ctx, const uint8_t key[32], const uint8_t *message,
                               size_t message_len, const uint8_t signature[64]);
+    /* NULL: there is only Ed25519. Otherwise 0 exactly if `signature` is one of `message` under
+     * `key`, FWDELTA_UNSUPPORTED for an algorithm it does not have. `algorithm` is the number in
+     * COSE: -9 ESP256 (ECDSA with P-256 and SHA-256; key 04 x y, signature r s, either value of
+     * s), -48 ML-DSA-44 (FIPS 204, empty context). */
+    int32_t (*verify_other)(void *ctx, int32_t algorithm, const uint8_t *key, size_t key_len,
+                            const uint8_t *message, size_t message_len, const uint8_t *signature,
+                            size_t signature_len);
 } fwdelta_crypto;
 
 /* What one call of a decompressor did. */
@@ -455,7 +462,7 @@ typedef struct fwdelta_update {
     size_t trust_len;
     const fwdelta_device *device;
     const fwdelta_limits *limits;
-    /* NULL: the built-in Ed25519 (FWDELTA_USAGE if the library was built without) */
+    /* NULL: the built-in algorithms (FWDELTA_USAGE if the library was built without) */
     const fwdelta_crypto *crypto;
     /* NULL: packages that need one are refused (FWDELTA_UNSUPPORTED) */
     const fwdelta_decompressor *decompressor;

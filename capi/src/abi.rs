@@ -77,6 +77,18 @@ pub struct Target {
     pub sync: Option<unsafe extern "C" fn(*mut c_void) -> i32>,
 }
 
+/// Verifies a signature of an algorithm other than Ed25519.
+pub type VerifyOther = unsafe extern "C" fn(
+    *mut c_void,
+    i32,
+    *const u8,
+    usize,
+    *const u8,
+    usize,
+    *const u8,
+    usize,
+) -> i32;
+
 /// `fwdelta_crypto`
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -88,6 +100,8 @@ pub struct Crypto {
     /// Key of 32 bytes, message, signature of 64 bytes.
     pub verify_ed25519:
         Option<unsafe extern "C" fn(*mut c_void, *const u8, *const u8, usize, *const u8) -> i32>,
+    /// Number of the algorithm in COSE, then key, message and signature with their lengths.
+    pub verify_other: Option<VerifyOther>,
 }
 
 /// `fwdelta_decompressor`

@@ -4,10 +4,10 @@ use core::cell::Cell;
 use core::ffi::c_void;
 
 use fwdelta_core::codec::{Decompressor, Flow};
-use fwdelta_core::format::trust::PublicKey;
+use fwdelta_core::format::key::PublicKey;
 use fwdelta_core::storage::{Geometry, ReadError, Source, Target};
 use fwdelta_core::verify::Crypto;
-use fwdelta_core::{Detail, Error, Result};
+use fwdelta_core::{Category, Detail, Error, Result};
 
 use crate::abi;
 
@@ -237,19 +237,45 @@ impl<'a> Verifier<'a> {
 }
 
 impl Crypto for Verifier<'_> {
-    fn verify_ed25519(&self, key: &PublicKey, message: &[u8], signature: &[u8; 64]) -> bool {
+    fn verify(&self, key: PublicKey<'_>, message: &[u8], signature: &[u8]) -> Option<bool> {
         match self {
-            Self::Callback(abi::Crypto { ctx, verify_ed25519: Some(verify), .. }) => {
-                let (key, signature) = (key.as_ptr(), signature.as_ptr());
-                // SAFETY: the caller's own callback; the three buffers are valid for the lengths
-                // that the header states during the call.
-                unsafe { verify(*ctx, key, message.as_ptr(), message.len(), signature) == 0 }
-            }
-            Self::Callback(_) => false,
+            Self::Callback(table) => call(table, key, message, signature),
             #[cfg(feature = "ed25519")]
-            Self::BuiltIn => fwdelta_core::verify::Ed25519.verify_ed25519(key, message, signature),
+            Self::BuiltIn => built_in(key, message, signature),
         }
     }
+}
+
+/// Asks the caller's callbacks.
+fn call(table: &abi::Crypto, key: PublicKey<'_>, message: &[u8], signature: &[u8]) -> Option<bool> {
+    let (text, text_len) = (message.as_ptr(), message.len());
+    let abi::Crypto { ctx, verify_ed25519, verify_other, .. } = *table;
+    if let PublicKey::Ed25519(key) = key {
+        let signature: &[u8; 64] = signature.try_into().ok()?;
+        let (key, proof) = (key.as_ptr(), signature.as_ptr());
+        // SAFETY: the caller's own callback; the three buffers are valid for the lengths that the
+        // header states during the call.
+        let verdict = unsafe { verify_ed25519?(ctx, key, text, text_len, proof) };
+        return Some(verdict == 0);
+    }
+    let algorithm = i32::try_from(key.algorithm().number()).ok()?;
+    let (key, key_len) = (key.bytes().as_ptr(), key.bytes().len());
+    let (proof, proof_len, verify) = (signature.as_ptr(), signature.len(), verify_other?);
+    // SAFETY: the caller's own callback; the three buffers are valid for their lengths during the
+    // call.
+    let verdict = unsafe { verify(ctx, algorithm, key, key_len, text, text_len, proof, proof_len) };
+    if verdict == Category::Unsupported as i32 { None } else { Some(verdict == 0) }
+}
+
+/// Asks what is linked.
+#[cfg(feature = "ed25519")]
+fn built_in(key: PublicKey<'_>, message: &[u8], signature: &[u8]) -> Option<bool> {
+    let verdict = fwdelta_core::verify::Ed25519.verify(key, message, signature);
+    #[cfg(feature = "esp256")]
+    let verdict = verdict.or_else(|| fwdelta_core::verify::Esp256.verify(key, message, signature));
+    #[cfg(feature = "ml-dsa-44")]
+    let verdict = verdict.or_else(|| fwdelta_core::verify::MlDsa44.verify(key, message, signature));
+    verdict
 }
 
 /// The caller's decompressor; coders that need one are refused where there is none.

@@ -30,7 +30,7 @@ static void signatures(const char *packages)
 {
     struct rig rig;
     struct cell cell = { 0, 0, { 0 } };
-    fwdelta_crypto crypto = { FWDELTA_ABI_VERSION, NULL, cell_verify };
+    fwdelta_crypto crypto = { FWDELTA_ABI_VERSION, NULL, cell_verify, NULL };
     fwdelta_summary summary;
     crypto.ctx = &cell;
     rig_open(&rig, packages, "package.suit");
@@ -49,6 +49,81 @@ static void signatures(const char *packages)
                   FWDELTA_E_BAD_ARGUMENT));
     CHECK(cell.calls == 4);
     rig_close(&rig);
+}
+
+/* A library for the other algorithms, which answers as it is told. */
+struct other {
+    int32_t answer;
+    int32_t algorithm;
+    size_t key_len;
+    size_t signature_len;
+};
+
+static int32_t other_verify(void *ctx, int32_t algorithm, const uint8_t *key, size_t key_len,
+                            const uint8_t *message, size_t message_len, const uint8_t *signature,
+                            size_t signature_len)
+{
+    struct other *other = ctx;
+    CHECK(message_len > 12 && memcmp(message, "\x84\x6aSignature1", 12) == 0);
+    /* The whole of both can be read. */
+    CHECK(key[key_len - 1] + signature[signature_len - 1] <= 2 * UINT8_MAX);
+    other->algorithm = algorithm;
+    other->key_len = key_len;
+    other->signature_len = signature_len;
+    return other->answer;
+}
+
+static int32_t believes(void *ctx, const uint8_t key[32], const uint8_t *message,
+                        size_t message_len, const uint8_t signature[64])
+{
+    (void)ctx, (void)key, (void)message, (void)message_len, (void)signature;
+    return 0;
+}
+
+/* A vector of another algorithm, with no library for it, with one that lacks it, that refuses, and
+ * that accepts. Both fit the limits of a microcontroller. */
+static void other_algorithm(const char *vectors, const char *package, const char *trust,
+                            const struct other *expected)
+{
+    struct rig rig;
+    struct other other = { 0, 0, 0, 0 };
+    fwdelta_crypto crypto = { FWDELTA_ABI_VERSION, NULL, believes, NULL };
+    fwdelta_summary summary;
+    rig_open_bare(&rig, vectors, package);
+    free(rig.trust.data);
+    rig.trust = load(vectors, trust);
+    rig.update.trust = rig.trust.data;
+    rig.update.trust_len = rig.trust.len;
+    crypto.ctx = &other;
+    rig.update.crypto = &crypto;
+    CHECK(refused(&rig, fwdelta_verify(&rig.update, &summary, NULL, 0, &rig.error),
+                  FWDELTA_E_NOT_BUILT_IN));
+    crypto.verify_other = other_verify;
+    other.answer = FWDELTA_UNSUPPORTED;
+    CHECK(refused(&rig, fwdelta_verify(&rig.update, &summary, NULL, 0, &rig.error),
+                  FWDELTA_E_NOT_BUILT_IN));
+    other.answer = -1;
+    CHECK(refused(&rig, fwdelta_verify(&rig.update, &summary, NULL, 0, &rig.error),
+                  FWDELTA_E_BAD_SIGNATURE));
+    other.answer = 0;
+    CHECK(fwdelta_verify(&rig.update, &summary, NULL, 0, &rig.error) == FWDELTA_OK);
+    CHECK(memcmp(&other, expected, sizeof other) == 0);
+    rig_close(&rig);
+}
+
+static void other_algorithms(const char *vectors)
+{
+    struct other esp256, lattice;
+    memset(&esp256, 0, sizeof esp256);
+    memset(&lattice, 0, sizeof lattice);
+    esp256.algorithm = -9;
+    esp256.key_len = 65;
+    esp256.signature_len = 64;
+    lattice.algorithm = -48;
+    lattice.key_len = 1312;
+    lattice.signature_len = 2420;
+    other_algorithm(vectors, "valid-esp256.suit", "trust-esp256.cbor", &esp256);
+    other_algorithm(vectors, "valid-hybrid.suit", "trust-hybrid.cbor", &lattice);
 }
 
 /* How a decompressor may misbehave. */
@@ -89,7 +164,7 @@ static void decompressors(const char *vectors)
     struct bytes new_bytes = load(vectors, "new.bin");
     struct faulty faulty;
     struct flash flash = flash_of(new_bytes.len, 1024, 1);
-    fwdelta_crypto crypto = { FWDELTA_ABI_VERSION, NULL, cell_verify };
+    fwdelta_crypto crypto = { FWDELTA_ABI_VERSION, NULL, cell_verify, NULL };
     fwdelta_decompressor decompressor = { FWDELTA_ABI_VERSION, NULL, faulty_start, faulty_run };
     fwdelta_source old = source_of(&old_bytes);
     fwdelta_target slot = target_of(&flash);
@@ -127,6 +202,7 @@ int main(int argc, char **argv)
     snprintf(dir, sizeof dir, "%s/capi", argv[1]);
     signatures(dir);
     snprintf(dir, sizeof dir, "%s/vectors", argv[1]);
+    other_algorithms(dir);
     decompressors(dir);
     return passed("callback");
 }

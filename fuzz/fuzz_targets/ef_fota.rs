@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use fwdelta::diff::Profile;
 use fwdelta::package::{Approval, Method, PublicKey, approve, trust_file};
 use fwdelta_core::format::trust::Trust;
-use fwdelta_core::verify::{Device, EF_FOTA_LEN, Ed25519, EfFota, Package, Sim};
+use fwdelta_core::verify::{Device, EF_FOTA_LEN, Ed25519, EfFota, Facts, Package, Sim};
 use fwdelta_core::{Detail, Limits};
 use fwdelta_fuzz::common::{STRING, key, package, plmn};
 use libfuzzer_sys::fuzz_target;

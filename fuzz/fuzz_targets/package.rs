@@ -4,8 +4,9 @@
 
 use fwdelta_core::Limits;
 use fwdelta_core::format::auth::Claim;
+use fwdelta_core::format::key::PublicKey;
 use fwdelta_core::format::plmn::Plmn;
-use fwdelta_core::format::trust::{PublicKey, Trust};
+use fwdelta_core::format::trust::Trust;
 use fwdelta_core::verify::{Basis, Crypto, Device, EfFota, Facts, Package, Sim};
 use libfuzzer_sys::fuzz_target;
 
@@ -13,8 +14,8 @@ use libfuzzer_sys::fuzz_target;
 struct Credulous;
 
 impl Crypto for Credulous {
-    fn verify_ed25519(&self, _: &PublicKey, _: &[u8], _: &[u8; 64]) -> bool {
-        true
+    fn verify(&self, _: PublicKey<'_>, _: &[u8], _: &[u8]) -> Option<bool> {
+        Some(true)
     }
 }
 

@@ -2,12 +2,13 @@
 //! it, so no key or policy goes unread.
 #![no_main]
 
-use fwdelta_core::format::trust::{self, Keys, OperatorFacts, PublicKey, Trust};
+use fwdelta_core::format::key::Key;
+use fwdelta_core::format::trust::{self, Keys, OperatorFacts, Trust};
 use fwdelta_fuzz::emitted;
 use libfuzzer_sys::fuzz_target;
 
-fn list(keys: Keys<'_>) -> Vec<PublicKey> {
-    keys.iter().copied().collect()
+fn list(keys: Keys<'_>) -> Vec<Key<'_>> {
+    keys.iter().collect()
 }
 
 fuzz_target!(|data: &[u8]| {

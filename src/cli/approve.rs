@@ -1,12 +1,12 @@
 //! `fwdelta approve`: add an operator's approval to a finished package.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use serde_json::json;
 
 use super::report::Report;
-use super::{args, output};
+use super::{args, output, token};
 use crate::core::format::plmn::Plmn;
 use crate::error::{Error, Result};
 use crate::package::{Approval, Method, SecretKey, approve};
@@ -24,8 +24,8 @@ pub(crate) struct Args {
     /// PLMN of the operator, as in 26201
     #[arg(long, value_parser = args::plmn)]
     operator: Plmn,
-    /// The operator's private key (modes signed and string)
-    #[arg(long, value_name = "FILE")]
+    /// The operator's private key (modes signed and string), or a pkcs11: URI
+    #[arg(long, value_name = "FILE|URI")]
     key: Option<PathBuf>,
     /// signed: the operator's signature; string: a clear validation string under an attaching
     /// key; secret: a MAC under the string, forgeable by whoever holds such a SIM
@@ -54,8 +54,8 @@ enum ModeName {
 
 pub(crate) fn run(args: &Args) -> Result<Report> {
     let package = output::read(&args.package)?;
-    let key = args.key.as_deref().map(args::secret_key).transpose()?;
-    let prompts = prompts(args)?;
+    let key = args.key.as_deref().map(token::signer).transpose()?;
+    let prompts = prompts(args.prompts.as_deref())?;
     let method = method(args, key.as_ref())?;
     let approval = Approval { plmn: args.operator, method, prompts: prompts.as_deref() };
     let approved =
@@ -81,7 +81,7 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
 
 fn method<'k>(args: &Args, key: Option<&'k SecretKey>) -> Result<Method<'k>> {
     let key = || key.ok_or_else(|| Error::input("--key", "this mode needs the operator's key"));
-    let given = string(args)?;
+    let given = string(args.string.as_deref(), args.string_file.as_deref())?;
     let needed = || {
         let what = "this mode needs the validation string: --string or --string-file";
         given.ok_or_else(|| Error::input("--string", what))
@@ -97,8 +97,9 @@ fn method<'k>(args: &Args, key: Option<&'k SecretKey>) -> Result<Method<'k>> {
     })
 }
 
-fn string(args: &Args) -> Result<Option<[u8; 16]>> {
-    let string = match (&args.string, &args.string_file) {
+/// A validation string, from the command line or a file.
+pub(crate) fn string(text: Option<&str>, file: Option<&Path>) -> Result<Option<[u8; 16]>> {
+    let string = match (text, file) {
         (Some(text), _) => {
             Some(args::string16(text).map_err(|what| Error::input("--string", what))?)
         }
@@ -117,8 +118,9 @@ fn string(args: &Args) -> Result<Option<[u8; 16]>> {
     }
 }
 
-fn prompts(args: &Args) -> Result<Option<Vec<u8>>> {
-    let Some(path) = &args.prompts else { return Ok(None) };
+/// An operator's prompts as a payload.
+pub(crate) fn prompts(path: Option<&Path>) -> Result<Option<Vec<u8>>> {
+    let Some(path) = path else { return Ok(None) };
     let subject = path.display().to_string();
     let prompts = crate::release::prompts::Prompts::from_toml(&args::text(path)?, &subject)?;
     Ok(Some(prompts.to_cbor()))

@@ -11,6 +11,7 @@ use super::input::Input;
 use super::output;
 use super::progress::Bar;
 use super::report::Report;
+use super::token;
 use crate::core::Limits;
 use crate::core::format::chain::CHUNK_LEN_MIN;
 use crate::core::format::plmn::Plmn;
@@ -42,9 +43,12 @@ pub(crate) struct Args {
     /// Name of the component that --old and --new make
     #[arg(long, default_value = "main")]
     name: String,
-    /// Vendor's private key; repeat for several signatures
-    #[arg(long, value_name = "FILE", required = true)]
+    /// Vendor's private key, or a pkcs11: URI; repeat for several signatures
+    #[arg(long, value_name = "FILE|URI", required_unless_present = "unsigned")]
     key: Vec<PathBuf>,
+    /// Leave signing to `fwdelta sign`, which then also says what is required of operators
+    #[arg(long, conflicts_with_all = ["key", "require"])]
+    unsigned: bool,
     /// Sequence number, which only grows [default: the release file's]
     #[arg(long)]
     sequence: Option<u64>,
@@ -79,10 +83,11 @@ pub(crate) struct Args {
 const CHUNK_LENS: std::ops::RangeInclusive<i64> =
     CHUNK_LEN_MIN as i64..=Limits::LINUX.chunk_len as i64;
 
+/// Which operators must approve; any for an empty list.
 #[derive(Clone, Debug)]
-struct Requirement(Vec<Plmn>);
+pub(crate) struct Requirement(pub(crate) Vec<Plmn>);
 
-fn requirement(text: &str) -> Result<Requirement, String> {
+pub(crate) fn requirement(text: &str) -> Result<Requirement, String> {
     if text == "any" {
         return Ok(Requirement(Vec::new()));
     }
@@ -98,7 +103,7 @@ struct Files {
 
 pub(crate) fn run(args: &Args) -> Result<Report> {
     let release = args::release(args.release.as_deref())?;
-    let keys = args.key.iter().map(|path| args::secret_key(path)).collect::<Result<Vec<_>>>()?;
+    let keys = args.key.iter().map(|key| token::signer(key)).collect::<Result<Vec<_>>>()?;
     let sequence = args.sequence.or(release.sequence).ok_or_else(|| {
         Error::input("--sequence", "give a sequence number, here or in the release file")
     })?;

@@ -8,17 +8,18 @@ use serde_json::{Value, json};
 use super::output;
 use super::progress::Bar;
 use super::report::Report;
+use crate::core::format::key::Algorithm;
 use crate::core::format::plmn::Plmn;
 use crate::core::format::trust::Trust;
 use crate::core::hash::sha256;
-use crate::core::verify::{Device, Ed25519, EfFota, Facts, Package, Sim};
+use crate::core::verify::{Device, EfFota, Facts, Package, Sim};
 use crate::core::{Detail, Limits};
 use crate::descriptor::{self, FileFacts, PackageFacts};
 use crate::diff::{Options, Profile, VecTarget};
 use crate::error::{Error, Result};
 use crate::package::build::{BuildOptions, Images, build};
 use crate::package::receive::{self, Extent, Supply};
-use crate::package::{Approval, Method, PublicKey, SecretKey, approve, trust_file};
+use crate::package::{ALGORITHMS, Approval, Method, PublicKey, SecretKey, approve, trust_file};
 use crate::release::Release;
 
 /// Build, approve, describe, verify and apply packages of real firmware, and print their sizes
@@ -44,8 +45,9 @@ struct Cast {
 
 impl Cast {
     fn new() -> Result<Self> {
-        let vendor = SecretKey::generate()?;
-        let operators = [SecretKey::generate()?, SecretKey::generate()?];
+        let fresh = || SecretKey::generate(Algorithm::Ed25519);
+        let vendor = fresh()?;
+        let operators = [fresh()?, fresh()?];
         let mut load = |name: &str| -> Result<PublicKey> {
             let index = OPERATORS.iter().position(|plmn| *plmn == name);
             Ok(index.map_or(&vendor, |index| &operators[index]).public())
@@ -83,7 +85,7 @@ impl Cast {
         let device = Device { sim, sequence: Some(6), facts: Facts::default() };
         let len = package.len() as u64;
         let package =
-            Package::verify(&mut file, len, &mut buf, &trust, &device, &Ed25519, &limits)?;
+            Package::verify(&mut file, len, &mut buf, &trust, &device, &ALGORITHMS, &limits)?;
         let mut supply = Memory { old };
         let extent = Extent::Update;
         let checked = receive::check(&package, &mut file, &mut supply, extent, &limits, bar)?;

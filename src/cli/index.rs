@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::report::Report;
-use super::{args, output};
+use super::{args, output, token};
 use crate::error::{Error, Result};
 use crate::plan::{List, Listed, Named, collect, seal};
 
@@ -22,7 +22,7 @@ pub(crate) struct Args {
     /// Packages with their groups, order and versions (docs/format-index.md); they come first
     #[arg(long, value_name = "FILE")]
     list: Option<PathBuf>,
-    /// Vendor's private key; repeat for several signatures
+    /// Vendor's private key, or a `pkcs11:` URI; repeat for several signatures
     #[arg(long, value_name = "FILE", required = true)]
     key: Vec<PathBuf>,
     /// Sequence number of the index, which only grows
@@ -34,7 +34,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Report> {
-    let keys = args.key.iter().map(|path| args::secret_key(path)).collect::<Result<Vec<_>>>()?;
+    let keys = args.key.iter().map(|path| token::signer(path)).collect::<Result<Vec<_>>>()?;
     let list = match &args.list {
         Some(path) => List::parse(&args::text(path)?, &path.display().to_string())?,
         None => List::default(),

@@ -2,24 +2,61 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::ValueEnum;
 use serde_json::json;
 
-use super::output;
 use super::report::Report;
+use super::{output, token};
+use crate::core::format::key::Algorithm;
 use crate::error::{Error, Result};
 use crate::hex::hex;
 use crate::package::SecretKey;
 
 /// Make a key pair: NAME.key (PKCS#8 PEM, mode 0600) and NAME.pub (SPKI PEM)
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  fwdelta keygen --out vendor")]
+#[command(after_help = "\
+Examples:
+  fwdelta keygen --out vendor
+  fwdelta keygen --algorithm esp256 --out operator
+  fwdelta keygen --token 'pkcs11:token=Release;object=vendor' --out vendor")]
 pub(crate) struct Args {
     /// Name of the files, without extension
     #[arg(long, value_name = "NAME")]
     out: PathBuf,
+    /// What the key signs with; an ml-dsa-44 key signs beside a vendor's key of another algorithm
+    #[arg(long, value_enum, default_value = "ed25519")]
+    algorithm: AlgorithmName,
+    /// Make the key in a token instead, as in pkcs11:token=Release;object=vendor; only NAME.pub
+    /// is written
+    #[arg(long, value_name = "URI")]
+    token: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum AlgorithmName {
+    /// Small and fast in software
+    Ed25519,
+    /// ECDSA on P-256: what tokens and crypto cells have
+    Esp256,
+    /// Withstands quantum computers; signatures of 2,420 bytes
+    #[value(name = "ml-dsa-44")]
+    MlDsa44,
+}
+
+impl From<AlgorithmName> for Algorithm {
+    fn from(name: AlgorithmName) -> Self {
+        match name {
+            AlgorithmName::Ed25519 => Algorithm::Ed25519,
+            AlgorithmName::Esp256 => Algorithm::Esp256,
+            AlgorithmName::MlDsa44 => Algorithm::MlDsa44,
+        }
+    }
 }
 
 pub(crate) fn run(args: &Args) -> Result<Report> {
+    if let Some(uri) = &args.token {
+        return in_token(uri, args);
+    }
     let (secret_path, public_path) = (with(&args.out, "key"), with(&args.out, "pub"));
     for path in [&secret_path, &public_path] {
         if path.exists() {
@@ -27,17 +64,35 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
             return Err(Error::input(path.display(), what));
         }
     }
-    let key = SecretKey::generate()?;
+    let key = SecretKey::generate(args.algorithm.into())?;
     output::write_secret(&secret_path, key.to_pem()?.as_bytes())?;
-    output::write(&public_path, key.public().to_pem()?.as_bytes())?;
-    let kid = hex(&key.public().kid());
+    let public = key.public();
+    output::write(&public_path, public.to_pem()?.as_bytes())?;
+    let kid = hex(&public.kid());
     let text = format!(
-        "{}: keep it secret\n{}: key id {kid}",
+        "{}: keep it secret\n{}: {}, key id {kid}",
         secret_path.display(),
-        public_path.display()
+        public_path.display(),
+        public.algorithm().name()
     );
-    let json = json!({ "key": secret_path, "pub": public_path, "kid": kid });
+    let algorithm = public.algorithm().name();
+    let json =
+        json!({ "key": secret_path, "pub": public_path, "kid": kid, "algorithm": algorithm });
     Ok(Report::new(text, json))
+}
+
+fn in_token(uri: &str, args: &Args) -> Result<Report> {
+    let path = with(&args.out, "pub");
+    // Before the token has a key that nothing refers to.
+    if path.exists() {
+        let what = "exists already and is not overwritten; choose another name or remove it";
+        return Err(Error::input(path.display(), what));
+    }
+    let public = token::generate(uri, args.algorithm.into())?;
+    output::write(&path, public.to_pem()?.as_bytes())?;
+    let (kid, algorithm) = (hex(&public.kid()), public.algorithm().name());
+    let text = format!("{}: {algorithm}, key id {kid}; the key is in the token", path.display());
+    Ok(Report::new(text, json!({ "pub": path, "kid": kid, "algorithm": algorithm })))
 }
 
 fn with(out: &Path, extension: &str) -> PathBuf {

@@ -23,11 +23,17 @@ mod keygen;
 mod output;
 mod over;
 mod patch;
+#[cfg(feature = "pkcs11")]
+mod pkcs11;
+#[cfg(feature = "pkcs11")]
+mod pkcs11_uri;
 mod plan;
 mod preview;
 mod progress;
 mod report;
+mod sign;
 mod state;
+mod token;
 mod trust;
 mod verify;
 
@@ -61,6 +67,7 @@ enum Command {
     Patch(patch::Args),
     Build(build::Args),
     Approve(approve::Args),
+    Sign(sign::Args),
     Describe(describe::Args),
     Index(index::Args),
     Plan(plan::Args),
@@ -100,6 +107,7 @@ fn run(command: &Command) -> Result<Report> {
         Command::Patch(args) => patch::run(args),
         Command::Build(args) => build::run(args),
         Command::Approve(args) => approve::run(args),
+        Command::Sign(args) => sign::run(args),
         Command::Describe(args) => describe::run(args),
         Command::Index(args) => index::run(args),
         Command::Plan(args) => plan::run(args),

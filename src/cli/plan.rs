@@ -11,6 +11,7 @@ use crate::core::format::trust::Trust;
 use crate::core::verify::Ed25519;
 use crate::error::{Error, Result};
 use crate::hex::hex;
+use crate::package::ALGORITHMS;
 use crate::plan::{Device, Found, INDEX_LEN_MAX, Image, Index, Opened, Plan, Reason, open, plan};
 
 /// Rejected packages listed where there is no chain; `--json` and a plan list all.
@@ -71,7 +72,7 @@ fn opened(args: &Args) -> Result<Opened> {
     };
     let anchor = args::trust(path)?;
     let trust = Trust::parse(&anchor)?;
-    open(&bytes, Some((&trust, &Ed25519))).map_err(about)
+    open(&bytes, Some((&trust, &ALGORITHMS))).map_err(about)
 }
 
 fn check_device(opened: &Opened, device: &Device, args: &Args) -> Result<()> {

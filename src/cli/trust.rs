@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use super::report::Report;
 use super::{args, output};
-use crate::core::format::auth::{Mode, kid_of};
+use crate::core::format::auth::Mode;
+use crate::core::format::key::{Key, PublicKey};
 use crate::core::format::trust::{Keys, MODE_NONE_BIT, Trust};
 use crate::error::{Error, Result};
 use crate::hex::hex;
@@ -74,14 +75,15 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
 /// What an anchor says; private keys are nowhere in it.
 fn show(bytes: &[u8], file: &std::path::Path) -> Result<Report> {
     let trust = Trust::parse(bytes).map_err(|error| Error::from(error).about(file.display()))?;
-    let kids = |keys: Keys<'_>| keys.iter().map(|key| hex(&kid_of(key))).collect::<Vec<_>>();
+    let kids = |keys: Keys<'_>| keys.iter().map(kids_of).collect::<Vec<_>>();
+    let names = |keys: Keys<'_>| keys.iter().map(name_of).collect::<Vec<_>>().join(", ");
     let vendor = kids(trust.vendor_keys);
     let mut text = format!(
         "version {}\nvendor: {} of {} keys must sign: {}",
         trust.version,
         trust.threshold,
         vendor.len(),
-        vendor.join(" ")
+        names(trust.vendor_keys)
     );
     let mut operators = Vec::new();
     for entry in trust.operators() {
@@ -92,7 +94,7 @@ fn show(bytes: &[u8], file: &std::path::Path) -> Result<Report> {
             "\noperator {}: {} (string {rule}): {}",
             entry.plmn,
             modes.join(", "),
-            keys.join(" ")
+            names(entry.keys)
         );
         operators.push(json!({
             "plmn": entry.plmn.as_str(),
@@ -122,6 +124,17 @@ fn show(bytes: &[u8], file: &std::path::Path) -> Result<Report> {
         },
     });
     Ok(Report::new(text, json))
+}
+
+/// Key id; of a hybrid key both, with a plus between them.
+fn kids_of(key: Key<'_>) -> String {
+    key.both().map(|key| hex(&key.kid())).collect::<Vec<_>>().join("+")
+}
+
+/// Key id and algorithm; of a hybrid key both.
+fn name_of(key: Key<'_>) -> String {
+    let name = |key: PublicKey<'_>| format!("{} ({})", hex(&key.kid()), key.algorithm().name());
+    key.both().map(name).collect::<Vec<_>>().join(" with ")
 }
 
 fn mode_names(modes: u8) -> Vec<&'static str> {

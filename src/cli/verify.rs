@@ -14,12 +14,13 @@ use crate::core::format::trust::Trust;
 use crate::core::hash::Sha256Digest;
 use crate::core::storage::{ReadError, Source};
 use crate::core::verify::handoff::{Outcome, emit_result};
-use crate::core::verify::{Basis, Device, Ed25519, Package};
+use crate::core::verify::{Basis, Device, Package};
 use crate::core::{Detail, Limits};
 use crate::diff::FileSource;
 use crate::error::{Error, Result};
 use crate::hex::hex;
 use crate::image;
+use crate::package::ALGORITHMS;
 use crate::package::assemble::{Parts, key_text};
 use crate::package::inspect::mode_name;
 use crate::package::receive::{self, Checked, Extent, Supply};
@@ -212,7 +213,7 @@ fn with_state<R>(
     let device = Device { sim, sequence: state.sequence, facts };
     let limits = &Limits::LINUX;
     with_file(args, |file, len, buf| {
-        let mut package = Package::verify(file, len, buf, &trust, &device, &Ed25519, limits)
+        let mut package = Package::verify(file, len, buf, &trust, &device, &ALGORITHMS, limits)
             .map_err(|error| Error::from(error).about(args.package.display()))?;
         if let Some(Pending { manifest, .. }) = state.pending {
             package = package.with_pending(manifest);

@@ -2,7 +2,8 @@
 
 use crate::cbor::encode;
 use crate::core::Detail;
-use crate::core::format::auth::{Authentication, Claim, Mode, emit_block};
+use crate::core::format::auth::{Claim, Mode, emit_block};
+use crate::core::format::key::Algorithm;
 use crate::core::format::manifest::Manifest;
 use crate::core::format::plmn::Plmn;
 use crate::core::hash::sha256;
@@ -66,26 +67,45 @@ pub struct Approval<'a> {
 /// When the package is malformed, its digest is wrong, there is no room for another block, the key
 /// has approved already, or the operator's string is in it in another mode.
 pub fn approve(package: &[u8], approval: &Approval<'_>) -> Result<Vec<u8>> {
-    let mut parts = Parts::read(package)?;
+    let parts = intact(package)?;
+    let is_secret = approval.method.mode() == Mode::Secret;
+    check_string(&parts, approval.plmn, is_secret, approval.method.has_string() && !is_secret)?;
+    let block = block(approval, &parts.signed_payload())?;
+    if parts.blocks.contains(&block) {
+        return Err(Error::input(approval.plmn, "it has approved this package already"));
+    }
+    append(parts, block, approval.prompts.map(|prompts| (approval.plmn, prompts)))
+}
+
+/// Takes a package apart whose manifest is the one that its blocks sign.
+pub(super) fn intact(package: &[u8]) -> Result<Parts<'_>> {
+    let parts = Parts::read(package)?;
     if manifest_digest(&parts.manifest) != parts.digest {
         return Err(Detail::DigestMismatch.into());
     }
     Manifest::parse(&parts.manifest, 0)?;
-    check_room(&parts, approval)?;
-    let key = format!("#q{}", approval.plmn);
-    if let Some(prompts) = approval.prompts {
-        match parts.payloads.iter().find(|(name, _)| *name == key) {
-            Some((_, there)) if *there != prompts => {
+    Ok(parts)
+}
+
+/// The package with one more block, and the prompts that it gives a digest of.
+pub(super) fn append<'p>(
+    mut parts: Parts<'p>,
+    block: Vec<u8>,
+    prompts: Option<(Plmn, &'p [u8])>,
+) -> Result<Vec<u8>> {
+    if parts.blocks_left() == 0 {
+        return Err(Detail::TooManyBlocks.into());
+    }
+    if let Some((plmn, prompts)) = prompts {
+        let key = format!("#q{plmn}");
+        match parts.payload(&key) {
+            Some(there) if there != prompts => {
                 let what = "the package has other prompts of this operator";
-                return Err(Error::input(approval.plmn, what));
+                return Err(Error::input(plmn, what));
             }
             Some(_) => {}
             None => parts.payloads.push((key, prompts)),
         }
-    }
-    let block = block(approval, &parts.signed_payload())?;
-    if parts.blocks.contains(&block) {
-        return Err(Error::input(approval.plmn, "it has approved this package already"));
     }
     parts.blocks.push(block);
     let approved = parts.write();
@@ -110,28 +130,27 @@ fn block(approval: &Approval<'_>, payload: &[u8]) -> Result<Vec<u8>> {
         Claim::Approval { kid: kid.as_ref(), plmn, mode, string, prompts: prompts.as_ref() };
     match (&approval.method, key) {
         (Method::Secret { string }, _) => {
-            let protected = encode(|w| claim.emit(w));
+            let protected = encode(|w| claim.emit(w, Algorithm::Ed25519));
             let mac = secret_mac(string, plmn, &protected, payload)?;
             Ok(encode(|w| emit_block(w, &protected, &mac)))
         }
-        (_, Some(key)) => Ok(sign_block(&claim, payload, key)),
+        (_, Some(key)) => sign_block(&claim, payload, key),
         (_, None) => Err(Detail::Bug.into()),
     }
 }
 
-fn check_room(parts: &Parts<'_>, approval: &Approval<'_>) -> Result<()> {
-    if parts.blocks_left() == 0 {
-        return Err(Detail::TooManyBlocks.into());
-    }
-    let auth = Authentication::parse(&parts.wrapper, 0)?;
+/// An operator uses its string in one mode only: a clear one gives away the key of a secret one.
+pub(super) fn check_string(
+    parts: &Parts<'_>,
+    operator: Plmn,
+    adds_secret: bool,
+    adds_clear: bool,
+) -> Result<()> {
+    let Some(auth) = parts.authentication()? else { return Ok(()) };
     for block in auth.blocks() {
         let Claim::Approval { plmn, mode, string, .. } = block.claim else { continue };
-        let clear = string.is_some();
-        let secret = mode == Mode::Secret;
-        let adds_secret = approval.method.mode() == Mode::Secret;
-        let adds_clear = approval.method.has_string() && !adds_secret;
-        if plmn == approval.plmn && (secret && adds_clear || clear && adds_secret) {
-            // A clear string gives away the key of a secret one.
+        let (clear, secret) = (string.is_some(), mode == Mode::Secret);
+        if plmn == operator && (secret && adds_clear || clear && adds_secret) {
             let what = "its string is in this package in another mode; use one mode only";
             return Err(Error::input(plmn, what));
         }

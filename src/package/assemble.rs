@@ -2,8 +2,9 @@
 
 use crate::cbor::encode;
 use crate::core::format::auth::{Authentication, Claim, emit_block, emit_signed, emit_wrapper};
-use crate::core::format::cbor::Writer;
+use crate::core::format::cbor::{Reader, Writer};
 use crate::core::format::envelope::{self, Envelope, PayloadKey, Span};
+use crate::core::format::suit::parse_digest;
 use crate::core::hash::{Sha256Digest, sha256};
 use crate::core::{Limits, limits};
 use crate::error::Result;
@@ -27,7 +28,8 @@ pub struct Parts<'p> {
 }
 
 impl<'p> Parts<'p> {
-    /// Takes a package apart; its shape is checked, its signatures are not.
+    /// Takes a package apart; its shape is checked, its signatures are not. Other than a device's
+    /// reader it takes one that nobody has signed yet.
     ///
     /// # Errors
     /// As docs/format.md, step 1 of the order of checks.
@@ -35,7 +37,11 @@ impl<'p> Parts<'p> {
         let mut buf = vec![0; Limits::LINUX.envelope_len.min(package.len())];
         let mut source = package;
         let envelope = Envelope::scan(&mut source, package.len() as u64, &Limits::LINUX, &mut buf)?;
-        let auth = Authentication::parse(envelope.auth, envelope.auth_pos)?;
+        let unsigned = unsigned_digest(envelope.auth);
+        let auth = match unsigned {
+            Some(_) => None,
+            None => Some(Authentication::parse(envelope.auth, envelope.auth_pos)?),
+        };
         let slice = |span: Span| {
             package.get(span.pos as usize..).and_then(|rest| rest.get(..span.len as usize))
         };
@@ -45,16 +51,28 @@ impl<'p> Parts<'p> {
             payloads.push((key_text(key), slice(span).ok_or(missing)?));
         }
         Ok(Self {
-            digest: *auth.digest,
+            digest: auth.map(|auth| *auth.digest).or(unsigned).unwrap_or_default(),
             wrapper: envelope.auth.to_vec(),
             blocks: auth
-                .blocks()
+                .iter()
+                .flat_map(Authentication::blocks)
                 .map(|b| encode(|w| emit_block(w, b.protected, b.proof)))
                 .collect(),
             manifest: envelope.manifest.to_vec(),
             text: envelope.text.map(|span| slice(span).ok_or(missing)).transpose()?,
             payloads,
         })
+    }
+
+    /// The blocks as they were read; none of a package that nobody has signed yet.
+    ///
+    /// # Errors
+    /// As [`Authentication::parse`].
+    pub fn authentication(&self) -> Result<Option<Authentication<'_>>> {
+        match unsigned_digest(&self.wrapper) {
+            Some(_) => Ok(None),
+            None => Ok(Some(Authentication::parse(&self.wrapper, 0)?)),
+        }
     }
 
     /// Puts the envelope together in deterministic order.
@@ -85,6 +103,17 @@ impl<'p> Parts<'p> {
     }
 }
 
+/// The digest in a wrapper without blocks.
+fn unsigned_digest(wrapper: &[u8]) -> Option<Sha256Digest> {
+    let mut reader = Reader::new(wrapper);
+    reader.array_exact(1).ok()?;
+    let mut item = reader.nested().ok()?;
+    let digest = *parse_digest(&mut item).ok()?;
+    item.finish().ok()?;
+    reader.finish().ok()?;
+    Some(digest)
+}
+
 /// The text form of a payload key.
 #[must_use]
 pub fn key_text(key: PayloadKey) -> String {
@@ -109,9 +138,12 @@ pub fn manifest_digest(manifest: &[u8]) -> Sha256Digest {
 }
 
 /// A signed block with `claim`.
-#[must_use]
-pub fn sign_block(claim: &Claim<'_>, payload: &[u8], key: &SecretKey) -> Vec<u8> {
-    let protected = encode(|w| claim.emit(w));
+///
+/// # Errors
+/// When whoever holds the key does not sign.
+pub fn sign_block(claim: &Claim<'_>, payload: &[u8], key: &SecretKey) -> Result<Vec<u8>> {
+    let protected = encode(|w| claim.emit(w, key.public().algorithm()));
     let message = encode(|w| emit_signed(w, false, &protected, payload));
-    encode(|w| emit_block(w, &protected, &key.sign(&message)))
+    let signature = key.sign(&message)?;
+    Ok(encode(|w| emit_block(w, &protected, &signature)))
 }

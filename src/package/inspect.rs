@@ -5,14 +5,16 @@ use serde::Serialize;
 use crate::cbor::encode;
 use crate::core::format::auth::{Authentication, Block, Claim, Mode, emit_signed};
 use crate::core::format::delta::DeltaHeader;
+use crate::core::format::key::{Algorithm, PublicKey};
 use crate::core::format::manifest::{Blob, Component, Manifest};
 use crate::core::format::plmn::Plmn;
 use crate::core::format::trust::Trust;
 use crate::core::hash::sha256;
-use crate::core::verify::{Crypto as _, Ed25519};
+use crate::core::verify::Crypto as _;
 use crate::error::Result;
 use crate::hex::hex;
 use crate::package::assemble::{Parts, manifest_digest};
+use crate::package::keys::ALGORITHMS;
 use crate::release::text::LanguageText;
 use crate::release::{Prompts, parse_prompts, parse_text};
 
@@ -73,6 +75,8 @@ pub struct RequiresDescription {
 pub struct BlockDescription {
     /// `vendor` or `operator`.
     pub role: &'static str,
+    /// How it is signed, by its name in the COSE registry.
+    pub algorithm: &'static str,
     /// Key id; none in mode secret.
     pub kid: Option<String>,
     /// The operator.
@@ -134,7 +138,7 @@ impl From<Blob> for BlobDescription {
 pub fn describe(package: &[u8]) -> Result<Description> {
     let parts = Parts::read(package)?;
     let manifest = Manifest::parse(&parts.manifest, 0)?;
-    let auth = Authentication::parse(&parts.wrapper, 0)?;
+    let auth = parts.authentication()?;
     let text = parts.text.map(parse_text).transpose()?.unwrap_or_default();
     let prompts = parts.payload("#p").map(parse_prompts).transpose()?;
     let summary = &manifest.summary;
@@ -152,9 +156,9 @@ pub fn describe(package: &[u8]) -> Result<Description> {
         reference_uri: summary.reference_uri.map(str::to_owned),
         manifest_digest: hex(&parts.digest),
         manifest_intact: manifest_digest(&parts.manifest) == parts.digest,
-        required_operators: required(&auth),
+        required_operators: auth.as_ref().and_then(required),
         requires: requires(&manifest),
-        blocks: blocks(&auth),
+        blocks: auth.as_ref().map(blocks).unwrap_or_default(),
         components,
         version: version(text.values()),
         text_languages: text.keys().cloned().collect(),
@@ -199,7 +203,8 @@ fn required(auth: &Authentication<'_>) -> Option<Vec<String>> {
 }
 
 fn blocks(auth: &Authentication<'_>) -> Vec<BlockDescription> {
-    let describe = |claim: &Claim<'_>, len: usize| {
+    let describe = |block: Block<'_>| {
+        let claim = &block.claim;
         let (mode, string, prompts) = match claim {
             Claim::Vendor { .. } => (None, None, None),
             Claim::Approval { mode, string, prompts, .. } => (Some(*mode), *string, *prompts),
@@ -211,10 +216,11 @@ fn blocks(auth: &Authentication<'_>) -> Vec<BlockDescription> {
             mode: mode.map(mode_name),
             has_string: string.is_some(),
             has_prompts: prompts.is_some(),
-            len: len as u64,
+            algorithm: block.algorithm.map_or("HMAC 256", Algorithm::name),
+            len: block.len() as u64,
         }
     };
-    auth.blocks().map(|block| describe(&block.claim, block.len())).collect()
+    auth.blocks().map(describe).collect()
 }
 
 /// The name of a mode on the command line and in reports.
@@ -248,11 +254,11 @@ pub fn signed_prompts<'p>(
         };
         let key = entry.keys_for(mode).find(kid).filter(|_| by == plmn);
         let message = encode(|w| emit_signed(w, false, block.protected, auth.payload));
-        let proof = block.proof.try_into().ok();
-        *digest == sha256(prompts)
-            && key
-                .zip(proof)
-                .is_some_and(|(key, proof)| Ed25519.verify_ed25519(key, &message, proof))
+        let is_by = |key: PublicKey<'_>| {
+            block.algorithm == Some(key.algorithm())
+                && ALGORITHMS.verify(key, &message, block.proof) == Some(true)
+        };
+        *digest == sha256(prompts) && key.is_some_and(is_by)
     };
     let intact = manifest_digest(&parts.manifest) == parts.digest;
     Ok(Some(prompts).filter(|_| intact && auth.blocks().any(|block| is_signed(&block))))

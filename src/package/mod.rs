@@ -6,11 +6,14 @@ pub mod build;
 pub mod device_file;
 pub mod inspect;
 pub mod keys;
+#[cfg(feature = "ml-dsa-44")]
+mod lattice;
 pub mod receive;
 pub mod rotation;
 pub mod seal;
+pub mod sign;
 pub mod trust_edit;
 pub mod trust_file;
 
 pub use approve::{Approval, Method, approve};
-pub use keys::{PublicKey, SecretKey};
+pub use keys::{ALGORITHMS, PublicKey, SecretKey, Signer};

@@ -2,14 +2,14 @@
 //! those whom they will trust (docs/format.md, section 6.1).
 
 use crate::cbor::encode;
-use crate::core::format::auth::{Kid, emit_block, kid_of};
+use crate::core::format::auth::{Kid, emit_block};
 use crate::core::format::rotation::{self, SignedTrust, emit_protected, emit_signed};
 use crate::core::format::trust::Trust;
 use crate::core::limits::{ENDORSEMENT_COUNT_MAX, TRUST_JUMP_MAX};
-use crate::core::verify::{Ed25519, endorsed_count};
+use crate::core::verify::endorsed_count;
 use crate::error::{Error, Result};
 use crate::hex::hex;
-use crate::package::keys::SecretKey;
+use crate::package::keys::{ALGORITHMS, SecretKey};
 
 /// How far a rotation has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,9 +48,10 @@ pub fn endorse(current: &[u8], new: &[u8], keys: &[SecretKey]) -> Result<Vec<u8>
             let what = "is a vendor key of neither anchor; its signature would not count";
             return Err(Error::input(format!("key {}", hex(&public.kid())), what));
         }
-        let protected = encode(|w| emit_protected(w, &public.kid()));
+        let protected = encode(|w| emit_protected(w, &public.kid(), public.algorithm()));
         let message = encode(|w| emit_signed(w, &protected, &anchor));
-        let block = encode(|w| emit_block(w, &protected, &key.sign(&message)));
+        let signature = key.sign(&message)?;
+        let block = encode(|w| emit_block(w, &protected, &signature));
         if !blocks.contains(&block) {
             blocks.push(block);
         }
@@ -94,15 +95,15 @@ pub fn progress(current: &[u8], signed: &[u8]) -> Result<Progress> {
     let signed = SignedTrust::parse(signed)?;
     let (old, new) = (Trust::parse(current)?, Trust::parse(signed.anchor)?);
     let lacking = |from: &Trust<'_>, other: &Trust<'_>| {
-        let kids = from.keys().map(kid_of).filter(|kid| !other.knows(kid));
+        let kids = from.keys().map(|key| key.kid()).filter(|kid| !other.knows(kid));
         let mut kids: Vec<_> = kids.collect();
         kids.sort_unstable();
         kids.dedup();
         kids
     };
     Ok(Progress {
-        current: (endorsed_count(&signed, &old, &Ed25519)?, old.threshold),
-        new: (endorsed_count(&signed, &new, &Ed25519)?, new.threshold),
+        current: (endorsed_count(&signed, &old, &ALGORITHMS)?, old.threshold),
+        new: (endorsed_count(&signed, &new, &ALGORITHMS)?, new.threshold),
         revoked: lacking(&old, &new),
         added: lacking(&new, &old),
     })

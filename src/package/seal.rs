@@ -60,13 +60,14 @@ pub fn blob(bytes: &[u8]) -> Blob {
     Blob { len: bytes.len() as u64, digest: sha256(bytes) }
 }
 
-/// Signs `draft` with every key and gives the package.
+/// Signs `draft` with every key and gives the package. Without keys it is one that every device
+/// refuses (109) until somebody signs it, with [`super::sign`].
 ///
 /// # Errors
-/// When there is no key or component, a name or uri is bad, or there are too many of something.
+/// When there is no component, a name or uri is bad, or there are too many of something.
 pub fn seal(draft: &Draft, keys: &[SecretKey]) -> Result<Vec<u8>> {
-    if keys.is_empty() || keys.len() > limits::BLOCK_COUNT_MAX {
-        return Err(Error::input("--key", "give one to eight vendor keys"));
+    if keys.len() > limits::BLOCK_COUNT_MAX {
+        return Err(Error::input("--key", "give at most eight vendor keys"));
     }
     let manifest = encode(|w| emit_manifest(w, draft));
     // The parser is the rule book: what it refuses is never signed.
@@ -82,7 +83,7 @@ pub fn seal(draft: &Draft, keys: &[SecretKey]) -> Result<Vec<u8>> {
     let parts = Parts {
         digest,
         wrapper: Vec::new(),
-        blocks: blocks.collect(),
+        blocks: blocks.collect::<Result<_>>()?,
         manifest,
         text: draft.text.as_deref(),
         payloads: payloads(draft),

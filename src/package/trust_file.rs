@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use crate::cbor::encode;
 use crate::core::format::auth::Mode;
+use crate::core::format::key::Key;
 use crate::core::format::plmn::Plmn;
 use crate::core::format::trust::{self, MODE_NONE_BIT, OperatorFacts, Policy, Trust};
 use crate::error::{Error, Result};
@@ -34,7 +35,22 @@ struct File {
 struct Vendor {
     #[serde(default = "one")]
     threshold: u8,
-    keys: Vec<String>,
+    keys: Vec<VendorKey>,
+}
+
+/// A key file, or one with the ML-DSA-44 key that must sign beside it.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum VendorKey {
+    One(String),
+    Hybrid(Hybrid),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Hybrid {
+    key: String,
+    hybrid: String,
 }
 
 fn one() -> u8 {
@@ -173,14 +189,14 @@ impl DeviceEntry {
 /// section 6.
 pub fn compile(text: &str, subject: &str, load: &mut LoadKey<'_>) -> Result<Vec<u8>> {
     let file: File = toml::from_str(text).map_err(|error| Error::input(subject, error))?;
-    let mut keys = |names: &[String]| -> Result<Vec<[u8; 32]>> {
-        let mut key = |name: &String| {
-            let key = load(name)?;
-            refuse_revoked(&file.revoked, &key, name, subject).map(|()| key.0)
-        };
-        names.iter().map(&mut key).collect()
+    let mut trusted = |name: &str| {
+        let key = load(name)?;
+        refuse_revoked(&file.revoked, &key, name, subject).map(|()| key)
     };
-    let vendor_keys = keys(&file.vendor.keys)?;
+    let vendor_keys = vendor_keys(&file.vendor.keys, &mut trusted)?;
+    let mut keys = |names: &[String]| -> Result<Vec<PublicKey>> {
+        names.iter().map(|name| trusted(name)).collect()
+    };
     let mut entries = Vec::new();
     for entry in &file.operator {
         let plmn = Plmn::parse(&entry.plmn).map_err(|_| {
@@ -190,9 +206,11 @@ pub fn compile(text: &str, subject: &str, load: &mut LoadKey<'_>) -> Result<Vec<
         entries.push((plmn, keys(&entry.keys)?, keys(&entry.attach_keys)?, entry));
     }
     entries.sort_by_key(|entry| entry.0);
+    let lists: Vec<_> = entries.iter().map(|(_, keys, more, _)| (raw(keys), raw(more))).collect();
     let operators: Vec<_> = entries
         .iter()
-        .map(|(plmn, keys, attach_keys, entry)| OperatorFacts {
+        .zip(&lists)
+        .map(|((plmn, .., entry), (keys, attach_keys))| OperatorFacts {
             plmn: *plmn,
             keys,
             modes: entry.modes.iter().fold(0, |sum, mode| sum | mode.bit()),
@@ -201,10 +219,33 @@ pub fn compile(text: &str, subject: &str, load: &mut LoadKey<'_>) -> Result<Vec<
         })
         .collect();
     let policy = file.device.policy(subject)?;
+    let vendor_keys: Vec<_> = vendor_keys
+        .iter()
+        .map(|(key, companion)| Key {
+            key: key.raw(),
+            companion: companion.as_ref().map(PublicKey::raw),
+        })
+        .collect();
     let vendor = (file.vendor.threshold, vendor_keys.as_slice());
     let bytes = encode(|w| trust::emit(w, file.version, vendor, &operators, &policy));
     Trust::parse(&bytes).map_err(|error| explain(error.detail, error, subject))?;
     Ok(bytes)
+}
+
+/// The vendor's keys with their companions.
+fn vendor_keys(
+    keys: &[VendorKey],
+    load: &mut LoadKey<'_>,
+) -> Result<Vec<(PublicKey, Option<PublicKey>)>> {
+    let mut pair = |key: &VendorKey| match key {
+        VendorKey::One(name) => Ok((load(name)?, None)),
+        VendorKey::Hybrid(Hybrid { key, hybrid }) => Ok((load(key)?, Some(load(hybrid)?))),
+    };
+    keys.iter().map(&mut pair).collect()
+}
+
+fn raw(keys: &[PublicKey]) -> Vec<Key<'_>> {
+    keys.iter().map(|key| key.raw().into()).collect()
 }
 
 fn refuse_revoked(revoked: &[String], key: &PublicKey, name: &str, subject: &str) -> Result<()> {
@@ -227,6 +268,10 @@ fn explain(detail: crate::core::Detail, error: crate::core::Error, subject: &str
         Detail::MissingField => {
             "the vendor, and operators that sign or attach strings, need a key each"
         }
+        Detail::UnknownAlgorithm => {
+            "an ML-DSA-44 key stands beside a vendor's: { key = \"a.pub\", hybrid = \"b.pub\" }"
+        }
+        Detail::EnvelopeTooLarge => "at most 16 KiB in all; an ML-DSA-44 key takes 1,318 bytes",
         Detail::TooManyKeys => "at most 16 keys a role and 32 operators",
         _ => return Error::from(error).about(subject),
     };

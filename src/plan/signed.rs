@@ -68,13 +68,13 @@ pub fn seal(opened: &Opened, keys: &[SecretKey]) -> Result<Vec<u8>> {
     let requirement = encode(|w| emit_requirement(w, None));
     let requirement = Requirement::from_encoded(&requirement)?;
     let payload = signed_payload(&digest);
-    let blocks: Vec<_> = keys
+    let blocks: Vec<Vec<u8>> = keys
         .iter()
         .map(|key| {
             let claim = Claim::Vendor { kid: &key.public().kid(), requirement };
             sign_block(&claim, &payload, key)
         })
-        .collect();
+        .collect::<Result<_>>()?;
     let auth = encode(|w| emit_wrapper(w, &digest, blocks.iter().map(Vec::as_slice)));
     let bytes = encode(|w| {
         w.tag(TAG_ENVELOPE)?;

@@ -3,23 +3,29 @@
 
 use std::path::{Path, PathBuf};
 
+use fwdelta::core::format::key::Algorithm;
 use fwdelta::core::format::plmn::Plmn;
 use fwdelta::core::format::trust::Trust;
 use fwdelta::core::storage::{ReadError, Source};
-use fwdelta::core::verify::{Device, Ed25519, EfFota, Package, Sim};
+use fwdelta::core::verify::{Device, EfFota, Package, Sim};
 use fwdelta::core::{Detail, Limits};
 use fwdelta::diff::{Options, Profile, VecTarget};
 use fwdelta::package::build::{BuildOptions, Images, build};
 use fwdelta::package::receive::{self, Extent, Supply};
-use fwdelta::package::{Approval, Method, PublicKey, SecretKey, approve, trust_file};
+use fwdelta::package::{ALGORITHMS, Approval, Method, PublicKey, SecretKey, approve, trust_file};
 use fwdelta::progress::Silent;
 use fwdelta::release::Release;
 
 pub const STRING: [u8; 16] = *b"the SIM's string";
 
-/// A key that depends on its name only.
+/// A key that depends on its name only, whose last word may be that of an algorithm.
 pub fn key(name: &str) -> SecretKey {
-    SecretKey::from_seed(&fwdelta::core::hash::sha256(name.as_bytes()))
+    let algorithm = match name.rsplit(' ').next() {
+        Some("p256") => Algorithm::Esp256,
+        Some("lattice") => Algorithm::MlDsa44,
+        _ => Algorithm::Ed25519,
+    };
+    SecretKey::from_seed_of(algorithm, &fwdelta::core::hash::sha256(name.as_bytes())).unwrap()
 }
 
 pub fn plmn(text: &str) -> Plmn {
@@ -116,8 +122,9 @@ pub fn receive(
 ) -> Result<Vec<u8>, Detail> {
     let trust = Trust::parse(anchor).map_err(|error| error.detail)?;
     let (mut buf, limits) = (vec![0; 4096], Limits::LINUX);
-    let opened = Package::verify(package, len as u64, &mut buf, &trust, &device, &Ed25519, &limits)
-        .map_err(|error| error.detail)?;
+    let opened =
+        Package::verify(package, len as u64, &mut buf, &trust, &device, &ALGORITHMS, &limits)
+            .map_err(|error| error.detail)?;
     let mut supply = OneOld(old);
     let detail = |error: fwdelta::Error| error.detail();
     let checked = receive::check(&opened, package, &mut supply, Extent::Update, &limits, &Silent)

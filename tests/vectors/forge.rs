@@ -7,6 +7,7 @@ use fwdelta::core::Detail;
 use fwdelta::core::format::auth::{Claim, Mode, Requirement, emit_block, emit_signed};
 use fwdelta::core::format::cbor::Reader;
 use fwdelta::core::format::delta::DeltaHeader;
+use fwdelta::core::format::key::Algorithm;
 use fwdelta::diff::{self, Delta, Options, Profile};
 use fwdelta::package::assemble::{Parts, manifest_digest, sign_block, signed_payload};
 use fwdelta::package::seal::{Draft, DraftComponent, blob, seal};
@@ -101,7 +102,7 @@ fn component(delta: Delta) -> DraftComponent {
     }
 }
 
-fn draft() -> Draft {
+pub(crate) fn draft() -> Draft {
     let release = Release::default();
     Draft {
         sequence: 7,
@@ -147,7 +148,7 @@ fn sign(parts: &mut Parts<'_>) {
     let requirement = Requirement::from_encoded(&[0xf4]).unwrap();
     let (key, payload) = (vendor(), signed_payload(&parts.digest));
     let claim = Claim::Vendor { kid: &key.public().kid(), requirement };
-    parts.blocks = vec![sign_block(&claim, &payload, &key)];
+    parts.blocks = vec![sign_block(&claim, &payload, &key).unwrap()];
 }
 
 /// A package whose delta header was changed before it was signed.
@@ -165,7 +166,7 @@ fn with_block(protected: &[u8], signer: &SecretKey) -> Vec<u8> {
     let package = sealed(&draft());
     let mut parts = Parts::read(&package).unwrap();
     let message = encode(|w| emit_signed(w, false, protected, &parts.signed_payload()));
-    parts.blocks.push(encode(|w| emit_block(w, protected, &signer.sign(&message))));
+    parts.blocks.push(encode(|w| emit_block(w, protected, &signer.sign(&message).unwrap())));
     parts.write()
 }
 
@@ -179,7 +180,7 @@ fn approval_header() -> Entries {
         string: None,
         prompts: None,
     };
-    entries(&encode(|w| claim.emit(w)))
+    entries(&encode(|w| claim.emit(w, Algorithm::Ed25519)))
 }
 
 fn with_approval_header(edit: impl Fn(&mut Entries)) -> Vec<u8> {
@@ -188,7 +189,7 @@ fn with_approval_header(edit: impl Fn(&mut Entries)) -> Vec<u8> {
     with_block(&join(&header), &key("26201"))
 }
 
-fn approve_with(package: &[u8], operator: &str, method: Method<'_>) -> Vec<u8> {
+pub(crate) fn approve_with(package: &[u8], operator: &str, method: Method<'_>) -> Vec<u8> {
     approve(package, &Approval { plmn: plmn(operator), method, prompts: None }).unwrap()
 }
 
@@ -221,12 +222,17 @@ pub(crate) fn all() -> Vec<Vector> {
     all
 }
 
-fn add(all: &mut Vec<Vector>, name: &'static str, expect: Option<Detail>, package: Vec<u8>) {
+pub(crate) fn add(
+    all: &mut Vec<Vector>,
+    name: &'static str,
+    expect: Option<Detail>,
+    package: Vec<u8>,
+) {
     let (trust, old, sim, sequence) = ("trust.cbor", "old.bin", "none", "6");
     all.push(Vector { name, trust, old, sim, sequence, facts: "-", expect, package });
 }
 
-fn last(all: &mut [Vector]) -> &mut Vector {
+pub(crate) fn last(all: &mut [Vector]) -> &mut Vector {
     all.last_mut().unwrap()
 }
 
@@ -443,7 +449,7 @@ fn blocks(all: &mut Vec<Vector>) {
     let requirement = Requirement::from_encoded(&required).unwrap();
     let second = key("vendor 2");
     let claim = Claim::Vendor { kid: &second.public().kid(), requirement };
-    let block = sign_block(&claim, &parts.signed_payload(), &second);
+    let block = sign_block(&claim, &parts.signed_payload(), &second).unwrap();
     let disagree = with(&|parts| parts.blocks.push(block.clone()));
     add("vendors-disagree", Detail::VendorsDisagree, disagree);
     let label = |number: i64| encode(move |w| w.int(number));

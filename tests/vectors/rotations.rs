@@ -3,6 +3,7 @@
 use fwdelta::cbor::encode;
 use fwdelta::core::Detail;
 use fwdelta::core::format::auth::emit_block;
+use fwdelta::core::format::key::Algorithm;
 use fwdelta::core::format::rotation::{self, emit_protected, emit_signed};
 use fwdelta::core::limits::{ENDORSEMENT_COUNT_MAX, TRUST_JUMP_MAX};
 use fwdelta::package::{PublicKey, trust_file};
@@ -24,9 +25,9 @@ fn anchor(version: u64, threshold: u8, vendors: &[&str]) -> Vec<u8> {
 }
 
 fn block(anchor: &[u8], signer: &str, as_key: &str) -> Vec<u8> {
-    let protected = encode(|w| emit_protected(w, &key(as_key).public().kid()));
+    let protected = encode(|w| emit_protected(w, &key(as_key).public().kid(), Algorithm::Ed25519));
     let message = encode(|w| emit_signed(w, &protected, anchor));
-    encode(|w| emit_block(w, &protected, &key(signer).sign(&message)))
+    encode(|w| emit_block(w, &protected, &key(signer).sign(&message).unwrap()))
 }
 
 fn with_blocks(anchor: &[u8], blocks: &[Vec<u8>]) -> Vec<u8> {

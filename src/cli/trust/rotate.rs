@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::super::report::Report;
-use super::super::{args, output};
+use super::super::{args, output, token};
 use crate::core::format::rotation::SignedTrust;
 use crate::core::format::trust::Trust;
-use crate::core::verify::{Ed25519, accept_trust};
+use crate::core::verify::accept_trust;
 use crate::error::{Error, Result};
 use crate::hex::hex;
+use crate::package::ALGORITHMS;
 use crate::package::rotation::{Progress, endorse, progress};
 
 /// Sign an anchor that replaces another, so that devices accept it
@@ -55,7 +56,7 @@ pub(super) struct AcceptArgs {
 pub(super) fn rotate(args: &RotateArgs) -> Result<Report> {
     let current = args::trust(&args.current)?;
     let new = either_form(&args.file)?;
-    let keys: Vec<_> = args.key.iter().map(|path| args::secret_key(path)).collect::<Result<_>>()?;
+    let keys: Vec<_> = args.key.iter().map(|path| token::signer(path)).collect::<Result<_>>()?;
     let about = |error: Error| error.about(args.file.display());
     let signed = endorse(&current, &new, &keys).map_err(about)?;
     let done = progress(&current, &signed).map_err(about)?;
@@ -74,7 +75,7 @@ pub(super) fn accept(args: &AcceptArgs) -> Result<Report> {
         let what = "it is not signed; sign it with `fwdelta trust rotate`";
         return Err(Error::input(args.file.display(), what));
     }
-    accept_trust(&Trust::parse(&current)?, &bytes, &Ed25519).map_err(about)?;
+    accept_trust(&Trust::parse(&current)?, &bytes, &ALGORITHMS).map_err(about)?;
     let anchor = SignedTrust::parse(&bytes).map_err(about)?.anchor;
     let done = progress(&current, &bytes)?;
     output::write(&args.output, anchor)?;

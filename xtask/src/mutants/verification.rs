@@ -4,6 +4,7 @@
 use super::Mutant;
 
 const SIGNERS: &str = "crates/fwdelta-core/src/verify/signers.rs";
+const CRYPTO: &str = "crates/fwdelta-core/src/verify/crypto.rs";
 const PACKAGE: &str = "crates/fwdelta-core/src/verify/package.rs";
 const OPERATOR: &str = "crates/fwdelta-core/src/verify/operator.rs";
 const FACTS: &str = "crates/fwdelta-core/src/verify/facts.rs";
@@ -55,7 +56,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "Mender CVE-2025-67903: no vendor needs to sign",
         file: SIGNERS,
-        good: "if vendor_count < trust.threshold {",
+        good: "if vendor_count(auth, trust) < usize::from(trust.threshold) {",
         bad: "if false {",
         tests: hole!("mender_cve_2025_67903"),
     },
@@ -94,8 +95,10 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "python-tuf CVE-2020-6174: a key counts as often as it endorsed an anchor",
         file: ROTATION,
-        good: "                is_signed = true;\n                break;\n",
-        bad: "                count = count.saturating_add(1);\n",
+        good: "        count = count.saturating_add(is_signed.into());\n",
+        bad: "        let times =\n            \
+              signed.endorsements().filter(|it| *it.kid == key.key.kid()).count();\n        \
+              count = count.saturating_add(if is_signed { times as u8 } else { 0 });\n",
         tests: "--test trust_rotation one_key_counts_once",
     },
     Mutant {
@@ -115,11 +118,26 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "python-tuf CVE-2020-15163: an anchor is kept before it was checked",
         file: ACCEPT,
-        good: "    accept_trust(&Trust::parse(&current)?, &bytes, &Ed25519).map_err(about)?;\n",
+        good: "    accept_trust(&Trust::parse(&current)?, &bytes, &ALGORITHMS).map_err(about)?;\n",
         bad: "    let anchor = SignedTrust::parse(&bytes).map_err(about)?.anchor;\n    \
               output::write(&args.output, anchor)?;\n    \
-              accept_trust(&Trust::parse(&current)?, &bytes, &Ed25519).map_err(about)?;\n",
+              accept_trust(&Trust::parse(&current)?, &bytes, &ALGORITHMS).map_err(about)?;\n",
         tests: "--test trust_rotation the_command_from_the_first_file",
+    },
+    Mutant {
+        name: "hybrid: a key counts without its companion",
+        file: SIGNERS,
+        good: "filter(|key| key.both().all(signed))",
+        bad: "filter(|key| key.both().any(signed))",
+        tests: "--test vectors core_gives_the_expected_detail",
+    },
+    Mutant {
+        name: "algorithms: the package chooses one for a key",
+        file: CRYPTO,
+        good: "    if block.algorithm != Some(key.algorithm()) {\n        \
+               return Ok(false);\n    }\n",
+        bad: "",
+        tests: "--test vectors core_gives_the_expected_detail",
     },
     Mutant {
         name: "rotation: the present threshold is not asked",

@@ -1,8 +1,9 @@
 //! The authentication wrapper: manifest digest and blocks (docs/format.md, sections 3 and 5).
 
 use super::cbor::{Major, Reader, Sink, Writer};
+use super::key::{Algorithm, ML_DSA_44_SIGNATURE_LEN};
 use super::plmn::Plmn;
-use super::suit::{ALG_ED25519, ALG_HMAC256, emit_digest, parse_digest};
+use super::suit::{ALG_HMAC256, emit_digest, parse_digest};
 use crate::error::{Detail, Error, Result};
 use crate::hash::{Sha256Digest, sha256};
 use crate::limits::{BLOCK_COUNT_MAX, REQUIRED_COUNT_MAX};
@@ -31,7 +32,7 @@ pub type Kid = [u8; 8];
 
 /// The key id of a raw public key.
 #[must_use]
-pub fn kid_of(key: &[u8; 32]) -> Kid {
+pub fn kid_of(key: &[u8]) -> Kid {
     let mut kid = Kid::default();
     for (to, from) in kid.iter_mut().zip(sha256(key)) {
         *to = from;
@@ -141,7 +142,9 @@ pub struct Block<'a> {
     pub claim: Claim<'a>,
     /// The encoded protected header, which is signed.
     pub protected: &'a [u8],
-    /// 64 bytes of signature, or 32 of MAC in mode secret.
+    /// How it is signed; none for the MAC of mode secret.
+    pub algorithm: Option<Algorithm>,
+    /// The signature, or 32 bytes of MAC in mode secret.
     pub proof: &'a [u8],
     /// Where it stands in the package.
     pub pos: u64,
@@ -266,15 +269,19 @@ impl<'a> Block<'a> {
         block.array_exact(4)?;
         let mut ahead = block;
         let protected = ahead.bytes()?;
-        let claim = Claim::parse(block.nested()?, is_mac)?;
+        let (claim, algorithm) = Claim::parse(block.nested()?, is_mac)?;
         let unprotected = block.error(Detail::BadValue);
         if block.expect(Major::Map)? != 0 {
             return Err(unprotected);
         }
         block.null()?;
-        let proof: &[u8] = if is_mac { block.array_of::<32>()? } else { block.array_of::<64>()? };
+        let proof: &[u8] = match algorithm {
+            None => block.array_of::<32>()?,
+            Some(Algorithm::Ed25519 | Algorithm::Esp256) => block.array_of::<64>()?,
+            Some(Algorithm::MlDsa44) => block.array_of::<ML_DSA_44_SIGNATURE_LEN>()?,
+        };
         block.finish()?;
-        Ok(Self { claim, protected, proof, pos })
+        Ok(Self { claim, protected, algorithm, proof, pos })
     }
 }
 
@@ -323,20 +330,26 @@ fn parse_mode(reader: &mut Reader<'_>) -> Result<Mode> {
 }
 
 impl<'a> Claim<'a> {
-    fn parse(mut reader: Reader<'a>, is_mac: bool) -> Result<Self> {
+    fn parse(mut reader: Reader<'a>, is_mac: bool) -> Result<(Self, Option<Algorithm>)> {
         let missing = reader.error(Detail::MissingField);
         let surplus = reader.error(Detail::BadValue);
         let unknown = reader.error(Detail::UnknownAlgorithm);
         let fields = Fields::parse(&mut reader)?;
-        let alg = if is_mac { ALG_HMAC256 } else { ALG_ED25519 };
-        if fields.alg.ok_or(missing)? != alg {
+        let alg = fields.alg.ok_or(missing)?;
+        let algorithm = Algorithm::from_number(alg).filter(|_| !is_mac);
+        if algorithm.is_none() && !(is_mac && alg == ALG_HMAC256) {
             return Err(unknown);
         }
         let Fields { kid, string, plmn, mode, requirement, prompts, .. } = fields;
         if let Some(requirement) = requirement {
             let is_vendor = (string, plmn, mode, prompts) == (None, None, None, None) && !is_mac;
             let kid = kid.ok_or(missing)?;
-            return if is_vendor { Ok(Claim::Vendor { kid, requirement }) } else { Err(surplus) };
+            let claim = Claim::Vendor { kid, requirement };
+            return if is_vendor { Ok((claim, algorithm)) } else { Err(surplus) };
+        }
+        // A lattice signature only stands beside a vendor's other one.
+        if algorithm == Some(Algorithm::MlDsa44) {
+            return Err(unknown);
         }
         let (plmn, mode) = (plmn.ok_or(missing)?, mode.ok_or(missing)?);
         let fits = match mode {
@@ -345,18 +358,19 @@ impl<'a> Claim<'a> {
             Mode::String if string.is_none() => return Err(missing),
             Mode::String | Mode::Signed => !is_mac,
         };
-        if fits { Ok(Claim::Approval { kid, plmn, mode, string, prompts }) } else { Err(surplus) }
+        let claim = Claim::Approval { kid, plmn, mode, string, prompts };
+        if fits { Ok((claim, algorithm)) } else { Err(surplus) }
     }
 
-    /// Emits the protected header.
+    /// Emits the protected header of a block signed with `algorithm`, which mode secret ignores.
     ///
     /// # Errors
     /// When the sink is full.
-    pub fn emit<S: Sink>(&self, writer: &mut Writer<S>) -> Result<()> {
+    pub fn emit<S: Sink>(&self, writer: &mut Writer<S>, algorithm: Algorithm) -> Result<()> {
         match self {
             Claim::Vendor { kid, requirement } => {
                 writer.map(3)?;
-                emit_int(writer, LABEL_ALG, ALG_ED25519)?;
+                emit_int(writer, LABEL_ALG, algorithm.number())?;
                 emit_bytes(writer, LABEL_KID, kid.as_slice())?;
                 writer.int(LABEL_REQUIREMENT)?;
                 writer.0.put(requirement.encoded)
@@ -364,7 +378,8 @@ impl<'a> Claim<'a> {
             Claim::Approval { kid, plmn, mode, string, prompts } => {
                 let optional = [kid.is_some(), string.is_some(), prompts.is_some()];
                 writer.map(3 + optional.into_iter().filter(|there| *there).count() as u64)?;
-                let alg = if *mode == Mode::Secret { ALG_HMAC256 } else { ALG_ED25519 };
+                let is_mac = *mode == Mode::Secret;
+                let alg = if is_mac { ALG_HMAC256 } else { algorithm.number() };
                 emit_int(writer, LABEL_ALG, alg)?;
                 if let Some(kid) = kid {
                     emit_bytes(writer, LABEL_KID, kid.as_slice())?;
@@ -414,7 +429,7 @@ impl<'a> Requirement<'a> {
     }
 }
 
-/// Emits a block: COSE_Sign1 for 64 bytes of proof, COSE_Mac0 for 32.
+/// Emits a block: COSE_Mac0 for 32 bytes of proof, otherwise COSE_Sign1.
 ///
 /// # Errors
 /// When the sink is full.
@@ -467,24 +482,27 @@ mod tests {
     use super::*;
     use crate::format::cbor::SliceSink;
 
-    fn round_trip(claim: Claim<'_>) {
+    fn round_trip(claim: Claim<'_>, algorithm: Algorithm) -> Result<()> {
         let mut protected = [0; 128];
         let mut writer = Writer(SliceSink::new(&mut protected));
-        claim.emit(&mut writer).unwrap();
+        claim.emit(&mut writer, algorithm).unwrap();
         let is_mac = claim.kid().is_none();
-        let mut block = [0; 256];
+        let mut block = [0; 4096];
         let mut out = Writer(SliceSink::new(&mut block));
-        let proof = [7; 64];
-        let proof = if is_mac { &proof[..32] } else { &proof[..] };
+        let proof = [7; ML_DSA_44_SIGNATURE_LEN];
+        let proof = &proof[..if is_mac { 32 } else { algorithm.signature_len() }];
         emit_block(&mut out, writer.0.written(), proof).unwrap();
-        let mut wrapper = [0; 512];
+        let mut wrapper = [0; 4096];
         let mut auth = Writer(SliceSink::new(&mut wrapper));
         emit_wrapper(&mut auth, &[9; 32], [out.0.written()].into_iter()).unwrap();
-        let auth = Authentication::parse(auth.0.written(), 0).unwrap();
+        let auth = Authentication::parse(auth.0.written(), 0)?;
         assert_eq!(auth.digest, &[9; 32]);
         let blocks: [Block<'_>; 1] = [auth.blocks().next().unwrap()];
         assert_eq!(blocks[0].claim, claim);
         assert_eq!(blocks[0].proof, proof);
+        assert_eq!(blocks[0].algorithm, (!is_mac).then_some(algorithm));
+        assert_eq!(blocks[0].len(), out.0.written().len());
+        Ok(())
     }
 
     #[test]
@@ -495,12 +513,18 @@ mod tests {
             let requirement = Requirement::from_encoded(encoded).unwrap();
             assert_eq!(requirement.is_required(), encoded != [0xf4]);
             assert_eq!(requirement.operators().count(), usize::from(encoded.len() > 1));
-            round_trip(Claim::Vendor { kid: &[1; 8], requirement });
+            for algorithm in [Algorithm::Ed25519, Algorithm::Esp256, Algorithm::MlDsa44] {
+                round_trip(Claim::Vendor { kid: &[1; 8], requirement }, algorithm).unwrap();
+            }
         }
-        round_trip(Claim::Approval { kid, plmn, mode: Mode::Signed, string: None, prompts: None });
-        round_trip(Claim::Approval { kid, plmn, mode: Mode::Signed, string, prompts });
-        round_trip(Claim::Approval { kid, plmn, mode: Mode::String, string, prompts: None });
-        let mode = Mode::Secret;
-        round_trip(Claim::Approval { kid: None, plmn, mode, string: None, prompts });
+        let by = |mode, kid, string, prompts| Claim::Approval { kid, plmn, mode, string, prompts };
+        for algorithm in [Algorithm::Ed25519, Algorithm::Esp256] {
+            round_trip(by(Mode::Signed, kid, None, None), algorithm).unwrap();
+            round_trip(by(Mode::Signed, kid, string, prompts), algorithm).unwrap();
+            round_trip(by(Mode::String, kid, string, None), algorithm).unwrap();
+            round_trip(by(Mode::Secret, None, None, prompts), algorithm).unwrap();
+        }
+        let refused = round_trip(by(Mode::Signed, kid, None, None), Algorithm::MlDsa44);
+        assert_eq!(refused.unwrap_err().detail, Detail::UnknownAlgorithm);
     }
 }

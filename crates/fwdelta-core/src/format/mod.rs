@@ -5,6 +5,7 @@ pub mod cbor;
 pub mod chain;
 pub mod delta;
 pub mod envelope;
+pub mod key;
 pub mod manifest;
 pub mod pages;
 pub mod plmn;

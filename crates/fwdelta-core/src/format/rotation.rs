@@ -3,7 +3,8 @@
 
 use super::auth::{Kid, LABEL_ALG, LABEL_KID, TAG_SIGN1};
 use super::cbor::{Major, Reader, Sink, Writer};
-use super::suit::{ALG_ED25519, emit_digest};
+use super::key::{Algorithm, ML_DSA_44_SIGNATURE_LEN};
+use super::suit::emit_digest;
 use crate::error::{Detail, Error, Result};
 use crate::hash::Sha256;
 use crate::limits::{ENDORSEMENT_COUNT_MAX, TRUST_LEN_MAX};
@@ -13,7 +14,7 @@ use crate::limits::{ENDORSEMENT_COUNT_MAX, TRUST_LEN_MAX};
 pub const CONTEXT: &[u8] = b"fwdelta/trust/v1";
 
 /// Longest anchor with its endorsements, in bytes.
-pub const SIGNED_TRUST_LEN_MAX: usize = TRUST_LEN_MAX + ENDORSEMENT_COUNT_MAX * 128;
+pub const SIGNED_TRUST_LEN_MAX: usize = TRUST_LEN_MAX + ENDORSEMENT_COUNT_MAX * 2560;
 
 /// Longest encoded digest item of an anchor, in bytes.
 const PAYLOAD_LEN_MAX: usize = 40;
@@ -25,8 +26,10 @@ pub struct Endorsement<'a> {
     pub kid: &'a Kid,
     /// The encoded protected header, which is signed.
     pub protected: &'a [u8],
+    /// How it is signed.
+    pub algorithm: Algorithm,
     /// The signature.
-    pub proof: &'a [u8; 64],
+    pub proof: &'a [u8],
     /// Where it stands.
     pub pos: u64,
 }
@@ -39,19 +42,22 @@ impl<'a> Endorsement<'a> {
         block.array_exact(4)?;
         let mut ahead = block;
         let protected = ahead.bytes()?;
-        let kid = parse_protected(block.nested()?)?;
+        let (kid, algorithm) = parse_protected(block.nested()?)?;
         let unprotected = block.error(Detail::BadValue);
         if block.expect(Major::Map)? != 0 {
             return Err(unprotected);
         }
         block.null()?;
-        let proof = block.array_of()?;
+        let proof: &[u8] = match algorithm {
+            Algorithm::Ed25519 | Algorithm::Esp256 => block.array_of::<64>()?,
+            Algorithm::MlDsa44 => block.array_of::<ML_DSA_44_SIGNATURE_LEN>()?,
+        };
         block.finish()?;
-        Ok(Self { kid, protected, proof, pos })
+        Ok(Self { kid, protected, algorithm, proof, pos })
     }
 }
 
-fn parse_protected<'a>(mut reader: Reader<'a>) -> Result<&'a Kid> {
+fn parse_protected<'a>(mut reader: Reader<'a>) -> Result<(&'a Kid, Algorithm)> {
     let missing = reader.error(Detail::MissingField);
     let (mut alg, mut kid) = (None, None);
     let mut map = reader.map()?;
@@ -60,15 +66,14 @@ fn parse_protected<'a>(mut reader: Reader<'a>) -> Result<&'a Kid> {
         match key.int().map_err(|_| unknown)? {
             LABEL_ALG => {
                 let other = reader.error(Detail::UnknownAlgorithm);
-                alg = Some(reader.int()?).filter(|alg| *alg == ALG_ED25519);
-                alg.ok_or(other)?;
+                alg = Some(Algorithm::from_number(reader.int()?).ok_or(other)?);
             }
             LABEL_KID => kid = Some(reader.array_of()?),
             _ => return Err(unknown),
         }
     }
     reader.finish()?;
-    alg.and(kid).ok_or(missing)
+    kid.zip(alg).ok_or(missing)
 }
 
 /// An anchor that replaces another, its shape checked; the anchor itself is not read yet.
@@ -123,14 +128,18 @@ impl<'a> SignedTrust<'a> {
     }
 }
 
-/// Emits the protected header of an endorsement.
+/// Emits the protected header of an endorsement signed with `algorithm`.
 ///
 /// # Errors
 /// When the sink is full.
-pub fn emit_protected<S: Sink>(writer: &mut Writer<S>, kid: &Kid) -> Result<()> {
+pub fn emit_protected<S: Sink>(
+    writer: &mut Writer<S>,
+    kid: &Kid,
+    algorithm: Algorithm,
+) -> Result<()> {
     writer.map(2)?;
     writer.int(LABEL_ALG)?;
-    writer.int(ALG_ED25519)?;
+    writer.int(algorithm.number())?;
     writer.int(LABEL_KID)?;
     writer.bytes(kid)
 }

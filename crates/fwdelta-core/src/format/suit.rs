@@ -19,6 +19,10 @@ pub const KEY_TEXT: i64 = 23;
 pub const ALG_SHA256: i64 = -16;
 /// COSE algorithm Ed25519 (RFC 9864).
 pub const ALG_ED25519: i64 = -19;
+/// COSE algorithm ESP256, ECDSA on P-256 with SHA-256 (RFC 9864).
+pub const ALG_ESP256: i64 = -9;
+/// COSE algorithm ML-DSA-44 (RFC 9964).
+pub const ALG_ML_DSA_44: i64 = -48;
 /// COSE algorithm HMAC 256/256.
 pub const ALG_HMAC256: i64 = 5;
 

@@ -1,44 +1,43 @@
 //! The trust anchor: whose signatures count, and the device's policy (docs/format.md, section 6).
 
-use super::auth::{Kid, Mode, kid_of};
+use super::auth::{Kid, Mode};
 use super::cbor::{Reader, Sink, Writer};
+use super::key::{Key, PublicKey};
 use super::plmn::Plmn;
-use super::suit::ALG_ED25519;
 use crate::error::{Detail, Error, Result};
 use crate::limits::{KEY_COUNT_MAX, OPERATOR_COUNT_MAX, TRUST_LEN_MAX};
-
-/// A raw Ed25519 public key.
-pub type PublicKey = [u8; 32];
 
 /// A list of keys.
 #[derive(Clone, Copy, Debug)]
 pub struct Keys<'a> {
     reader: Reader<'a>,
     count: u8,
+    may_be_hybrid: bool,
 }
 
 impl<'a> Keys<'a> {
-    fn parse(reader: &mut Reader<'a>, at_least: u64) -> Result<Self> {
+    fn parse(reader: &mut Reader<'a>, at_least: u64, may_be_hybrid: bool) -> Result<Self> {
         let few = reader.error(Detail::MissingField);
         let many = reader.error(Detail::TooManyKeys);
         let count = reader.array()?;
         if count < at_least {
             return Err(few);
         }
-        let keys = Self { reader: *reader, count: u8::try_from(count).map_err(|_| many)? };
+        let count = u8::try_from(count).map_err(|_| many)?;
+        let keys = Self { reader: *reader, count, may_be_hybrid };
         if usize::from(keys.count) > KEY_COUNT_MAX {
             return Err(many);
         }
         for _ in 0..count {
-            parse_key(reader)?;
+            Key::parse(reader, may_be_hybrid)?;
         }
         Ok(keys)
     }
 
     /// The keys, in order.
-    pub fn iter(&self) -> impl Iterator<Item = &'a PublicKey> + use<'a> {
-        let mut reader = self.reader;
-        (0..self.count).filter_map(move |_| parse_key(&mut reader).ok())
+    pub fn iter(&self) -> impl Iterator<Item = Key<'a>> + use<'a> {
+        let (mut reader, may_be_hybrid) = (self.reader, self.may_be_hybrid);
+        (0..self.count).filter_map(move |_| Key::parse(&mut reader, may_be_hybrid).ok())
     }
 
     /// How many keys there are.
@@ -53,20 +52,17 @@ impl<'a> Keys<'a> {
         self.count == 0
     }
 
-    /// The key with this id.
-    #[must_use]
-    pub fn find(&self, kid: &Kid) -> Option<&'a PublicKey> {
-        self.iter().find(|key| kid_of(key) == *kid)
+    #[inline(never)]
+    fn any(&self, role: Role, is_it: &mut dyn FnMut(PublicKey<'a>, Role) -> bool) -> bool {
+        self.iter().any(|key| key.both().any(|key| is_it(key, role)))
     }
-}
 
-fn parse_key<'a>(reader: &mut Reader<'a>) -> Result<&'a PublicKey> {
-    reader.array_exact(2)?;
-    let unknown = reader.error(Detail::UnknownAlgorithm);
-    if reader.int()? != ALG_ED25519 {
-        return Err(unknown);
+    /// The key or companion with this id.
+    #[must_use]
+    #[inline(never)]
+    pub fn find(&self, kid: &Kid) -> Option<PublicKey<'a>> {
+        self.iter().flat_map(Key::both).find(|key| key.kid() == *kid)
     }
-    reader.array_of()
 }
 
 /// Among the bits of an operator's modes: an approval is not asked for.
@@ -93,7 +89,7 @@ impl<'a> Operator<'a> {
         let bad_plmn = reader.error(Detail::BadPlmn);
         let plmn = Plmn::parse(reader.text()?).map_err(|_| bad_plmn)?;
         let few = reader.error(Detail::MissingField);
-        let keys = Keys::parse(reader, 0)?;
+        let keys = Keys::parse(reader, 0, false)?;
         let bad_modes = reader.error(Detail::BadValue);
         let modes = u8::try_from(reader.uint()?).ok().filter(|modes| (1..=15).contains(modes));
         let operator = Self {
@@ -101,7 +97,7 @@ impl<'a> Operator<'a> {
             keys,
             modes: modes.ok_or(bad_modes)?,
             string_required: reader.boolean()?,
-            attach_keys: Keys::parse(reader, 0)?,
+            attach_keys: Keys::parse(reader, 0, false)?,
         };
         let lacks = |mode| operator.accepts(mode) && operator.keys_for(mode).is_empty();
         if lacks(Mode::Signed) || lacks(Mode::String) { Err(few) } else { Ok(operator) }
@@ -281,37 +277,43 @@ impl<'a> Trust<'a> {
         self.operators().find(|operator| operator.plmn == plmn)
     }
 
-    /// Every key in every role.
-    pub fn keys(&self) -> impl Iterator<Item = &'a PublicKey> + use<'a> {
-        self.keys_and_roles().map(|(key, _)| key)
+    /// Every key in every role, companions too.
+    pub fn keys(&self) -> impl Iterator<Item = PublicKey<'a>> + use<'a> {
+        let operators = self.operators();
+        let theirs = operators.flat_map(|entry| entry.keys.iter().chain(entry.attach_keys.iter()));
+        self.vendor_keys.iter().chain(theirs).flat_map(Key::both)
     }
 
     /// Whether a key with this id is trusted in any role.
     #[must_use]
     pub fn knows(&self, kid: &Kid) -> bool {
-        self.keys().any(|key| kid_of(key) == *kid)
+        self.any_key(&mut |key, _| key.kid() == *kid)
     }
 
     /// One key in two roles would let one signature stand for two parties. Operators of a group may
     /// share a key: their approvals are never counted together.
     fn refuse_equal_keys(&self) -> Result<()> {
-        for (index, (key, role)) in self.keys_and_roles().enumerate() {
-            let mut others = self.keys_and_roles().take(index);
-            if others.any(|(other, its)| other == key && !role.may_share(its)) {
-                return Err(Detail::DuplicateBlock.into());
-            }
-        }
-        Ok(())
+        let mut index = 0usize;
+        let has_twice = self.any_key(&mut |key, role| {
+            let mut earlier_count = index;
+            index = index.saturating_add(1);
+            self.any_key(&mut |other, its| {
+                let is_earlier = earlier_count > 0;
+                earlier_count = earlier_count.saturating_sub(1);
+                is_earlier && other == key && !role.may_share(its)
+            })
+        });
+        if has_twice { Err(Detail::DuplicateBlock.into()) } else { Ok(()) }
     }
 
-    fn keys_and_roles(&self) -> impl Iterator<Item = (&'a PublicKey, Role)> + use<'a> {
-        let vendor = self.vendor_keys.iter().map(|key| (key, Role::Vendor));
-        let theirs = self.operators().flat_map(|entry| {
-            let sign = entry.keys.iter().map(move |key| (key, Role::Sign(entry.plmn)));
-            let attach = entry.attach_keys.iter();
-            sign.chain(attach.map(move |key| (key, Role::Attach(entry.plmn))))
-        });
-        vendor.chain(theirs)
+    /// Whether `is_it` says so of a key in its role, in the order of [`Trust::keys`]; in less code
+    /// than that.
+    #[inline(never)]
+    fn any_key(&self, is_it: &mut dyn FnMut(PublicKey<'a>, Role) -> bool) -> bool {
+        self.vendor_keys.any(Role::Vendor, is_it)
+            || self.operators().any(|Operator { plmn, keys, attach_keys, .. }| {
+                keys.any(Role::Sign(plmn), is_it) || attach_keys.any(Role::Attach(plmn), is_it)
+            })
     }
 }
 
@@ -337,7 +339,7 @@ fn parse_vendor<'a>(reader: &mut Reader<'a>) -> Result<(u8, Keys<'a>)> {
     reader.array_exact(2)?;
     let error = reader.error(Detail::BadValue);
     let threshold = reader.uint()?;
-    let keys = Keys::parse(reader, 1)?;
+    let keys = Keys::parse(reader, 1, true)?;
     match u8::try_from(threshold) {
         Ok(threshold) if (1..=keys.count).contains(&threshold) => Ok((threshold, keys)),
         _ => Err(error),
@@ -369,13 +371,13 @@ pub struct OperatorFacts<'f> {
     /// The operator.
     pub plmn: Plmn,
     /// Keys for mode signed.
-    pub keys: &'f [PublicKey],
+    pub keys: &'f [Key<'f>],
     /// Sum of the accepted modes' bits.
     pub modes: u8,
     /// Whether an approval must carry a validation string.
     pub string_required: bool,
     /// Keys that may attach strings.
-    pub attach_keys: &'f [PublicKey],
+    pub attach_keys: &'f [Key<'f>],
 }
 
 /// Emits a trust anchor; `operators` are in ascending order.
@@ -385,7 +387,7 @@ pub struct OperatorFacts<'f> {
 pub fn emit<S: Sink>(
     writer: &mut Writer<S>,
     version: u64,
-    vendor: (u8, &[PublicKey]),
+    vendor: (u8, &[Key<'_>]),
     operators: &[OperatorFacts<'_>],
     policy: &Policy,
 ) -> Result<()> {
@@ -410,13 +412,9 @@ pub fn emit<S: Sink>(
     policy.emit(writer)
 }
 
-fn emit_keys<S: Sink>(writer: &mut Writer<S>, keys: &[PublicKey]) -> Result<()> {
+fn emit_keys<S: Sink>(writer: &mut Writer<S>, keys: &[Key<'_>]) -> Result<()> {
     writer.array(keys.len() as u64)?;
-    keys.iter().try_for_each(|key| {
-        writer.array(2)?;
-        writer.int(ALG_ED25519)?;
-        writer.bytes(key)
-    })
+    keys.iter().try_for_each(|key| key.emit(writer))
 }
 
 #[cfg(test)]
@@ -428,12 +426,12 @@ mod tests {
         Plmn::parse(text).unwrap()
     }
 
-    fn facts<'f>(text: &str, keys: &'f [PublicKey]) -> OperatorFacts<'f> {
+    fn facts<'f>(text: &str, keys: &'f [Key<'f>]) -> OperatorFacts<'f> {
         let plmn = plmn(text);
         OperatorFacts { plmn, keys, modes: 4, string_required: false, attach_keys: &[] }
     }
 
-    fn parse_with(threshold: u8, vendor: &[PublicKey], ops: &[OperatorFacts<'_>]) -> Result<u64> {
+    fn parse_with(threshold: u8, vendor: &[Key<'_>], ops: &[OperatorFacts<'_>]) -> Result<u64> {
         let mut buf = [0; 4096];
         let mut writer = Writer(SliceSink::new(&mut buf));
         let policy = Policy { vendor_id: Some([1; 16]), ..Policy::default() };
@@ -448,6 +446,7 @@ mod tests {
     #[test]
     fn parse_of_emit_and_every_rule() {
         let keys = [[1; 32], [2; 32], [3; 32]];
+        let keys = keys.each_ref().map(|key| Key::from(PublicKey::Ed25519(key)));
         let detail = |result: Result<u64>| result.unwrap_err().detail;
         let (a, b) = (facts("20801", &keys[1..2]), facts("26201", &keys[2..]));
         assert_eq!(parse_with(1, &keys[..1], &[a, b]), Ok(3));
@@ -473,7 +472,42 @@ mod tests {
         assert_eq!(detail(parse_with(1, &keys[..1], &[a, attach])), Detail::DuplicateBlock);
         let own = OperatorFacts { attach_keys: a.keys, ..a };
         assert_eq!(detail(parse_with(1, &keys[..1], &[own])), Detail::DuplicateBlock);
-        let many = [[9; 32]; KEY_COUNT_MAX + 1];
+        let many = [keys[0]; KEY_COUNT_MAX + 1];
         assert_eq!(detail(parse_with(1, &many, &[])), Detail::TooManyKeys);
+    }
+
+    #[test]
+    fn keys_of_every_algorithm() {
+        let (ed25519, lattice) = ([1; 32], [2; 1312]);
+        let mut point = [3; 65];
+        point[0] = 4;
+        let companion = Some(PublicKey::MlDsa44(&lattice));
+        let keys = [
+            Key { key: PublicKey::Esp256(&point), companion },
+            Key::from(PublicKey::Ed25519(&ed25519)),
+        ];
+        assert_eq!(
+            parse_with(2, &keys, &[facts("26201", &[])]).unwrap_err().detail,
+            Detail::MissingField
+        );
+        assert_eq!(parse_with(2, &keys, &[]), Ok(3));
+        let detail = |vendor: &[Key<'_>], ops: &[Key<'_>]| {
+            let ops = [facts("26201", ops)];
+            parse_with(1, vendor, if ops[0].keys.is_empty() { &[] } else { &ops })
+                .unwrap_err()
+                .detail
+        };
+        // The companion of two keys would sign for both.
+        let twice = [keys[0], Key { companion, ..keys[1] }];
+        assert_eq!(detail(&twice, &[]), Detail::DuplicateBlock);
+        // An operator's key has none, and a lattice key does not stand alone.
+        assert_eq!(detail(&keys[1..], &keys[..1]), Detail::BadValue);
+        let alone = [Key::from(PublicKey::MlDsa44(&lattice))];
+        assert_eq!(detail(&alone, &[]), Detail::UnknownAlgorithm);
+        let swapped = [Key { companion: Some(keys[0].key), ..keys[1] }];
+        assert_eq!(detail(&swapped, &[]), Detail::UnknownAlgorithm);
+        point[0] = 2;
+        let compressed = [Key::from(PublicKey::Esp256(&point))];
+        assert_eq!(detail(&compressed, &[]), Detail::BadValue);
     }
 }

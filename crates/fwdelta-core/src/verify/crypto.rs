@@ -7,15 +7,28 @@ use sha2::Sha256;
 use crate::error::{Detail, Result};
 use crate::format::auth::{Block, SIGNED_LEN_MAX, emit_signed};
 use crate::format::cbor::{SliceSink, Writer};
+use crate::format::key::PublicKey;
 use crate::format::plmn::Plmn;
-use crate::format::trust::PublicKey;
 use crate::hash::equal_in_constant_time;
 
 /// Signature verification: built in, or a callback into a crypto cell or ROM.
+///
+/// A pair of them is one that knows the algorithms of both. So a device links the algorithms it
+/// names, and no others.
 pub trait Crypto {
-    /// Whether `signature` is a strict Ed25519 signature of `message` under `key` (RFC 8032,
-    /// canonical S, no key of small order).
-    fn verify_ed25519(&self, key: &PublicKey, message: &[u8], signature: &[u8; 64]) -> bool;
+    /// Whether `signature` is one of `message` under `key`; `None` for an algorithm it does not
+    /// know. The signature has the length of the key's algorithm.
+    ///
+    /// Ed25519 is to be strict (RFC 8032: canonical S, no key of small order). ESP256 takes
+    /// `r || s`, with both values of s, as hardware gives either.
+    fn verify(&self, key: PublicKey<'_>, message: &[u8], signature: &[u8]) -> Option<bool>;
+}
+
+impl<A: Crypto, B: Crypto> Crypto for (A, B) {
+    fn verify(&self, key: PublicKey<'_>, message: &[u8], signature: &[u8]) -> Option<bool> {
+        let first = self.0.verify(key, message, signature);
+        first.or_else(|| self.1.verify(key, message, signature))
+    }
 }
 
 /// The built-in Ed25519.
@@ -25,10 +38,52 @@ pub struct Ed25519;
 
 #[cfg(feature = "ed25519")]
 impl Crypto for Ed25519 {
-    fn verify_ed25519(&self, key: &PublicKey, message: &[u8], signature: &[u8; 64]) -> bool {
-        let signature = ed25519_dalek::Signature::from_bytes(signature);
-        ed25519_dalek::VerifyingKey::from_bytes(key)
-            .is_ok_and(|key| key.verify_strict(message, &signature).is_ok())
+    fn verify(&self, key: PublicKey<'_>, message: &[u8], signature: &[u8]) -> Option<bool> {
+        let PublicKey::Ed25519(key) = key else { return None };
+        let Ok(signature) = ed25519_dalek::Signature::from_slice(signature) else {
+            return Some(false);
+        };
+        let key = ed25519_dalek::VerifyingKey::from_bytes(key);
+        Some(key.is_ok_and(|key| key.verify_strict(message, &signature).is_ok()))
+    }
+}
+
+/// The built-in ESP256.
+#[cfg(feature = "esp256")]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Esp256;
+
+#[cfg(feature = "esp256")]
+impl Crypto for Esp256 {
+    // Its frame is not to be that of the caller, for whom it may be of no use.
+    #[inline(never)]
+    fn verify(&self, key: PublicKey<'_>, message: &[u8], signature: &[u8]) -> Option<bool> {
+        use p256::ecdsa::signature::Verifier as _;
+        let PublicKey::Esp256(key) = key else { return None };
+        let Ok(signature) = p256::ecdsa::Signature::from_slice(signature) else {
+            return Some(false);
+        };
+        let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(key);
+        Some(key.is_ok_and(|key| key.verify(message, &signature).is_ok()))
+    }
+}
+
+/// The built-in ML-DSA-44.
+#[cfg(feature = "ml-dsa-44")]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MlDsa44;
+
+#[cfg(feature = "ml-dsa-44")]
+impl Crypto for MlDsa44 {
+    #[inline(never)]
+    fn verify(&self, key: PublicKey<'_>, message: &[u8], signature: &[u8]) -> Option<bool> {
+        use ml_dsa::signature::Verifier as _;
+        let PublicKey::MlDsa44(key) = key else { return None };
+        let Ok(signature) = ml_dsa::Signature::<ml_dsa::MlDsa44>::try_from(signature) else {
+            return Some(false);
+        };
+        let key = ml_dsa::VerifyingKey::<ml_dsa::MlDsa44>::decode(key.into());
+        Some(key.verify(message, &signature).is_ok())
     }
 }
 
@@ -36,15 +91,19 @@ impl Crypto for Ed25519 {
 #[inline(never)]
 pub(super) fn signature_is_valid(
     crypto: &impl Crypto,
-    key: &PublicKey,
+    key: PublicKey<'_>,
     block: &Block<'_>,
     payload: &[u8],
 ) -> Result<bool> {
+    // The anchor says which algorithm a key is for, not the package.
+    if block.algorithm != Some(key.algorithm()) {
+        return Ok(false);
+    }
     let mut buf = [0; SIGNED_LEN_MAX];
     let mut writer = Writer(SliceSink::new(&mut buf));
     emit_signed(&mut writer, false, block.protected, payload).map_err(|_| too_long(block))?;
-    let signature = block.proof.try_into().map_err(|_| Detail::Bug)?;
-    Ok(crypto.verify_ed25519(key, writer.0.written(), signature))
+    let verdict = crypto.verify(key, writer.0.written(), block.proof);
+    verdict.ok_or(crate::Error::at(Detail::NotBuiltIn, block.pos))
 }
 
 /// Whether a secret block verifies under the SIM's string.

@@ -12,10 +12,13 @@ mod package;
 mod rotation;
 mod signers;
 
-pub use crypto::Crypto;
 #[cfg(feature = "ed25519")]
 pub use crypto::Ed25519;
-pub use crypto::{MAC_INFO, mac_key, secret_mac};
+#[cfg(feature = "esp256")]
+pub use crypto::Esp256;
+#[cfg(feature = "ml-dsa-44")]
+pub use crypto::MlDsa44;
+pub use crypto::{Crypto, MAC_INFO, mac_key, secret_mac};
 pub use facts::{Facts, Installed};
 pub use operator::{Basis, Decision, EF_FOTA_LEN, EfFota, Sim, gate};
 pub use package::{Device, Package};

@@ -2,10 +2,11 @@
 
 use super::crypto::Crypto;
 use crate::error::{Detail, Error, Result};
-use crate::format::auth::{SIGNED_LEN_MAX, kid_of};
+use crate::format::auth::SIGNED_LEN_MAX;
 use crate::format::cbor::{SliceSink, Writer};
+use crate::format::key::PublicKey;
 use crate::format::rotation::{Endorsement, SignedTrust, emit_signed};
-use crate::format::trust::{PublicKey, Trust};
+use crate::format::trust::Trust;
 use crate::limits::TRUST_JUMP_MAX;
 
 /// Checks an anchor that is to replace `current`: as many of the vendor's keys in `current`, and of
@@ -71,28 +72,45 @@ fn tally(
 ) -> Result<(u8, Option<Error>)> {
     let (mut count, mut wrong) = (0u8, None);
     for key in trust.vendor_keys.iter() {
-        let kid = kid_of(key);
-        let mut is_signed = false;
-        for endorsement in signed.endorsements().filter(|it| *it.kid == kid) {
-            if is_valid(signed.anchor, key, &endorsement, crypto)? {
-                is_signed = true;
-                break;
-            }
-            wrong = wrong.or(Some(Error::at(Detail::BadSignature, endorsement.pos)));
+        // A hybrid key signs with both of its halves.
+        let mut is_signed = true;
+        for key in key.both() {
+            is_signed &= has_signed(signed, key, crypto, &mut wrong)?;
         }
         count = count.saturating_add(is_signed.into());
     }
     Ok((count, wrong))
 }
 
+/// Whether there is a signature by `key` that verifies; the first that does not goes to `wrong`.
+fn has_signed(
+    signed: &SignedTrust<'_>,
+    key: PublicKey<'_>,
+    crypto: &impl Crypto,
+    wrong: &mut Option<Error>,
+) -> Result<bool> {
+    let kid = key.kid();
+    for endorsement in signed.endorsements().filter(|it| *it.kid == kid) {
+        if is_valid(signed.anchor, key, &endorsement, crypto)? {
+            return Ok(true);
+        }
+        *wrong = wrong.or(Some(Error::at(Detail::BadSignature, endorsement.pos)));
+    }
+    Ok(false)
+}
+
 fn is_valid(
     anchor: &[u8],
-    key: &PublicKey,
+    key: PublicKey<'_>,
     endorsement: &Endorsement<'_>,
     crypto: &impl Crypto,
 ) -> Result<bool> {
+    if endorsement.algorithm != key.algorithm() {
+        return Ok(false);
+    }
     let mut buf = [0; SIGNED_LEN_MAX];
     let mut writer = Writer(SliceSink::new(&mut buf));
     emit_signed(&mut writer, endorsement.protected, anchor)?;
-    Ok(crypto.verify_ed25519(key, writer.0.written(), endorsement.proof))
+    let verdict = crypto.verify(key, writer.0.written(), endorsement.proof);
+    verdict.ok_or(Error::at(Detail::NotBuiltIn, endorsement.pos))
 }

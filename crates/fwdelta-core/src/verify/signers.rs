@@ -3,7 +3,8 @@
 use super::crypto::{Crypto, signature_is_valid};
 use crate::error::{Detail, Error, Result};
 use crate::format::auth::{Authentication, Block, Claim, Requirement};
-use crate::format::trust::{PublicKey, Trust};
+use crate::format::key::PublicKey;
+use crate::format::trust::Trust;
 
 /// Checks every block that concerns this device and gives the vendors' requirement.
 ///
@@ -18,31 +19,36 @@ pub fn check_signers<'a>(
     trust: &Trust<'_>,
     crypto: &impl Crypto,
 ) -> Result<Requirement<'a>> {
-    let mut vendor_count = 0u8;
     for block in auth.blocks() {
         let Signer::Known(key) = signer(&block, trust)? else { continue };
         if !signature_is_valid(crypto, key, &block, auth.payload)? {
             return Err(Error::at(Detail::BadSignature, block.pos));
         }
-        // Key ids are distinct within a package and key bytes within a trust anchor, so nobody
-        // is counted twice (CVE-2020-15093, CVE-2020-6174).
-        vendor_count = vendor_count.saturating_add(is_vendor(&block).into());
     }
     check_strangers(auth, trust)?;
-    if vendor_count < trust.threshold {
+    // Every block by a known key has verified; a block that is there is a signature.
+    if vendor_count(auth, trust) < usize::from(trust.threshold) {
         return Err(Detail::VendorThreshold.into());
     }
     common_requirement(auth)
 }
 
-fn is_vendor(block: &Block<'_>) -> bool {
-    matches!(block.claim, Claim::Vendor { .. })
+/// How many vendor keys signed, each with its companion if it has one. Key ids are distinct within
+/// a package and key bytes within a trust anchor, so nobody is counted twice (CVE-2020-15093,
+/// CVE-2020-6174).
+fn vendor_count(auth: &Authentication<'_>, trust: &Trust<'_>) -> usize {
+    let signed = |key: PublicKey<'_>| {
+        let kid = key.kid();
+        let mut claims = auth.blocks().map(|block| block.claim);
+        claims.any(|claim| matches!(claim, Claim::Vendor { kid: by, .. } if *by == kid))
+    };
+    trust.vendor_keys.iter().filter(|key| key.both().all(signed)).count()
 }
 
 /// Who made a block, as far as this device can tell.
 enum Signer<'t> {
     /// A key trusted for what the block says.
-    Known(&'t PublicKey),
+    Known(PublicKey<'t>),
     /// A key that is not in the anchor speaks for an operator that is.
     Stranger,
     /// Nobody this device knows, or nobody it can check: the block is for other devices.

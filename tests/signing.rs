@@ -1,0 +1,459 @@
+//! Signatures by keys that are elsewhere: prepared, made, attached; by several people; in a token.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use fwdelta::package::SecretKey;
+use serde_json::Value;
+
+/// A working folder with images and keys of every algorithm.
+struct Desk {
+    dir: tempfile::TempDir,
+    environment: Vec<(&'static str, String)>,
+}
+
+const TRUST: &str = r#"
+version = 1
+[vendor]
+threshold = 2
+keys = ["a.pub", { key = "b.pub", hybrid = "pq.pub" }]
+[[operator]]
+plmn = "26201"
+modes = ["signed", "string"]
+keys = ["op.pub"]
+"#;
+const STRING: &str = "000102030405060708090a0b0c0d0e0f";
+
+impl Desk {
+    fn new() -> Self {
+        let desk = Self { dir: tempfile::tempdir().unwrap(), environment: Vec::new() };
+        let old: Vec<u8> = (0..4096u32).map(|i| ((i * i) >> 3) as u8).collect();
+        let mut new = old.clone();
+        new[1000..1008].copy_from_slice(b"new text");
+        desk.write("old.bin", &old);
+        desk.write("new.bin", &new);
+        for (name, algorithm) in
+            [("a", "ed25519"), ("b", "esp256"), ("pq", "ml-dsa-44"), ("op", "esp256")]
+        {
+            desk.ok(&["keygen", "--out", name, "--algorithm", algorithm]);
+        }
+        desk.write("trust.toml", TRUST.as_bytes());
+        desk.write("sim.bin", &[&[1][..], &(0..16).collect::<Vec<u8>>()].concat());
+        desk.ok(&[
+            "build",
+            "--old",
+            "old.bin",
+            "--new",
+            "new.bin",
+            "--sequence",
+            "7",
+            "--unsigned",
+            "-o",
+            "draft.suit",
+        ]);
+        desk
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) {
+        std::fs::write(self.path(name), bytes).unwrap();
+    }
+
+    fn read(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.path(name)).unwrap()
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fwdelta"));
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command.current_dir(self.dir.path()).args(args).output().unwrap()
+    }
+
+    fn ok(&self, args: &[&str]) -> String {
+        let output = self.run(args);
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{args:?}: {stderr}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn json(&self, args: &[&str]) -> Value {
+        serde_json::from_str(&self.ok(&[args, &["--json"]].concat())).unwrap()
+    }
+
+    /// Runs what must fail with this detail; gives what was said.
+    #[track_caller]
+    fn fails(&self, detail: u16, args: &[&str]) -> String {
+        let before = self.names();
+        let output = self.run(&[args, &["--json"]].concat());
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(report["error"]["detail"], detail, "{args:?}: {report}");
+        assert_eq!(self.names(), before, "{args:?} left something behind");
+        report["error"]["message"].as_str().unwrap().to_owned()
+    }
+
+    fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.dir.path()).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    fn verify(&self, package: &str) -> Vec<String> {
+        let args = ["verify", package, "--trust", "trust.toml", "--ef-fota", "sim.bin", "--old"];
+        [&args[..], &["old.bin"]].concat().into_iter().map(str::to_owned).collect()
+    }
+
+    /// What a signing service does: bytes in, signature out.
+    fn sign_elsewhere(&self, key: &str, request: &str, signature: &str) {
+        let pem = String::from_utf8(self.read(&format!("{key}.key"))).unwrap();
+        let key = SecretKey::from_pem(&pem, key).unwrap();
+        self.write(signature, &key.sign(&self.read(request)).unwrap());
+    }
+
+    /// Prepares for `key`, signs elsewhere, attaches to `package`.
+    fn attach(&self, draft: &str, key: &str, package: &str, output: &str, more: &[&str]) {
+        let public = format!("{key}.pub");
+        let prepare = ["sign", "prepare", draft, "--key", &public, "-o", "tbs"];
+        self.ok(&[&prepare[..], more].concat());
+        self.sign_elsewhere(key, "tbs", "sig");
+        self.ok(&[
+            "sign",
+            "attach",
+            package,
+            "--key",
+            &public,
+            "--request",
+            "tbs",
+            "--signature",
+            "sig",
+            "-o",
+            output,
+        ]);
+    }
+}
+
+fn strs(args: &[String]) -> Vec<&str> {
+    args.iter().map(String::as_str).collect()
+}
+
+#[test]
+fn people_sign_one_after_another_and_none_has_the_others_key() {
+    let desk = Desk::new();
+    let all = desk.verify("update.suit");
+    desk.write("update.suit", &desk.read("draft.suit"));
+    desk.fails(109, &strs(&all));
+    // Everyone prepares from the draft; the order in which signatures come does not matter.
+    desk.attach("draft.suit", "pq", "update.suit", "update.suit", &["--require", "26201"]);
+    desk.fails(402, &strs(&all));
+    desk.attach("draft.suit", "b", "update.suit", "update.suit", &["--require", "26201"]);
+    desk.fails(402, &strs(&all));
+    // What the others require is taken over.
+    desk.attach("update.suit", "a", "update.suit", "update.suit", &[]);
+    desk.fails(507, &strs(&all));
+    let approve = ["--operator", "26201", "--mode", "string", "--string", STRING];
+    desk.attach("update.suit", "op", "update.suit", "update.suit", &approve);
+    let report = desk.json(&strs(&all));
+    assert_eq!(
+        (&report["approved_by"], &report["approval_mode"]),
+        (&"26201".into(), &"string".into())
+    );
+    let shown = desk.json(&["inspect", "update.suit"]);
+    let algorithms: Vec<_> =
+        shown["blocks"].as_array().unwrap().iter().map(|it| &it["algorithm"]).collect();
+    assert_eq!(algorithms, ["ML-DSA-44", "ESP256", "Ed25519", "ESP256"]);
+    desk.ok(&[
+        "apply",
+        "update.suit",
+        "--trust",
+        "trust.toml",
+        "--ef-fota",
+        "sim.bin",
+        "--old",
+        "old.bin",
+        "-o",
+        "applied.bin",
+    ]);
+    assert_eq!(desk.read("applied.bin"), desk.read("new.bin"));
+}
+
+#[test]
+fn a_key_at_hand_signs_as_one_elsewhere_does() {
+    let desk = Desk::new();
+    desk.attach("draft.suit", "b", "draft.suit", "attached.suit", &[]);
+    desk.ok(&["sign", "add", "draft.suit", "--key", "b.key", "-o", "added.suit"]);
+    assert_eq!(desk.read("attached.suit"), desk.read("added.suit"));
+    desk.ok(&[
+        "build",
+        "--old",
+        "old.bin",
+        "--new",
+        "new.bin",
+        "--sequence",
+        "7",
+        "--key",
+        "b.key",
+        "-o",
+        "built.suit",
+    ]);
+    assert_eq!(desk.read("built.suit"), desk.read("added.suit"));
+    desk.ok(&["sign", "public", "--key", "b.key", "-o", "again.pub"]);
+    assert_eq!(desk.read("again.pub"), desk.read("b.pub"));
+    let add = ["sign", "add", "added.suit", "--operator", "26201", "--key", "op.key", "-o", "x"];
+    desk.ok(&add);
+    desk.ok(&["approve", "added.suit", "--operator", "26201", "--key", "op.key", "-o", "y"]);
+    assert_eq!(desk.read("x"), desk.read("y"));
+}
+
+#[test]
+fn what_does_not_belong_together_is_not_attached() {
+    let desk = Desk::new();
+    desk.ok(&["sign", "prepare", "draft.suit", "--key", "b.pub", "-o", "tbs"]);
+    desk.sign_elsewhere("b", "tbs", "sig");
+    let attach =
+        |package: &'static str, key: &'static str, request: &'static str, sig: &'static str| {
+            [
+                "sign",
+                "attach",
+                package,
+                "--key",
+                key,
+                "--request",
+                request,
+                "--signature",
+                sig,
+                "-o",
+                "out",
+            ]
+        };
+    desk.fails(403, &attach("draft.suit", "op.pub", "tbs", "sig"));
+    desk.fails(403, &attach("draft.suit", "a.pub", "tbs", "sig"));
+    let mut changed = desk.read("sig");
+    changed[5] ^= 1;
+    desk.write("changed", &changed);
+    desk.fails(403, &attach("draft.suit", "b.pub", "tbs", "changed"));
+    desk.fails(403, &attach("draft.suit", "b.pub", "tbs", "old.bin"));
+    desk.fails(110, &attach("draft.suit", "b.pub", "old.bin", "sig"));
+    // A stranger's signature of a request that names another key.
+    desk.sign_elsewhere("op", "tbs", "of op");
+    desk.fails(404, &attach("draft.suit", "op.pub", "tbs", "of op"));
+    desk.ok(&["build", "--new", "new.bin", "--sequence", "8", "--unsigned", "-o", "other.suit"]);
+    let said = desk.fails(401, &attach("other.suit", "b.pub", "tbs", "sig"));
+    assert!(said.contains("another package"), "{said}");
+    desk.ok(&attach("draft.suit", "b.pub", "tbs", "sig"));
+    desk.fails(116, &attach("out", "b.pub", "tbs", "sig"));
+    // Vendors agree about what they require.
+    let other = ["sign", "prepare", "out", "--key", "a.pub", "--require", "any", "-o", "tbs2"];
+    desk.fails(117, &other);
+    // Lattice keys sign beside a vendor's only.
+    desk.fails(
+        203,
+        &["sign", "prepare", "out", "--operator", "26201", "--key", "pq.pub", "-o", "t"],
+    );
+}
+
+#[test]
+fn der_signatures_of_other_tools_are_taken() {
+    let desk = Desk::new();
+    desk.ok(&["sign", "prepare", "draft.suit", "--key", "b.pub", "-o", "tbs"]);
+    desk.sign_elsewhere("b", "tbs", "sig");
+    let signature = p256::ecdsa::Signature::from_slice(&desk.read("sig")).unwrap();
+    desk.write("der", signature.to_der().as_bytes());
+    assert_ne!(desk.read("der"), desk.read("sig"));
+    for (name, output) in [("sig", "one"), ("der", "two")] {
+        desk.ok(&[
+            "sign",
+            "attach",
+            "draft.suit",
+            "--key",
+            "b.pub",
+            "--request",
+            "tbs",
+            "--signature",
+            name,
+            "-o",
+            output,
+        ]);
+    }
+    assert_eq!(desk.read("one"), desk.read("two"));
+}
+
+#[test]
+fn operators_prompts_come_with_their_signature() {
+    let desk = Desk::new();
+    desk.ok(&["sign", "add", "draft.suit", "--key", "a.key", "-o", "signed.suit"]);
+    desk.write(
+        "prompts.toml",
+        b"[en]\nbefore_download = \"Ours\"\nafter_download = \"b\"\n\
+        before_update = \"c\"\nafter_update = \"d\"\n",
+    );
+    desk.ok(&[
+        "sign",
+        "prepare",
+        "signed.suit",
+        "--operator",
+        "26201",
+        "--key",
+        "op.pub",
+        "--prompts",
+        "prompts.toml",
+        "-o",
+        "tbs",
+    ]);
+    desk.sign_elsewhere("op", "tbs", "sig");
+    let attach = [
+        "sign",
+        "attach",
+        "signed.suit",
+        "--key",
+        "op.pub",
+        "--request",
+        "tbs",
+        "--signature",
+        "sig",
+        "-o",
+        "out",
+    ];
+    let without = desk.run(&attach);
+    assert!(!without.status.success() && !desk.path("out").exists());
+    desk.ok(&[&attach[..], &["--prompts", "prompts.toml"]].concat());
+    assert!(desk.read("out").windows(4).any(|window| window == b"Ours"));
+}
+
+/// SoftHSM's library, where Debian and others put it.
+fn softhsm() -> Option<&'static Path> {
+    let places = [
+        "/usr/lib/softhsm/libsofthsm2.so",
+        "/usr/lib64/softhsm/libsofthsm.so",
+        "/usr/local/lib/softhsm/libsofthsm2.so",
+    ];
+    places.into_iter().map(Path::new).find(|path| path.exists())
+}
+
+fn files_below(dir: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { files.extend(files_below(&path)) } else { files.push(path) }
+    }
+    files
+}
+
+#[cfg(feature = "pkcs11")]
+#[test]
+fn a_key_that_never_leaves_its_token_signs() {
+    let Some(library) = softhsm() else {
+        eprintln!("SKIPPED: signing in a token: softhsm2 is not installed");
+        return;
+    };
+    let mut desk = Desk::new();
+    std::fs::create_dir(desk.path("tokens")).unwrap();
+    let tokens = desk.path("tokens");
+    desk.write(
+        "softhsm2.conf",
+        format!("directories.tokendir = {}\n", tokens.display()).as_bytes(),
+    );
+    let configuration = desk.path("softhsm2.conf").display().to_string();
+    desk.environment = vec![
+        ("SOFTHSM2_CONF", configuration.clone()),
+        ("FWDELTA_PKCS11_MODULE", library.display().to_string()),
+    ];
+    let made = Command::new("softhsm2-util")
+        .args(["--init-token", "--free", "--label", "Release", "--so-pin", "87654321"])
+        .args(["--pin", "1234"])
+        .env("SOFTHSM2_CONF", configuration)
+        .output();
+    assert!(made.unwrap().status.success());
+    desk.write("pin", b"1234\n");
+    desk.write("wrong", b"4321\n");
+    let uri = |object: &str, pin: &str| {
+        format!("pkcs11:token=Release;object={object}?pin-source={}", desk.path(pin).display())
+    };
+    for (object, algorithm) in [("vendor", "ed25519"), ("operator", "esp256")] {
+        let uri = uri(object, "pin");
+        let keygen = ["keygen", "--token", &uri, "--algorithm", algorithm, "--out", object];
+        desk.ok(&keygen);
+        desk.ok(&["sign", "public", "--key", &uri, "-o", "again"]);
+        assert_eq!(desk.read("again"), desk.read(&format!("{object}.pub")));
+        std::fs::remove_file(desk.path(&format!("{object}.pub"))).unwrap();
+        // Not another key of the same name.
+        assert!(!desk.run(&keygen).status.success());
+        std::fs::rename(desk.path("again"), desk.path(&format!("{object}.pub"))).unwrap();
+    }
+    let (vendor, operator) = (uri("vendor", "pin"), uri("operator", "pin"));
+    desk.ok(&[
+        "build",
+        "--old",
+        "old.bin",
+        "--new",
+        "new.bin",
+        "--sequence",
+        "7",
+        "--key",
+        &vendor,
+        "--key",
+        &operator,
+        "-o",
+        "two.suit",
+    ]);
+    desk.ok(&[
+        "build",
+        "--old",
+        "old.bin",
+        "--new",
+        "new.bin",
+        "--sequence",
+        "7",
+        "--key",
+        &vendor,
+        "-o",
+        "update.suit",
+    ]);
+    desk.ok(&["sign", "add", "draft.suit", "--key", &vendor, "-o", "added.suit"]);
+    assert_eq!(desk.read("added.suit"), desk.read("update.suit"));
+    desk.ok(&[
+        "approve",
+        "update.suit",
+        "--operator",
+        "26201",
+        "--key",
+        &operator,
+        "-o",
+        "approved.suit",
+    ]);
+    let trust = "version = 1\n[vendor]\nkeys = [\"vendor.pub\"]\n[[operator]]\nplmn = \"26201\"\n\
+                 keys = [\"operator.pub\"]\n";
+    desk.write("trust.toml", trust.as_bytes());
+    let report = desk.json(&strs(&desk.verify("approved.suit")));
+    assert_eq!(report["approved_by"], "26201");
+    // The PIN may be in the environment, and must be right.
+    let bare = "pkcs11:token=Release;object=vendor";
+    let add = |key: &str| {
+        let args = ["sign", "add", "draft.suit", "--key", key, "-o", "again.suit"];
+        desk.run(&args)
+    };
+    let said = |output: Output| {
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(said(add(bare)).contains("FWDELTA_PKCS11_PIN"));
+    assert!(said(add(&uri("vendor", "wrong"))).contains("PIN is wrong"));
+    assert!(said(add(&uri("nobody", "pin"))).contains("no such private key"));
+    let elsewhere = uri("vendor", "pin").replace("Release", "Other");
+    assert!(said(add(&elsewhere)).contains("no such token"));
+    desk.environment.push(("FWDELTA_PKCS11_PIN", "1234".to_owned()));
+    desk.ok(&["sign", "add", "draft.suit", "--key", bare, "-o", "by-environment.suit"]);
+    assert_eq!(desk.read("by-environment.suit"), desk.read("added.suit"));
+    // Only the token has private keys: what is in PEM on this disk is what was made as files.
+    let is_private = |path: &PathBuf| {
+        let bytes = std::fs::read(path).unwrap();
+        bytes.windows(11).any(|window| window == b"PRIVATE KEY")
+    };
+    let mut private: Vec<_> = files_below(desk.dir.path()).into_iter().filter(is_private).collect();
+    private.sort();
+    let names: Vec<_> = private.iter().map(|path| path.file_name().unwrap()).collect();
+    assert_eq!(names, ["a.key", "b.key", "op.key", "pq.key"]);
+}
