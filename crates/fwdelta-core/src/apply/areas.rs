@@ -1,8 +1,8 @@
 //! Where things are in the scratch flash beside the slot.
 
 use super::journal::{self, JOURNAL_RECORD_LEN, SEAL_LEN};
-use crate::error::{Detail, Result};
-use crate::storage::Target;
+use crate::error::{Detail, Error, Result};
+use crate::storage::{Geometry, Target};
 
 /// Records after a seal besides one for each page: that the seal is whole, and that all is done.
 pub(super) const RECORDS_MORE: u64 = 2;
@@ -68,6 +68,11 @@ impl Areas {
     #[must_use]
     pub const fn state_len(&self) -> u64 {
         self.state_len
+    }
+
+    /// Checks that scratch flash of this geometry has room for all of it.
+    pub(super) const fn check_room(&self, scratch: &Geometry) -> Result<()> {
+        if self.scratch_len() <= scratch.len { Ok(()) } else { Err(Error::at(Detail::NoSpace, 0)) }
     }
 
     /// Checks that every spare page and both areas are whole sectors.

@@ -10,7 +10,7 @@ use crate::error::{Detail, Error, Result};
 use crate::format::delta::DeltaHeader;
 use crate::hash::Sha256;
 use crate::limits::Limits;
-use crate::storage::{Source, Target};
+use crate::storage::{Geometry, Source, Target};
 
 /// What is done next.
 #[derive(Clone, Debug)]
@@ -53,28 +53,28 @@ impl<'w> Rewriting<'w> {
     /// What the scratch flash says of a delta.
     ///
     /// # Errors
-    /// As [`Areas::of`], and `ReadFailed`. Whether the old image is intact is not known then, so
-    /// they say that it is not.
+    /// As [`Areas::of`], `BadArgument`, `NoSpace`, `ReadFailed`. Whether the old image is intact is
+    /// not known then, so they say that it is not.
     pub fn look<X: Source + Target>(
         header: &DeltaHeader,
         work: &mut [u8],
         scratch: &mut X,
         binding: &Binding,
     ) -> Result<Found> {
-        let areas = Areas::of(header, scratch.geometry().write_len, work).map_err(unknown)?;
+        let areas = areas_in(header, work, &scratch.geometry()).map_err(unknown)?;
         journal::look(&areas, scratch, binding).map_err(unknown)
     }
 
     /// Forgets a delta that is done or not wanted: not while it is being applied.
     ///
     /// # Errors
-    /// As [`Areas::of`], and `WriteFailed`.
+    /// As [`Areas::of`], `BadArgument`, `NoSpace`, `WriteFailed`.
     pub fn clear<X: Source + Target>(
         header: &DeltaHeader,
         work: &mut [u8],
         scratch: &mut X,
     ) -> Result<()> {
-        let areas = Areas::of(header, scratch.geometry().write_len, work)?;
+        let areas = areas_in(header, work, &scratch.geometry())?;
         journal::clear(&areas, scratch)
     }
 
@@ -356,6 +356,14 @@ fn unknown(error: Error) -> Error {
     Error { old_intact: false, ..error }
 }
 
+/// Where things are in scratch flash of this geometry, which has room for them.
+fn areas_in(header: &DeltaHeader, work: &mut [u8], scratch: &Geometry) -> Result<Areas> {
+    crate::apply::output::check_geometry(scratch)?;
+    let areas = Areas::of(header, scratch.write_len, work)?;
+    areas.check_room(scratch)?;
+    Ok(areas)
+}
+
 /// Checks everything that can be checked without reading.
 #[inline(never)]
 fn prepare<T: Source + Target, X: Source + Target, P: Source>(
@@ -368,11 +376,7 @@ fn prepare<T: Source + Target, X: Source + Target, P: Source>(
     Applier::workspace(header)?;
     let scratch = flash.scratch.geometry();
     check_slot(&flash.slot.geometry(), header)?;
-    crate::apply::output::check_geometry(&scratch)?;
-    let areas = Areas::of(header, scratch.write_len, work)?;
-    if areas.scratch_len() > scratch.len {
-        return Err(Detail::NoSpace.into());
-    }
+    let areas = areas_in(header, work, &scratch)?;
     areas.check_whole(flash.scratch)?;
     Ok(areas)
 }
