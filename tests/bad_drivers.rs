@@ -28,6 +28,7 @@ const PLACE: Place = Place {
     erased: 0xff,
     order: None,
     interval: Some(1),
+    room: None,
 };
 
 /// How a driver fails.

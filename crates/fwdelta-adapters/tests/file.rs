@@ -100,6 +100,7 @@ fn an_image_is_rewritten_in_a_file_that_is_long_enough() {
         erased: 0,
         order: None,
         interval: None,
+        room: None,
     };
     let options = Options { profile: Profile::Plain, in_place: Some(place), ..Options::default() };
     let delta = create(&old, &new, &options, &Silent).unwrap();

@@ -74,6 +74,7 @@ impl Areas {
             page_len: scratch.sector_len.max(1).into(),
             spare_count: 0,
             state_len: measure.0,
+            excerpts_len: 0,
             record_count: RECORDS_MORE,
         };
         Self::new(&parts, scratch.write_len)

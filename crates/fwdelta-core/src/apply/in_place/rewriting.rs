@@ -141,11 +141,12 @@ impl<'w> Rewriting<'w> {
             let areas = &journal.areas;
             machine.state(&mut Loader::new(flash.scratch, areas, found.area)).map_err(unknown)?;
             machine.book.ahead = found.saved;
+            machine.book.excerpts.settle();
         }
         let ahead = machine.book.ahead.as_slice().len() as u32;
         let before = machine.book.count.saturating_add(ahead);
         // In any case: a torn record of the last run may look like none.
-        let saved = journal.save(flash.scratch, machine);
+        let saved = save(&mut journal, machine, flash);
         saved.map_err(|error| Error { old_intact: before == 0, ..error })?;
         let checkpoint = Some(machine.book.count).filter(|_| machine.is_announced);
         let interval = super::parameters(header)?.interval.into();
@@ -222,7 +223,7 @@ impl<'w> Rewriting<'w> {
         }
         if self.machine.book.is_marked() && self.is_checkpoint_due() {
             journal::sync(flash.slot)?;
-            self.journal.save(flash.scratch, &mut self.machine)?;
+            save(&mut self.journal, &mut self.machine, flash)?;
             self.checkpoint = Some(self.machine.book.count);
             return Ok(());
         }
@@ -256,6 +257,26 @@ impl<'w> Rewriting<'w> {
     ) -> Result<()> {
         let book = &self.machine.book;
         let (page, start) = (book.page(), book.place().pos);
+        if !book.is_unsaved() {
+            self.copy(flash, page, start)?;
+        }
+        // The page before is whole before this one counts as saved.
+        journal::sync(flash.slot)?;
+        self.journal.saved(flash.scratch, page as u32)?;
+        self.machine.book.enter_saved();
+        self.machine.make_room(start, self.write_len);
+        self.stage = Stage::Erase;
+        Ok(())
+    }
+
+    /// Copies old page `page`, which starts at `start`, to its spare page.
+    fn copy<T: Source + Target, X: Source + Target, P: Source>(
+        &mut self,
+        flash: &mut Flash<'_, T, X, P>,
+        page: u64,
+        start: u64,
+    ) -> Result<()> {
+        let book = &self.machine.book;
         let (mut pos, end) = (start, self.machine.old_end(page));
         let (mut to, spare_len) =
             (self.journal.areas.spare_pos(book.victim()), book.pages.largest());
@@ -273,12 +294,6 @@ impl<'w> Rewriting<'w> {
             flash.scratch.program(to, bytes).map_err(|_| failed)?;
             (pos, to) = (pos.saturating_add(len), to.saturating_add(len));
         }
-        // The page before is whole before this one counts as saved.
-        journal::sync(flash.slot)?;
-        self.journal.saved(flash.scratch, page as u32)?;
-        self.machine.book.enter_saved();
-        self.machine.make_room(start, self.write_len);
-        self.stage = Stage::Erase;
         Ok(())
     }
 
@@ -288,7 +303,9 @@ impl<'w> Rewriting<'w> {
         is_dry: bool,
     ) -> Result<()> {
         let machine = &mut self.machine;
-        if !machine.make(flash.slot, Some(&mut *flash.scratch), flash.payload)? {
+        let excerpts_pos = self.journal.areas.excerpts_pos(self.journal.area);
+        let scratch = Some(&mut *flash.scratch);
+        if !machine.make(flash.slot, scratch, excerpts_pos, flash.payload)? {
             return Ok(());
         }
         let (start, pos) = (machine.buffer.start(), machine.buffer.pos());
@@ -349,6 +366,21 @@ impl<'w> Rewriting<'w> {
     pub const fn progress(&self) -> (u64, u64) {
         self.machine.book.progress()
     }
+}
+
+/// Saves a checkpoint: the state, and what it holds of old.
+fn save<T: Source, X: Source + Target, P>(
+    journal: &mut Journal,
+    machine: &mut Machine<'_>,
+    flash: &mut Flash<'_, T, X, P>,
+) -> Result<()> {
+    let from = journal.areas.excerpts_pos(journal.area);
+    let mut writer = journal.open(flash.scratch)?;
+    machine.state(&mut writer)?;
+    machine.save_excerpts(flash.slot, &mut writer, from)?;
+    journal.seal(writer, &machine.ahead())?;
+    machine.book.excerpts.settle();
+    Ok(())
 }
 
 /// An error at a time when pages may have been rewritten already.
