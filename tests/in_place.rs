@@ -10,8 +10,8 @@ use fwdelta::core::format::delta::DeltaHeader;
 use fwdelta::core::storage::{Geometry, Target as _};
 use fwdelta::core::{Detail, Limits};
 use fwdelta::diff::{
-    self, Delta, FirstPages, Options, Order, PageRun, Place, Profile, RamFlash, create, footprint,
-    rewrite, wear,
+    self, Delta, FirstPages, Options, Order, PageRun, Place, Profile, RamFlash, Room, create,
+    footprint, rewrite, wear,
 };
 use fwdelta::progress::Silent;
 use fwdelta_sim::fault::Random;
@@ -24,6 +24,7 @@ const PLACE: Place = Place {
     erased: 0xff,
     order: None,
     interval: Some(1),
+    room: None,
 };
 
 /// Makes a delta, which applies it in place and compares.
@@ -139,6 +140,47 @@ fn edited_images_of_every_length_in_every_order() {
             }
         }
     }
+}
+
+/// Pages that need each other in a circle: with one spare page something is lost but for excerpts.
+fn rotated(len: usize) -> (Vec<u8>, Vec<u8>) {
+    let old = delta::noise(&mut Random::new(7), len, 256);
+    let new: Vec<u8> = old.chunks(700).rev().flatten().copied().collect();
+    (old, new)
+}
+
+#[test]
+fn checkpoints_hold_what_is_needed_later() {
+    let (old, new) = rotated(9000);
+    for profile in [Profile::Plain, Profile::Tiny, Profile::Small] {
+        for (spare_count, interval) in [(1, 1), (2, 1), (2, 2), (3, 2)] {
+            for order in Order::ALL {
+                let place = Place { spare_count, interval: Some(interval), ..PLACE };
+                let sized = |room| {
+                    let place = Place { order: Some(order), room: Some(room), ..place };
+                    let delta = made(&old, &new, profile, place);
+                    let parsed = diff::parse_file(&delta.to_file()).unwrap().0;
+                    assert_eq!(parsed.in_place.unwrap().room, room);
+                    delta.payload.len()
+                };
+                let without = sized(Room::NONE);
+                let (some, more) =
+                    (sized(Room { len: 300, count: 4 }), sized(Room { len: 1500, count: 20 }));
+                assert!(some < without && more < some, "{without}, {some}, {more}");
+            }
+        }
+    }
+    // Without being told, profile `small` takes no more than what its areas have anyway.
+    let place = Place { page_len: 4096, spare_count: 1, ..PLACE };
+    let (_, old, _) = firmware().swap_remove(0);
+    let new: Vec<u8> = old.chunks(700).rev().flatten().copied().collect();
+    let areas = |room| {
+        let delta = made(&old, &new, Profile::Small, Place { room, ..place });
+        let mut work = vec![0; Applier::workspace(&delta.header).unwrap() as usize];
+        (delta.payload.len(), Areas::of(&delta.header, 8, &mut work).unwrap().scratch_len())
+    };
+    let ((before, without), (after, with)) = (areas(Some(Room::NONE)), areas(None));
+    assert!(without == with && after <= before, "{before}, {after}");
 }
 
 #[test]

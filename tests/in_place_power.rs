@@ -18,7 +18,7 @@ use fwdelta::core::apply::{Applier, memory_len};
 use fwdelta::core::exec::layout::{Class, Content, Run, Segment};
 use fwdelta::core::exec::map::Listed;
 use fwdelta::core::format::delta::{Coder, DeltaHeader, ImageId, InPlace, Shape};
-use fwdelta::core::format::pages::{FirstPages, PageRun, check_of};
+use fwdelta::core::format::pages::{FirstPages, PageRun, Room, check_of};
 use fwdelta::core::hash::sha256;
 use fwdelta::core::storage::Geometry;
 use fwdelta::matching::{self, Costs, Cover};
@@ -47,6 +47,8 @@ struct Case {
     erased: u8,
     spare_count: u8,
     interval: u8,
+    /// What checkpoints hold of old.
+    room: Room,
     order: Order,
     coding: Coding,
     has_cache: bool,
@@ -60,6 +62,7 @@ const CASE: Case = Case {
     erased: 0xff,
     spare_count: 3,
     interval: 1,
+    room: Room::NONE,
     order: Order::Needs,
     coding: Coding::Bits,
     has_cache: false,
@@ -117,6 +120,31 @@ fn cases() -> Vec<Case> {
         let page = Case { page_len: 256, sector_len: 256, write_len: 16, ..CASE };
         all.push(Case { order, interval, coding, ..page });
     }
+    let room = |len, count| Room { len, count };
+    all.extend([
+        Case { room: room(50, 3), spare_count: 1, write_len: 1, order: up, ..CASE },
+        Case { room: room(100, 5), spare_count: 1, write_len: 32, ..CASE },
+        Case { room: room(77, 4), spare_count: 2, interval: 2, order: down, ..CASE },
+        Case { room: room(90, 4), spare_count: 1, erased: 0, has_cache: true, ..CASE },
+        Case {
+            room: room(99, 9),
+            first: &TWO_BANKS,
+            page_len: 128,
+            sector_len: 32,
+            spare_count: 1,
+            order: up,
+            ..CASE
+        },
+        Case {
+            room: room(200, 6),
+            page_len: 256,
+            sector_len: 256,
+            write_len: 16,
+            spare_count: 1,
+            coding: Coding::Predicted,
+            ..CASE
+        },
+    ]);
     all
 }
 
@@ -151,8 +179,9 @@ fn first(case: &Case) -> FirstPages {
 
 fn build(case: &Case) -> Built {
     let (old, new) = images(case);
-    let Case { page_len, spare_count, interval, order, coding, .. } = *case;
-    let mut in_place = InPlace { page_len, first: first(case), spare_count, interval, check: None };
+    let Case { page_len, spare_count, interval, room, order, coding, .. } = *case;
+    let (first, check) = (first(case), None);
+    let mut in_place = InPlace { page_len, first, spare_count, interval, room, check };
     let pages = in_place.pages(new.len() as u64);
     let covers = matching::plain_covers(&old, &new, &Costs::SMALL, &Silent).unwrap();
     let needs = Needs::new(&pages, &old, &new, &covers);

@@ -237,7 +237,12 @@ class InPlace:
 
     def __init__(self, parameters, old, new_len):
         require(len(parameters) in (3, 4), 110)
-        pages, self.spare_count, self.interval = parameters[:3]
+        pages, spare, self.interval = parameters[:3]
+        require(not isinstance(spare, list) or len(spare) == 3, 110)
+        self.spare_count, self.room_len, self.room_count = (
+            spare if isinstance(spare, list) else (spare, 0, 0))
+        require(not isinstance(spare, list) or min(self.room_len, self.room_count) > 0, 110)
+        require(self.room_len <= 1 << 24 and self.room_count <= 255, 110)
         self.check = parameters[3] if len(parameters) == 4 else None
         runs = pages if isinstance(pages, list) else [pages]
         require(len(runs) % 2 == 1 and (runs is not pages or 3 <= len(runs) <= 13), 110)
@@ -259,6 +264,8 @@ class InPlace:
         self.page, self.kept, self.rewritten_count = -1, [], 0
         # Of each spare page: which old page it holds, and the number of the one saved last.
         self.held, self.last = [None] * self.spare_count, [-1] * self.spare_count
+        # Excerpts: where each starts and ends in old, and for how many more intervals it stays.
+        self.excerpts, self.excerpt_end, self.lost = [], 0, []
         self.victims, self.end, self.is_last_span = [], 0, self.check is None
 
     def span(self, bits):
@@ -288,7 +295,14 @@ class InPlace:
 
     def rewrite(self, bits, page):
         at = self.rewritten_count % self.interval
-        if at == 0:
+        is_first, self.rewritten_count = at == 0, self.rewritten_count + 1
+        if is_first and self.room_len > 0:
+            self.name_excerpts(bits)
+            self.is_unsaved = bits.number(PAGE, 8) != 0
+        if self.room_len > 0 and self.is_unsaved:
+            self.lose(page)
+            return
+        if is_first:
             self.victims = []
             for _ in range(self.interval):
                 free = [spare for spare in range(self.spare_count) if spare not in self.victims]
@@ -300,13 +314,37 @@ class InPlace:
                 self.lose(self.held[spare])
                 self.held[spare], self.last[spare] = None, -1
         spare = self.victims[at]
-        self.held[spare], self.last[spare] = page, self.rewritten_count
-        self.rewritten_count += 1
+        self.held[spare], self.last[spare] = page, self.rewritten_count - 1
+
+    def name_excerpts(self, bits):
+        over = [it for it in self.excerpts if it[2] == 0]
+        self.excerpts = [(start, end, life - 1) for start, end, life in self.excerpts if life > 0]
+        for start, end, _ in over:
+            if any(self.starts[page] <= start < self.starts[page + 1] for page in self.lost):
+                self.clear(start, end)
+        for _ in range(bits.number(PAGE, 4)):
+            folded = bits.number(PAGE, 5)
+            by = folded >> 1 if folded % 2 == 0 else -1 - (folded >> 1)
+            start = self.excerpt_end + by
+            self.excerpt_end = end = start + bits.number(PAGE, 6) + 1
+            life = bits.number(PAGE, 7)
+            used = sum(end - start for start, end, _ in self.excerpts) + end - start
+            require(len(self.excerpts) < self.room_count and used <= self.room_len, 115)
+            require(max(end - start, life) < 1 << 16 and 0 <= start < end <= len(self.old), 115)
+            require(not any(self.starts[page] < end and start < self.starts[page + 1]
+                            for page in self.lost), 115)
+            self.excerpts.append((start, end, life))
+
+    def clear(self, start, end):
+        """What no excerpt holds of old bytes is lost."""
+        for at in range(start, min(end, len(self.old))):
+            if not any(start <= at < end for start, end, _ in self.excerpts):
+                self.old[at] = 0
 
     def lose(self, page):
         if page is not None:
-            start, end = self.starts[page], min(self.starts[page + 1], len(self.old))
-            self.old[start:end] = bytes(max(0, end - start))
+            self.lost.append(page)
+            self.clear(self.starts[page], self.starts[page + 1])
 
     def finish(self, made, new):
         require(all(self.is_made), 115)

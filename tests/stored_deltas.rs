@@ -11,7 +11,7 @@ use std::sync::Once;
 
 use fwdelta::core::Limits;
 use fwdelta::core::hash::sha256;
-use fwdelta::diff::{self, Delta, FirstPages, Options, Place, Profile, create};
+use fwdelta::diff::{self, Delta, FirstPages, Options, Place, Profile, Room, create};
 use fwdelta::exec::describe::Hints;
 use fwdelta::progress::Silent;
 
@@ -38,6 +38,7 @@ const PLACE: Place = Place {
     erased: 0xff,
     order: None,
     interval: Some(2),
+    room: Some(Room::NONE),
 };
 
 /// One delta that is stored.

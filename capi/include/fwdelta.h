@@ -150,8 +150,6 @@ enum fwdelta_detail {
     FWDELTA_E_IMAGE_TOO_LARGE = 307,
     /* the chunk length is larger than allowed */
     FWDELTA_E_CHUNK_TOO_LARGE = 308,
-    /* the new image does not fit its slot */
-    FWDELTA_E_NO_SPACE = 309,
     /* a string is longer than allowed */
     FWDELTA_E_STRING_TOO_LONG = 310,
     /* the manifest does not match its digest */
@@ -224,6 +222,8 @@ enum fwdelta_detail {
     FWDELTA_E_MISSING_PAYLOAD = 803,
     /* the device state could not be read or written */
     FWDELTA_E_STATE_FAILED = 804,
+    /* storage has too little room: the slot, the scratch flash or the disk */
+    FWDELTA_E_NO_SPACE = 805,
     /* an argument does not fit */
     FWDELTA_E_BAD_ARGUMENT = 901,
     /* the call is not legal in this state */

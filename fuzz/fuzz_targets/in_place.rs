@@ -6,7 +6,7 @@
 
 use std::cell::RefCell;
 
-use fwdelta::diff::{Delta, FirstPages, Options, Order, PageRun, Place, Profile, create};
+use fwdelta::diff::{Delta, FirstPages, Options, Order, PageRun, Place, Profile, Room, create};
 use fwdelta::progress::Silent;
 use fwdelta_core::apply::Applier;
 use fwdelta_core::apply::in_place::Areas;
@@ -22,6 +22,13 @@ use libfuzzer_sys::fuzz_target;
 const PROFILES: [Profile; 3] = [Profile::Plain, Profile::Tiny, Profile::Small];
 const ORDERS: [Option<Order>; 4] =
     [None, Some(Order::Ascending), Some(Order::Descending), Some(Order::Needs)];
+
+const ROOMS: [Option<Room>; 4] = [
+    None,
+    Some(Room::NONE),
+    Some(Room { len: 60, count: 3 }),
+    Some(Room { len: 500, count: 12 }),
+];
 
 /// Lengths of pages are few, so that images of a few KB have many.
 fn place(numbers: &mut Numbers<'_>) -> Place {
@@ -46,6 +53,7 @@ fn place(numbers: &mut Numbers<'_>) -> Place {
         erased: [0, 0xff][numbers.below(2)],
         order: ORDERS[numbers.below(4)],
         interval: Some(1 + (numbers.byte() % spare_count).min(7)),
+        room: None,
     }
 }
 
@@ -105,10 +113,10 @@ impl Device<'_> {
 
     /// Everything that is done to the chip.
     fn writes(&self, delta: &Delta) -> Vec<Action> {
-        let (board, result) = self.boot(delta, self.board(delta).recording());
+        let (board, result) = self.boot(delta, self.board(delta).recording_actions());
         assert_eq!(result, Ok(()));
         assert!(board.slot().starts_with(self.new), "another image");
-        board.into_moments().1.into_iter().map(|moment| moment.action).collect()
+        board.into_actions().1
     }
 
     fn cut(&self, delta: &Delta, fault: Fault) {
@@ -144,11 +152,12 @@ impl Device<'_> {
 fuzz_target!(|data: &[u8]| {
     let mut numbers = Numbers(data);
     let profile = PROFILES[numbers.below(PROFILES.len())];
-    let place = place(&mut numbers);
+    let mut place = place(&mut numbers);
     let chunk_len = 64 + u32::from(numbers.byte());
     let (at, how) = (numbers.below(4096) as u64, numbers.below(3));
     let fault = Fault { at, kind: Kind::CUTS[how], seed: numbers.byte().into() };
     let (flipped, bit, flags) = (numbers.below(4096), numbers.below(8), numbers.byte());
+    place.room = ROOMS[usize::from(flags >> 4 & 3)];
     let old_len = 1 + numbers.below(3000);
     let old = numbers.bytes(old_len).to_vec();
     let new = new_image(&old, &mut numbers);

@@ -136,6 +136,7 @@ impl Engine {
             erased,
             order: order.map(OrderName::order),
             interval,
+            room: None,
         }))
     }
 

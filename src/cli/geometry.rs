@@ -88,6 +88,7 @@ fn parse(text: &str) -> Result<Place, String> {
         erased: flash.erased,
         order: flash.order.map(OrderName::order),
         interval: flash.interval,
+        room: None,
     };
     if !(1..=32).contains(&place.write_len) {
         return Err("`write` is 1 to 32 bytes".to_owned());

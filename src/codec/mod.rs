@@ -3,6 +3,7 @@
 pub mod bits;
 mod blocks;
 pub mod bsdiff;
+mod excerpts;
 mod order;
 pub mod pages;
 pub mod predict;

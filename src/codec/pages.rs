@@ -1,9 +1,13 @@
 //! Rewriting in place, planned: in which order pages are made, which old ones are kept in spare
 //! pages, and what of old is left while each page is made.
 
-use fwdelta_core::apply::in_place::{KEPT, SPAN_COUNT, SPAN_START, VICTIM};
+use fwdelta_core::apply::in_place::{
+    EXCERPT_BY, EXCERPT_BYTES, EXCERPT_COUNT, EXCERPT_LIFE, KEPT, SPAN_COUNT, SPAN_START, UNSAVED,
+    VICTIM,
+};
 use fwdelta_core::format::pages::{InPlace, Pages, Span};
 
+use super::excerpts::{Excerpt, Loss, Losses};
 pub use super::order::{Needs, Order};
 use super::order::{Spare, by_page};
 use crate::matching::Cover;
@@ -16,10 +20,13 @@ const PART_LEN_MIN: u64 = 4;
 struct Turn {
     page: u64,
     is_kept: bool,
-    /// Old pages that cannot be read from here on.
-    lost: Vec<u64>,
+    /// Old bytes that cannot be read from here on.
+    lost: Vec<Span>,
     /// Ages of the spare pages that this interval overwrites, if one begins here.
     victims: Vec<u64>,
+    /// Whether an interval begins here: what is said of excerpts then, if anything may be.
+    excerpts: Option<Vec<Excerpt>>,
+    is_unsaved: bool,
 }
 
 /// Which pages are rewritten, in what order, and until when old ones can be read.
@@ -32,6 +39,8 @@ pub struct Schedule {
     lost_from: Vec<usize>,
     /// The turn of each new page.
     turn_of: Vec<usize>,
+    /// Old bytes that stay for some time after their page is lost, in their order in old.
+    excerpts: Vec<Excerpt>,
 }
 
 impl Schedule {
@@ -44,25 +53,74 @@ impl Schedule {
             turns: Vec::new(),
             lost_from: vec![usize::MAX; needs.by.len()],
             turn_of: vec![0; pages.count() as usize],
+            excerpts: Vec::new(),
         };
         let order = needs.order(in_place, order);
         for (turn, page) in order.iter().enumerate() {
             schedule.turn_of[*page as usize] = turn;
         }
-        let mut spare = Spare::new(in_place);
-        for (turn, page) in order.into_iter().enumerate() {
-            let mut here =
-                Turn { page, is_kept: needs.is_kept[page as usize], lost: vec![], victims: vec![] };
-            if !here.is_kept {
-                let is_later = |user: u64| schedule.turn_of[user as usize] >= turn;
-                (here.victims, here.lost) = spare.save(page, |page| needs.value(page, is_later));
-            }
-            for lost in &here.lost {
-                schedule.lost_from[*lost as usize] = turn;
-            }
-            schedule.turns.push(here);
+        let losses = schedule.take_turns(in_place, needs, order);
+        if in_place.room.len > 0 {
+            schedule.excerpts = losses.excerpts(&pages, needs, &schedule.turn_of, in_place.room);
         }
+        schedule.say_excerpts(in_place, &losses);
         schedule
+    }
+
+    /// Decides for each page which old ones are saved and lost.
+    fn take_turns(&mut self, in_place: &InPlace, needs: &Needs, order: Vec<u64>) -> Losses {
+        let (mut spare, mut losses) = (Spare::new(in_place), Losses::default());
+        let may_pass = in_place.room.len > 0 && in_place.interval == 1;
+        for (turn, page) in order.into_iter().enumerate() {
+            let is_kept = needs.is_kept[page as usize];
+            let (mut victims, mut lost, mut is_unsaved) = (vec![], vec![], false);
+            if !is_kept {
+                if spare.is_first() {
+                    losses.starts.push(turn);
+                }
+                let is_later = |user: u64| self.turn_of[user as usize] >= turn;
+                let value = |page| needs.value(page, is_later);
+                is_unsaved = may_pass && value(page) < spare.least(value);
+                if is_unsaved {
+                    spare.pass();
+                    lost.push(page);
+                } else {
+                    (victims, lost) = spare.save(page, value);
+                }
+            }
+            for page in lost {
+                self.lost_from[page as usize] = turn;
+                losses.all.push(Loss { page, turn });
+            }
+            let (lost, excerpts) = (vec![], None);
+            self.turns.push(Turn { page, is_kept, lost, victims, excerpts, is_unsaved });
+        }
+        losses
+    }
+
+    /// Notes at which turns excerpts are named, and bytes lost.
+    fn say_excerpts(&mut self, in_place: &InPlace, losses: &Losses) {
+        for loss in &losses.all {
+            let place = self.pages.place(loss.page);
+            let Span { mut pos, end } = place;
+            let here = |it: &&Excerpt| it.pos >= place.pos && it.pos < place.end;
+            for excerpt in self.excerpts.iter().filter(here) {
+                self.turns[loss.turn].lost.push(Span { pos, end: excerpt.pos });
+                pos = excerpt.end();
+            }
+            self.turns[loss.turn].lost.push(Span { pos, end });
+        }
+        if in_place.room.len == 0 {
+            return;
+        }
+        for (number, turn) in losses.starts.iter().enumerate() {
+            let here = |excerpt: &&Excerpt| excerpt.first == number;
+            let named = self.excerpts.iter().filter(here).cloned().collect();
+            let over = self.excerpts.iter().filter(|excerpt| excerpt.last + 1 == number);
+            let turn = &mut self.turns[*turn];
+            turn.excerpts = Some(named);
+            turn.lost.extend(over.map(|excerpt| Span { pos: excerpt.pos, end: excerpt.end() }));
+        }
     }
 
     /// The spans of new, in the order in which they are made.
@@ -102,11 +160,12 @@ impl Schedule {
         for cover in covers {
             let mut open: Option<Cover> = None;
             for part in by_page(&self.pages, cover) {
-                let turn = self.turn_of[self.pages.page_of(part.new_pos) as usize];
-                if turn < self.lost_from[self.pages.page_of(part.old_pos) as usize] {
-                    open.get_or_insert(Cover { len: 0, ..part }).len += part.len;
-                } else {
-                    parts.extend(open.take());
+                for (piece, is_there) in self.pieces(part) {
+                    if is_there {
+                        open.get_or_insert(Cover { len: 0, ..piece }).len += piece.len;
+                    } else {
+                        parts.extend(open.take());
+                    }
                 }
             }
             parts.extend(open);
@@ -115,23 +174,57 @@ impl Schedule {
         parts
     }
 
+    /// `part` of a cover, between one page and another, cut where it can be read and where not.
+    fn pieces(&self, part: Cover) -> Vec<(Cover, bool)> {
+        let turn = self.turn_of[self.pages.page_of(part.new_pos) as usize];
+        if turn < self.lost_from[self.pages.page_of(part.old_pos) as usize] {
+            return vec![(part, true)];
+        }
+        let (mut pieces, mut at) = (Vec::new(), part.old_pos);
+        let end = part.old_pos + part.len;
+        let piece = |from: u64, to: u64| Cover {
+            old_pos: from,
+            new_pos: part.new_pos + (from - part.old_pos),
+            len: to - from,
+        };
+        let there = self.excerpts.iter().filter(|it| it.turns.contains(&turn));
+        for excerpt in there.filter(|it| it.end() > part.old_pos && it.pos < end) {
+            let (from, to) = (excerpt.pos.max(at), excerpt.end().min(end));
+            pieces.push((piece(at, from), false));
+            pieces.push((piece(from, to), true));
+            at = to;
+        }
+        pieces.push((piece(at, end), false));
+        pieces.retain(|(piece, _)| piece.len > 0);
+        pieces
+    }
+
     /// What the stream says of each page, in the order in which they are made.
     #[must_use]
     pub fn steps(&self) -> Vec<Step> {
-        let (mut steps, mut end) = (Vec::new(), 0);
+        let (mut steps, mut end, mut named_end) = (Vec::new(), 0, 0);
         for at in 0..self.turns.len() {
-            let Turn { page, is_kept, victims, .. } = &self.turns[at];
+            let Turn { page, is_kept, victims, excerpts, is_unsaved, .. } = &self.turns[at];
             let (mut numbers, mut span) = (Vec::new(), None);
             if let Some((page, count)) = self.span_at(at) {
                 if self.is_ordered {
-                    let by = page as i64 - end;
-                    let folded = (by.wrapping_shl(1) ^ (by >> 63)) as u64;
-                    numbers.extend([(SPAN_START, folded), (SPAN_COUNT, count - 1)]);
+                    let by = folded(page as i64 - end);
+                    numbers.extend([(SPAN_START, by), (SPAN_COUNT, count - 1)]);
                 }
                 span = Some(self.pages.span(page, count));
             }
             end = *page as i64 + 1;
             numbers.push((KEPT, u64::from(*is_kept)));
+            if let Some(excerpts) = excerpts {
+                numbers.push((EXCERPT_COUNT, excerpts.len() as u64));
+                for excerpt in excerpts {
+                    numbers.push((EXCERPT_BY, folded(excerpt.pos as i64 - named_end)));
+                    numbers.push((EXCERPT_BYTES, excerpt.len - 1));
+                    numbers.push((EXCERPT_LIFE, (excerpt.last - excerpt.first) as u64));
+                    named_end = excerpt.end() as i64;
+                }
+                numbers.push((UNSAVED, u64::from(*is_unsaved)));
+            }
             numbers.extend(victims.iter().map(|age| (VICTIM, *age)));
             steps.push(Step { numbers, span, pos: self.pages.span(*page, 1).pos });
         }
@@ -143,6 +236,11 @@ impl Schedule {
     pub fn shadow(&self, old: &[u8]) -> Shadow<'_> {
         Shadow { schedule: self, old: old.to_vec(), next: 0, page: None }
     }
+}
+
+/// A signed number as it is sent.
+const fn folded(by: i64) -> u64 {
+    (by.wrapping_shl(1) ^ (by >> 63)) as u64
 }
 
 /// What the stream says where a page begins.
@@ -203,8 +301,7 @@ impl Shadow<'_> {
             self.page = Some(page);
             let turn = turn_of[page as usize];
             for turn in &turns[self.next..=turn] {
-                for lost in &turn.lost {
-                    let Span { pos, end } = pages.place(*lost);
+                for Span { pos, end } in turn.lost.iter().copied() {
                     let end = self.old.len().min(end as usize);
                     if let Some(bytes) = self.old.get_mut(pos as usize..end) {
                         bytes.fill(0);
@@ -232,13 +329,20 @@ pub fn within(covers: &[Cover], span: Span) -> impl Iterator<Item = (usize, Cove
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fwdelta_core::format::pages::FirstPages;
+    use fwdelta_core::format::pages::{FirstPages, Room};
 
     const COVER: Cover = Cover { old_pos: 0, new_pos: 128, len: 64 * 6 };
 
     fn schedule(order: Order, spare_count: u8) -> Schedule {
         let first = FirstPages::NONE;
-        let in_place = InPlace { page_len: 64, first, check: None, spare_count, interval: 1 };
+        let in_place = InPlace {
+            page_len: 64,
+            first,
+            check: None,
+            spare_count,
+            interval: 1,
+            room: Room::NONE,
+        };
         let old = vec![1; 64 * 8];
         let mut new = vec![2; 64 * 8];
         new[64 * 3..64 * 4].fill(1);

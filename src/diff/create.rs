@@ -2,10 +2,11 @@
 
 use std::cmp::Ordering;
 
+use fwdelta_core::apply::in_place::Areas;
 use fwdelta_core::apply::{Applier, memory_len};
 use fwdelta_core::format::cbor::Reader;
 use fwdelta_core::format::chain::{CHUNK_LEN_MAX, CHUNK_LEN_MIN, ChainStart, HASH_LEN};
-use fwdelta_core::format::delta::{Coder, DeltaHeader, ImageId, MAGIC, PREDICTED_LEN_MAX};
+use fwdelta_core::format::delta::{Coder, DeltaHeader, ImageId, InPlace, MAGIC, PREDICTED_LEN_MAX};
 use fwdelta_core::hash::sha256;
 use fwdelta_core::{Detail, Limits};
 
@@ -208,9 +209,14 @@ fn encode(
     let mut is_tried = false;
     let payload = match &options.in_place {
         Some(place) => {
-            let each = |way: &Way| encode(Some(way)).map(|it| it.parts());
-            let page_count = place.page_count(new.len() as u64);
-            let chosen = in_place::choose(place, page_count, each)?;
+            let work = in_place::Work {
+                place,
+                page_count: place.page_count(new.len() as u64),
+                may_excerpt: matches!(options.profile, Profile::Small | Profile::Fast),
+                encode: |way: &Way| encode(Some(way)).map(|it| it.parts()),
+                areas: |in_place, coder| areas(header, in_place, coder, place.write_len),
+            };
+            let chosen = work.choose()?;
             (header.in_place, header.coder) = (Some(chosen.in_place), chosen.coder);
             chosen.payload
         }
@@ -224,6 +230,19 @@ fn encode(
     header.payload_len = payload.len() as u64;
     header.workspace_len = memory_len(&header)?;
     Ok((Delta { header, payload }, is_tried))
+}
+
+/// Where things are in the scratch flash for a way to encode.
+fn areas(
+    mut header: DeltaHeader,
+    in_place: InPlace,
+    coder: Coder,
+    write_len: u16,
+) -> Result<Areas> {
+    (header.in_place, header.coder) = (Some(in_place), coder);
+    header.workspace_len = memory_len(&header)?;
+    let mut work = vec![0; Applier::workspace(&header)? as usize];
+    Ok(Areas::of(&header, write_len, &mut work)?)
 }
 
 /// What is known before it is decided how to encode.

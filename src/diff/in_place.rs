@@ -4,7 +4,7 @@
 use fwdelta_core::apply::in_place::{Areas, Binding, Flash, Found, Progress, Rehearsal, Rewriting};
 use fwdelta_core::apply::{Applier, Verified, verify_old};
 use fwdelta_core::format::delta::{Coder, DeltaHeader, InPlace};
-use fwdelta_core::format::pages::{FirstPages, check_of};
+use fwdelta_core::format::pages::{EXCERPTS_LEN_MAX, FirstPages, Room, check_of};
 use fwdelta_core::hash::sha256;
 use fwdelta_core::storage::{Geometry, Source, Target};
 use fwdelta_core::{Detail, Limits};
@@ -32,6 +32,9 @@ pub struct Place {
     pub order: Option<Order>,
     /// Rewritten pages between checkpoints; `None`: the best.
     pub interval: Option<u8>,
+    /// What checkpoints hold of old; `None`: what fits pages that checkpoints take anyway, with
+    /// profiles that leave memory for the table of it.
+    pub room: Option<Room>,
 }
 
 impl Place {
@@ -40,13 +43,15 @@ impl Place {
     pub fn is_valid(&self) -> bool {
         let Self { page_len, first, spare_count, .. } = *self;
         let interval = self.interval.unwrap_or(1);
-        InPlace { page_len, first, spare_count, interval, check: None }.check().is_ok()
+        let room = self.room.unwrap_or(Room::NONE);
+        InPlace { page_len, first, spare_count, interval, room, check: None }.check().is_ok()
     }
 
     /// Pages of an image.
     pub(super) fn page_count(&self, new_len: u64) -> u64 {
         let Self { page_len, first, spare_count, .. } = *self;
-        let in_place = InPlace { page_len, first, spare_count, interval: 1, check: None };
+        let room = Room::NONE;
+        let in_place = InPlace { page_len, first, spare_count, interval: 1, room, check: None };
         in_place.pages(new_len).count()
     }
 }
@@ -74,6 +79,15 @@ const INTERVAL_TRIED_MAX: u8 = 2;
 /// Most pages for which the order by needs is tried: its time grows with their square.
 const NEEDS_COUNT_MAX: u64 = 1024;
 
+/// Bytes of an excerpt, more or less.
+const EXCERPT_LEN_MEAN: u64 = 48;
+/// Bytes of an entry of the table of excerpts.
+const EXCERPT_ENTRY_LEN: u64 = 16;
+/// Most excerpts without being told, and the fewest that are worth it.
+const EXCERPTS_MAX: u64 = 32;
+/// See [`EXCERPTS_MAX`].
+const EXCERPTS_MIN: u64 = 4;
+
 /// One way to encode.
 pub(super) struct Way {
     pub(super) in_place: InPlace,
@@ -96,50 +110,102 @@ pub(super) struct Chosen {
     pub(super) payload: Vec<u8>,
 }
 
-/// Encodes in every way worth trying and keeps the smallest. `encode` gives the payload, and new
-/// in the order in which it is made if that is not its own.
-pub(super) fn choose(
-    place: &Place,
-    page_count: u64,
-    encode: impl Fn(&Way) -> Result<(Coder, Vec<u8>, Option<Vec<u8>>)>,
-) -> Result<Chosen> {
-    let mut best: Option<Chosen> = None;
-    for mut way in ways(place, page_count) {
-        way.in_place.check()?;
-        let (coder, payload, made) = encode(&way)?;
-        way.in_place.check = made.map(|made| check_of(&sha256(&made)));
-        let worth = |len: usize| len + len / INTERVAL_WORTH;
-        let is_better = best.as_ref().is_none_or(|best| {
-            let len = payload.len();
-            match way.in_place.interval < best.in_place.interval {
-                true => worth(len) < best.payload.len(),
-                false => len < best.payload.len(),
-            }
-        });
-        if is_better {
-            best = Some(Chosen { in_place: way.in_place, coder, payload });
-        }
-    }
-    best.ok_or(Detail::BadArgument.into())
+/// What there is to encode, and how.
+pub(super) struct Work<'a, E, A> {
+    pub(super) place: &'a Place,
+    pub(super) page_count: u64,
+    /// Whether checkpoints may hold excerpts without being told.
+    pub(super) may_excerpt: bool,
+    /// Gives the payload, and new in the order in which it is made if that is not its own.
+    pub(super) encode: E,
+    /// Where things are in scratch flash.
+    pub(super) areas: A,
 }
 
-/// Orders and intervals worth trying, those with long intervals first.
-fn ways(place: &Place, page_count: u64) -> Vec<Way> {
-    let Place { page_len, first, spare_count, .. } = *place;
-    let intervals = match place.interval {
-        Some(interval) => vec![interval],
-        None => (1..=spare_count.min(INTERVAL_TRIED_MAX)).rev().collect(),
-    };
-    let mut all = Vec::new();
-    for interval in intervals {
-        let orders = Order::ALL.iter().filter(|order| place.order.is_none_or(|it| it == **order));
-        let is_quick = |order: &Order| *order != Order::Needs || page_count <= NEEDS_COUNT_MAX;
-        for order in orders.copied().filter(is_quick) {
-            let in_place = InPlace { page_len, first, spare_count, interval, check: None };
-            all.push(Way { in_place, order });
+impl<E, A> Work<'_, E, A>
+where
+    E: Fn(&Way) -> Result<(Coder, Vec<u8>, Option<Vec<u8>>)>,
+    A: Fn(InPlace, Coder) -> Result<Areas>,
+{
+    /// Encodes in every way worth trying and keeps the smallest.
+    pub(super) fn choose(&self) -> Result<Chosen> {
+        let room = self.place.room.unwrap_or(Room::NONE);
+        let mut best = None;
+        for way in self.ways(room) {
+            self.try_way(way, &mut best)?;
         }
+        let Some(chosen) = best else { return Err(Detail::BadArgument.into()) };
+        if self.place.room.is_some() || !self.may_excerpt {
+            return Ok(chosen);
+        }
+        let areas = (self.areas)(chosen.in_place, chosen.coder)?;
+        let room = room_in(&areas, &chosen.in_place);
+        let mut best = Some(chosen);
+        for way in self.ways(room).into_iter().filter(|_| room != Room::NONE) {
+            let mut other = None;
+            let in_place = way.in_place;
+            self.try_way(way, &mut other)?;
+            // It takes no more flash than without.
+            if let (Some(other), Some(chosen)) = (other, &best) {
+                let area_len = (self.areas)(in_place, other.coder)?.area_len();
+                if area_len <= areas.area_len() && is_better(&other, chosen) {
+                    best = Some(other);
+                }
+            }
+        }
+        best.ok_or(Detail::BadArgument.into())
     }
-    all
+
+    fn try_way(&self, mut way: Way, best: &mut Option<Chosen>) -> Result<()> {
+        way.in_place.check()?;
+        let (coder, payload, made) = (self.encode)(&way)?;
+        way.in_place.check = made.map(|made| check_of(&sha256(&made)));
+        let chosen = Chosen { in_place: way.in_place, coder, payload };
+        if best.as_ref().is_none_or(|best| is_better(&chosen, best)) {
+            *best = Some(chosen);
+        }
+        Ok(())
+    }
+
+    /// Orders and intervals worth trying, those with long intervals first.
+    fn ways(&self, room: Room) -> Vec<Way> {
+        let Place { page_len, first, spare_count, order, interval, .. } = *self.place;
+        let intervals = match interval {
+            Some(interval) => vec![interval],
+            None => (1..=spare_count.min(INTERVAL_TRIED_MAX)).rev().collect(),
+        };
+        let mut all = Vec::new();
+        for interval in intervals {
+            let orders = Order::ALL.iter().filter(|it| order.is_none_or(|order| order == **it));
+            let is_quick = |it: &Order| *it != Order::Needs || self.page_count <= NEEDS_COUNT_MAX;
+            for order in orders.copied().filter(is_quick) {
+                let check = None;
+                let in_place = InPlace { page_len, first, spare_count, interval, room, check };
+                all.push(Way { in_place, order });
+            }
+        }
+        all
+    }
+}
+
+/// Whether `it` is better than what was found before.
+fn is_better(it: &Chosen, before: &Chosen) -> bool {
+    let worth = |len: usize| len + len / INTERVAL_WORTH;
+    let len = it.payload.len();
+    match it.in_place.interval < before.in_place.interval {
+        true => worth(len) < before.payload.len(),
+        false => len < before.payload.len(),
+    }
+}
+
+/// Excerpts that fit what is unused of the areas.
+fn room_in(areas: &Areas, in_place: &InPlace) -> Room {
+    // A longer interval has more records; the state has two more numbers than without excerpts.
+    let fixed_len = u64::from(INTERVAL_TRIED_MAX) * 32 + 16;
+    let unused = areas.unused_len(in_place).saturating_sub(fixed_len);
+    let count = (unused / (EXCERPT_LEN_MEAN + EXCERPT_ENTRY_LEN)).min(EXCERPTS_MAX);
+    let len = unused.saturating_sub(count * EXCERPT_ENTRY_LEN).min(EXCERPTS_LEN_MAX.into());
+    if count < EXCERPTS_MIN { Room::NONE } else { Room { len: len as u32, count: count as u8 } }
 }
 
 /// What a delta takes on a device whose flash is as `place` says.

@@ -14,7 +14,7 @@ mod two_slots;
 pub use crate::codec::pages::Order;
 pub use apply::{apply, apply_to};
 pub use create::{Delta, Options, chain, create, parse_file};
-pub use fwdelta_core::format::pages::{FirstPages, PageRun};
+pub use fwdelta_core::format::pages::{FirstPages, PageRun, Room};
 pub use in_place::{Footprint, Place, Wear, footprint, rewrite, wear};
 pub use media::{FileFlash, FileSource, FileTarget, PartialFile, RamFlash, VecTarget};
 pub use predicted::covers as predicted_covers;

@@ -2,6 +2,7 @@
 
 use std::sync::mpsc;
 
+use fwdelta_core::apply::in_place::excerpts_len;
 use fwdelta_core::exec::map::Listed;
 use fwdelta_core::format::delta::{Coder, DeltaHeader, StreamShape};
 use fwdelta_core::format::shape::Shape;
@@ -92,6 +93,7 @@ impl Matched<'_> {
         };
         let schedule = way.schedule(pair.old, pair.new, covers);
         let readable = schedule.readable(covers);
+        let options = &with_excerpts(options, way);
         let (coder, payload) = pair.in_place(&readable, options, &schedule)?;
         let made = schedule.is_ordered().then(|| schedule.made(pair.new));
         Ok(Encoded { made, ..Encoded::new(coder, payload) })
@@ -102,6 +104,16 @@ impl Matched<'_> {
 fn is_projected(options: &Options) -> bool {
     let has_room = options.device_memory_len.is_none_or(|len| len >= profile::STREAM_LEN_MIN);
     options.profile == Profile::Fast && has_room && options.in_place.is_none()
+}
+
+/// Memory for the table of excerpts is not there for the coder.
+fn with_excerpts(options: &Options, way: &Way) -> Options {
+    let excerpts_len = excerpts_len(&way.in_place);
+    let device_memory_len = match device_memory_len(options) {
+        Some(len) if excerpts_len > 0 => Some(len.saturating_sub(excerpts_len)),
+        _ => options.device_memory_len,
+    };
+    Options { device_memory_len, ..*options }
 }
 
 /// What a small device has.

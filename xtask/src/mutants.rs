@@ -25,12 +25,13 @@ struct Mutant {
 const JOURNAL: &str = "crates/fwdelta-core/src/apply/journal.rs";
 const BITS: &str = "crates/fwdelta-core/src/codec/bits.rs";
 const REWRITING: &str = "crates/fwdelta-core/src/apply/in_place/rewriting.rs";
+const MACHINE: &str = "crates/fwdelta-core/src/apply/in_place/machine.rs";
 const BOOK: &str = "crates/fwdelta-core/src/apply/in_place/book.rs";
 
 const TWO_SLOTS: &str = "crates/fwdelta-core/src/apply/two_slots.rs";
 const APPLY: &str = "crates/fwdelta-core/src/apply/mod.rs";
 
-const MUTANTS: [Mutant; 19] = [
+const MUTANTS: [Mutant; 21] = [
     Mutant {
         name: "a page counts as written before it is durable",
         file: REWRITING,
@@ -98,22 +99,22 @@ const MUTANTS: [Mutant; 19] = [
     Mutant {
         name: "a new checkpoint forgets what was saved since the last",
         file: JOURNAL,
-        good: "for page in machine.ahead().as_slice() {",
-        bad: "for page in machine.ahead().as_slice().iter().skip(1) {",
+        good: "for page in ahead.as_slice() {",
+        bad: "for page in ahead.as_slice().iter().skip(1) {",
         tests: POWER_TESTS,
     },
     Mutant {
         name: "the area in use is erased for the next checkpoint",
         file: JOURNAL,
-        good: "let (area, generation) = (self.area ^ 1,",
-        bad: "let (area, generation) = (self.area,",
+        good: "let pos = self.areas.area_pos(self.area ^ 1);",
+        bad: "let pos = self.areas.area_pos(self.area);",
         tests: POWER_TESTS,
     },
     Mutant {
         name: "a resume appends to records that may be torn",
         file: REWRITING,
-        good: "let saved = journal.save(flash.scratch, machine);",
-        bad: "let saved = if journal.generation == 0 { journal.save(flash.scratch, machine) } \
+        good: "let saved = save(&mut journal, machine, flash);",
+        bad: "let saved = if journal.generation == 0 { save(&mut journal, machine, flash) } \
               else { Ok(()) };",
         tests: POWER_TESTS,
     },
@@ -136,6 +137,21 @@ const MUTANTS: [Mutant; 19] = [
         file: BOOK,
         good: "Some(page) => self.set_entry(spare.into(), page.wrapping_add(1), number),",
         bad: "Some(_) => self.set_entry(spare.into(), 0, number),",
+        tests: POWER_TESTS,
+    },
+    Mutant {
+        name: "after a cut excerpts are looked for where the checkpoint before had them",
+        file: REWRITING,
+        good: "            machine.book.excerpts.settle();\n        }",
+        bad: "        }",
+        tests: POWER_TESTS,
+    },
+    Mutant {
+        name: "excerpts of the checkpoint before are not taken over",
+        file: MACHINE,
+        good: "        let mut left = self.book.excerpts.room_len();\n",
+        bad: "        let mut left = self.book.excerpts.room_len();\n        \
+              let from = from.wrapping_add(u64::from(self.read > 0));\n",
         tests: POWER_TESTS,
     },
     Mutant {

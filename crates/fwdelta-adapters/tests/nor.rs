@@ -79,6 +79,7 @@ const PLACE: Place = Place {
     erased: 0xff,
     order: None,
     interval: Some(1),
+    room: None,
 };
 
 /// Images, and a delta that is applied in place.

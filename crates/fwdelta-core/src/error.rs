@@ -27,7 +27,8 @@ pub enum Category {
     WrongOld = 6,
     /// A chunk, payload or result does not match its digest.
     Corrupt = 7,
-    /// The driver or host I/O failed, or a payload is missing; a resume is legal.
+    /// The driver or host I/O failed, storage is too short, or a payload is missing; a resume is
+    /// legal.
     Storage = 8,
     /// The caller misused the API.
     Usage = 9,
@@ -101,7 +102,6 @@ details! {
     WorkspaceTooSmall = 306, "the delta needs more working memory than is given";
     ImageTooLarge = 307, "an image is larger than allowed";
     ChunkTooLarge = 308, "the chunk length is larger than allowed";
-    NoSpace = 309, "the new image does not fit its slot";
     StringTooLong = 310, "a string is longer than allowed";
     DigestMismatch = 401, "the manifest does not match its digest";
     VendorThreshold = 402, "fewer vendor signatures than the trust anchor requires";
@@ -141,6 +141,7 @@ details! {
     WriteFailed = 802, "writing to storage failed";
     MissingPayload = 803, "a payload is neither in the package nor beside it";
     StateFailed = 804, "the device state could not be read or written";
+    NoSpace = 805, "storage has too little room: the slot, the scratch flash or the disk";
     BadArgument = 901, "an argument does not fit";
     WrongState = 902, "the call is not legal in this state";
     MissingOld = 903, "no old image was given for a component that needs one";

@@ -36,13 +36,15 @@ pub struct Board {
     slot_len: u64,
     /// Every moment since recording began.
     log: Option<Vec<Moment>>,
+    /// The same without the chip, which takes much less memory.
+    actions: Option<Vec<Action>>,
 }
 
 impl Board {
     /// A chip whose first `slot_len` bytes are the slot.
     #[must_use]
     pub const fn new(flash: Flash, slot_len: u64) -> Self {
-        Self { flash, slot_len, log: None }
+        Self { flash, slot_len, log: None, actions: None }
     }
 
     /// Records from now on.
@@ -50,6 +52,20 @@ impl Board {
     pub fn recording(mut self) -> Self {
         self.log = Some(Vec::new());
         self
+    }
+
+    /// Records only what is done, from now on.
+    #[must_use]
+    pub fn recording_actions(mut self) -> Self {
+        self.actions = Some(Vec::new());
+        self
+    }
+
+    /// The actions that were recorded, apart.
+    #[must_use]
+    pub fn into_actions(mut self) -> (Self, Vec<Action>) {
+        let actions = self.actions.take().unwrap_or_default();
+        (self, actions)
     }
 
     /// What was recorded, apart.
@@ -68,6 +84,9 @@ impl Board {
     fn act(&mut self, action: Action) -> Result<(), FlashError> {
         if let Some(log) = &mut self.log {
             log.push(Moment { flash: self.flash.clone(), action: action.clone() });
+        }
+        if let Some(actions) = &mut self.actions {
+            actions.push(action.clone());
         }
         perform(&mut self.flash, &action)
     }

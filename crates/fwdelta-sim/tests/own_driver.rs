@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use fwdelta_core::apply::in_place::{Areas, Binding, Flash, Found, Progress, Rehearsal, Rewriting};
 use fwdelta_core::apply::{Applier, memory_len};
 use fwdelta_core::format::delta::{Coder, DeltaHeader, ImageId, InPlace};
-use fwdelta_core::format::pages::FirstPages;
+use fwdelta_core::format::pages::{FirstPages, Room};
 use fwdelta_core::hash::sha256;
 use fwdelta_core::storage::{Geometry, ReadError, Source, Target};
 use fwdelta_core::{Error, Limits};
@@ -73,6 +73,7 @@ impl Update {
             first: FirstPages::NONE,
             spare_count: 2,
             interval: 1,
+            room: Room::NONE,
             check: None,
         };
         let mut header = DeltaHeader {

@@ -1,8 +1,9 @@
 //! Checkpoints, and the records after them.
 //!
-//! A checkpoint is a state, then a seal; its area was erased before. Records follow, each once:
-//! that the seal is whole, that a page is saved, that all is done. What has another CRC or cannot
-//! be read is absent: nothing is concluded from bytes that look erased, since a torn word may.
+//! A checkpoint is a state, excerpts of old, then a seal; its area was erased before. Records
+//! follow, each once: that the seal is whole, that a page is saved, that all is done. What has
+//! another CRC or cannot be read is absent: nothing is concluded from bytes that look erased, since
+//! a torn word may.
 
 use super::areas::Areas;
 use crate::crc::Crc32;
@@ -252,7 +253,7 @@ pub(super) fn sync<T: Target>(target: &mut T) -> Result<()> {
 }
 
 /// Programs what it is given, in whole write units.
-struct Writer<'a, T> {
+pub(super) struct Checkpointer<'a, T> {
     target: &'a mut T,
     geometry: Geometry,
     pos: u64,
@@ -261,7 +262,7 @@ struct Writer<'a, T> {
     crc: Crc32,
 }
 
-impl<'a, T: Target> Writer<'a, T> {
+impl<'a, T: Target> Checkpointer<'a, T> {
     fn new(target: &'a mut T, pos: u64) -> Self {
         let geometry = target.geometry();
         Self { target, geometry, pos, buf: [0; PIECE_LEN], len: 0, crc: Crc32::default() }
@@ -290,7 +291,20 @@ impl<'a, T: Target> Writer<'a, T> {
     }
 }
 
-impl<T: Target> Visit for Writer<'_, T> {
+/// What stood in the same flash before.
+impl<T: Source> Source for Checkpointer<'_, T> {
+    type Error = T::Error;
+
+    fn read(
+        &mut self,
+        pos: u64,
+        buf: &mut [u8],
+    ) -> core::result::Result<(), ReadError<Self::Error>> {
+        self.target.read(pos, buf)
+    }
+}
+
+impl<T: Target> Visit for Checkpointer<'_, T> {
     fn bytes(&mut self, mut bytes: &mut [u8]) -> Result<()> {
         let unit = usize::from(self.geometry.write_len);
         let odd = PIECE_LEN.checked_rem(unit).ok_or(Detail::BadArgument)?;
@@ -352,11 +366,28 @@ impl Journal {
         scratch: &mut T,
         machine: &mut M,
     ) -> Result<()> {
-        let (area, generation) = (self.area ^ 1, self.generation.saturating_add(1));
-        erase(scratch, self.areas.area_pos(area), self.areas.area_len())?;
-        let mut writer = Writer::new(scratch, self.areas.area_pos(area));
+        let mut writer = self.open(scratch)?;
         machine.state(&mut writer)?;
+        self.seal(writer, &machine.ahead())
+    }
+
+    /// Begins a checkpoint in the other area.
+    pub(super) fn open<'a, T: Target>(&self, scratch: &'a mut T) -> Result<Checkpointer<'a, T>> {
+        let pos = self.areas.area_pos(self.area ^ 1);
+        erase(scratch, pos, self.areas.area_len())?;
+        Ok(Checkpointer::new(scratch, pos))
+    }
+
+    /// Ends the checkpoint that was begun, and goes on behind it. Pages `ahead` were saved by
+    /// earlier runs.
+    pub(super) fn seal<T: Target>(
+        &mut self,
+        mut writer: Checkpointer<'_, T>,
+        ahead: &Few,
+    ) -> Result<()> {
+        let (area, generation) = (self.area ^ 1, self.generation.saturating_add(1));
         let crc = writer.finish()?;
+        let scratch = writer.target;
         let [a, b] = mark(&self.binding);
         let crc = seal_crc(&self.binding, crc, generation);
         // What the seal vouches for is durable before it, pages of the slot included.
@@ -365,7 +396,7 @@ impl Journal {
         put(scratch, seal_pos, words([generation, a, b, crc]).as_flattened_mut())?;
         (self.area, self.generation, self.record) = (area, generation, 0);
         // What earlier runs saved since is part of it.
-        for page in machine.ahead().as_slice() {
+        for page in ahead.as_slice() {
             self.append(scratch, *page)?;
         }
         self.append(scratch, CONFIRMED)
@@ -392,7 +423,7 @@ impl Journal {
 }
 
 fn put<T: Target>(scratch: &mut T, pos: u64, bytes: &mut [u8]) -> Result<()> {
-    let mut writer = Writer::new(scratch, pos);
+    let mut writer = Checkpointer::new(scratch, pos);
     writer.bytes(bytes)?;
     writer.finish().map(drop)
 }

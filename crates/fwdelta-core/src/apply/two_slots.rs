@@ -74,6 +74,7 @@ impl Areas {
             page_len: scratch.sector_len.max(1).into(),
             spare_count: 0,
             state_len: measure.0,
+            excerpts_len: 0,
             record_count: RECORDS_MORE,
         };
         Self::new(&parts, scratch.write_len)
@@ -84,7 +85,7 @@ impl<'w> Writing<'w> {
     /// What the scratch flash says of a delta.
     ///
     /// # Errors
-    /// As [`Areas::of_two_slots`], and `ReadFailed`.
+    /// As [`Areas::of_two_slots`], `NoSpace`, `ReadFailed`.
     pub fn look<X: Source + Target>(
         header: &DeltaHeader,
         work: &mut [u8],
@@ -92,21 +93,21 @@ impl<'w> Writing<'w> {
         scratch: &mut X,
         binding: &Binding,
     ) -> Result<Found> {
-        let areas = Areas::of_two_slots(header, &scratch.geometry(), work, limits)?;
+        let areas = areas_in(header, work, limits, &scratch.geometry())?;
         journal::look(&areas, scratch, binding)
     }
 
     /// Forgets a delta that is done or not wanted.
     ///
     /// # Errors
-    /// As [`Areas::of_two_slots`], and `WriteFailed`.
+    /// As [`Areas::of_two_slots`], `NoSpace`, `WriteFailed`.
     pub fn clear<X: Source + Target>(
         header: &DeltaHeader,
         work: &mut [u8],
         limits: &Limits,
         scratch: &mut X,
     ) -> Result<()> {
-        let areas = Areas::of_two_slots(header, &scratch.geometry(), work, limits)?;
+        let areas = areas_in(header, work, limits, &scratch.geometry())?;
         journal::clear(&areas, scratch)
     }
 
@@ -256,18 +257,26 @@ fn next_stop<T: Target>(new: &T, pos: u64, interval: u64) -> u64 {
     if new.geometry().sector_len <= 1 || sector.start == stop { stop } else { sector.end() }
 }
 
-/// Checks that the scratch flash is large enough.
+/// Where things are in scratch flash of this geometry, which has room for them.
+fn areas_in(
+    header: &DeltaHeader,
+    work: &mut [u8],
+    limits: &Limits,
+    scratch: &Geometry,
+) -> Result<Areas> {
+    let areas = Areas::of_two_slots(header, scratch, work, limits)?;
+    areas.check_room(scratch)?;
+    Ok(areas)
+}
+
+/// Checks that the scratch flash is large enough, and that its areas are whole sectors.
 fn prepare<X: Target>(
     header: &DeltaHeader,
     work: &mut [u8],
     limits: &Limits,
     scratch: &mut X,
 ) -> Result<Areas> {
-    let geometry = scratch.geometry();
-    let areas = Areas::of_two_slots(header, &geometry, work, limits)?;
-    if areas.scratch_len() > geometry.len {
-        return Err(Detail::NoSpace.into());
-    }
+    let areas = areas_in(header, work, limits, &scratch.geometry())?;
     areas.check_whole(scratch)?;
     Ok(areas)
 }

@@ -57,6 +57,27 @@ impl FirstPages {
     }
 }
 
+/// Most bytes of old that checkpoints hold.
+pub const EXCERPTS_LEN_MAX: u32 = 1 << 24;
+
+/// Room in each checkpoint for old bytes whose page is lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes of all excerpts together.
+    pub len: u32,
+    /// Excerpts at a time.
+    pub count: u8,
+}
+
+impl Room {
+    /// There is none.
+    pub const NONE: Self = Self { len: 0, count: 0 };
+
+    const fn is_valid(self) -> bool {
+        (self.len == 0) == (self.count == 0) && self.len <= EXCERPTS_LEN_MAX
+    }
+}
+
 /// How an image is rewritten in place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InPlace {
@@ -68,6 +89,8 @@ pub struct InPlace {
     pub spare_count: u8,
     /// Rewritten pages from one checkpoint to the next, at most [`InPlace::spare_count`].
     pub interval: u8,
+    /// What checkpoints hold of old.
+    pub room: Room,
     /// First 8 bytes, as a number, of the SHA-256 of new in the order in which it is made, and
     /// that the stream says which order that is. `None`: it is ascending.
     pub check: Option<u64>,
@@ -88,7 +111,7 @@ impl InPlace {
             valid &= is_len(run.len) && run.len != before && run.count > 0;
             before = run.len;
         }
-        valid &= before != *page_len;
+        valid &= before != *page_len && self.room.is_valid();
         valid &= (1..=(*spare_count).min(INTERVAL_MAX)).contains(interval);
         if valid { Ok(()) } else { Err(Detail::BadValue.into()) }
     }
@@ -113,13 +136,14 @@ impl InPlace {
         let count = from.array()?;
         let (first, page_len) = page_lens(from)?;
         let small = |number: u32| u8::try_from(number).map_err(|_| error);
-        let (spare_count, interval) = (small(from.uint32()?)?, small(from.uint32()?)?);
+        let (spare_count, room) = spare_pages(from)?;
+        let interval = small(from.uint32()?)?;
         let check = match count {
             3 => None,
             4 => Some(from.uint()?),
             _ => return Err(error),
         };
-        let in_place = Self { page_len, first, spare_count, interval, check };
+        let in_place = Self { page_len, first, spare_count, interval, room, check };
         in_place.check().map_err(|_| error)?;
         Ok(in_place)
     }
@@ -134,9 +158,16 @@ impl InPlace {
             to.uint((*len).into())?;
             to.uint((*count).into())?;
         }
-        for number in [self.page_len, self.spare_count.into(), self.interval.into()] {
-            to.uint(number.into())?;
+        to.uint(self.page_len.into())?;
+        if self.room != Room::NONE {
+            to.array(3)?;
         }
+        to.uint(self.spare_count.into())?;
+        if self.room != Room::NONE {
+            to.uint(self.room.len.into())?;
+            to.uint(self.room.count.into())?;
+        }
+        to.uint(self.interval.into())?;
         self.check.map_or(Ok(()), |check| to.uint(check))
     }
 }
@@ -155,6 +186,21 @@ fn page_lens(from: &mut Reader<'_>) -> Result<(FirstPages, u32)> {
         first.push(PageRun { len: from.uint32()?, count: from.uint32()? })?;
     }
     Ok((first, from.uint32()?))
+}
+
+/// The number of spare pages, or an array of it and the room for excerpts.
+fn spare_pages(from: &mut Reader<'_>) -> Result<(u8, Room)> {
+    let error = from.error(Detail::BadValue);
+    let small = |number: u32| u8::try_from(number).map_err(|_| error);
+    if from.peek()?.major != Major::Array {
+        return Ok((small(from.uint32()?)?, Room::NONE));
+    }
+    if from.array()? != 3 {
+        return Err(error);
+    }
+    let spare_count = small(from.uint32()?)?;
+    let room = Room { len: from.uint32()?, count: small(from.uint32()?)? };
+    if room == Room::NONE { Err(error) } else { Ok((spare_count, room)) }
 }
 
 /// What [`InPlace::check`] is for a digest.
@@ -274,6 +320,7 @@ mod tests {
             check: None,
             spare_count: 3,
             interval: 1,
+            room: Room::NONE,
         };
         let pages = in_place.pages(130);
         assert_eq!((pages.count(), pages.page_of(127), pages.page_of(128)), (3, 1, 2));
@@ -288,8 +335,13 @@ mod tests {
         for (len, count) in [(64, 2), (256, 1)] {
             first.push(PageRun { len, count }).unwrap();
         }
-        let in_place = InPlace { page_len: 128, first, check: None, spare_count: 1, interval: 1 };
+        let room = Room { len: 9, count: 1 };
+        let in_place =
+            InPlace { page_len: 128, first, check: None, spare_count: 1, interval: 1, room };
         assert_eq!(in_place.check(), Ok(()));
+        for room in [Room { len: 0, count: 1 }, Room { len: 1, count: 0 }] {
+            assert!(InPlace { room, ..in_place }.check().is_err());
+        }
         let pages = in_place.pages(700);
         let ends = [64, 128, 384, 512, 640, 768];
         assert_eq!((pages.count(), pages.largest(), pages.whole_len()), (6, 256, 768));

@@ -1,5 +1,6 @@
 //! Which pages are old, which are new, and where old ones were saved to.
 
+use super::excerpts::Excerpts;
 use crate::apply::journal::Few;
 use crate::error::{Detail, Result};
 use crate::format::pages::{INTERVAL_MAX, InPlace, Pages, Span};
@@ -28,6 +29,9 @@ pub(super) struct Book<'w> {
     /// A bit for each page that was rewritten, or is.
     rewritten: &'w mut [u8],
     spare: &'w mut [[u8; ENTRY_LEN]],
+    pub(super) excerpts: Excerpts<'w>,
+    /// Whether old pages of this interval are overwritten without being saved.
+    is_unsaved: bool,
     /// Spare pages that this interval's pages are saved to.
     victims: [u8; AHEAD_COUNT],
     /// The page at hand, or that before it, and pages of its span still to come.
@@ -47,6 +51,7 @@ impl<'w> Book<'w> {
         pages: Pages,
         rewritten: &'w mut [u8],
         spare: &'w mut [[u8; ENTRY_LEN]],
+        excerpts: Excerpts<'w>,
     ) -> Self {
         spare.fill([0; ENTRY_LEN]);
         rewritten.fill(0);
@@ -56,6 +61,8 @@ impl<'w> Book<'w> {
             interval: in_place.interval.into(),
             rewritten,
             spare,
+            excerpts,
+            is_unsaved: false,
             victims: [0; AHEAD_COUNT],
             page: 0,
             span_left: 0,
@@ -149,6 +156,20 @@ impl<'w> Book<'w> {
         }
     }
 
+    /// Whether the old pages of the interval that begins are lost at once, and all spare pages
+    /// stay as they are.
+    pub(super) fn set_unsaved(&mut self, is_unsaved: bool) {
+        self.is_unsaved = is_unsaved;
+        if is_unsaved {
+            self.ahead = Few::default();
+        }
+    }
+
+    /// Whether the page at hand is overwritten without being saved.
+    pub(super) const fn is_unsaved(&self) -> bool {
+        self.is_unsaved
+    }
+
     /// Page number `at` of this interval is saved to the spare page of this age: 0 is the one
     /// that was written longest ago, of those not named yet. What it held is lost from now on.
     pub(super) fn name_victim(&mut self, at: u32, age: u64) -> Result<()> {
@@ -186,8 +207,11 @@ impl<'w> Book<'w> {
         self.victims.get(at as usize).copied().unwrap_or(0).into()
     }
 
-    /// The page at hand is saved.
+    /// The page at hand is saved, if it is to be.
     pub(super) fn enter_saved(&mut self) {
+        if self.is_unsaved {
+            return;
+        }
         let number = self.count.saturating_add(1);
         self.set_entry(self.victim() as usize, (self.page as u32).wrapping_add(1), number);
     }
@@ -208,6 +232,7 @@ impl<'w> Book<'w> {
     pub(super) fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
         visit.bytes(self.rewritten)?;
         visit.bytes(self.spare.as_flattened_mut())?;
+        self.excerpts.state(visit)?;
         for number in [&mut self.page, &mut self.span_left, &mut self.done] {
             visit.u64(number)?;
         }

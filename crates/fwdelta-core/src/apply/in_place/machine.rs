@@ -1,10 +1,11 @@
 //! The decoder, and where it stands: what a checkpoint saves.
 
 use super::areas::Memory;
-use super::book::Book;
+use super::book::{Book, Home};
+use super::excerpts::Excerpts;
 use super::view::OldView;
 use crate::apply::buffer::Buffer;
-use crate::apply::journal::{Few, Stateful};
+use crate::apply::journal::{Checkpointer, Few, Stateful};
 use crate::apply::run::{Pause, Phase, Run};
 use crate::codec::bits::Bits;
 use crate::codec::input::Input;
@@ -16,7 +17,7 @@ use crate::format::chain::HASH_LEN;
 use crate::format::delta::{Coder, DeltaHeader};
 use crate::format::pages::Span;
 use crate::state::Visit;
-use crate::storage::Source;
+use crate::storage::{Source, Target};
 
 /// Contexts of numbers that say something of pages: where a span starts, how many pages it has,
 /// whether a page stays as it is, where an old page is saved to.
@@ -27,6 +28,18 @@ pub const SPAN_COUNT: u32 = 1;
 pub const KEPT: u32 = 2;
 /// See [`SPAN_START`].
 pub const VICTIM: u32 = 3;
+/// The same of old bytes that the next checkpoint is to hold: how many stretches of them, how far
+/// each is from the last one, its bytes less 1, for how many more intervals; whether pages of the
+/// interval are overwritten without being saved.
+pub const EXCERPT_COUNT: u32 = 4;
+/// See [`EXCERPT_COUNT`].
+pub const EXCERPT_BY: u32 = 5;
+/// See [`EXCERPT_COUNT`].
+pub const EXCERPT_BYTES: u32 = 6;
+/// See [`EXCERPT_COUNT`].
+pub const EXCERPT_LIFE: u32 = 7;
+/// See [`EXCERPT_COUNT`].
+pub const UNSAVED: u32 = 8;
 
 /// Bytes of payload read at a time.
 const PIECE_LEN: usize = 64;
@@ -76,7 +89,7 @@ impl<'w> Machine<'w> {
     /// Before the first byte.
     pub(super) fn new(header: &DeltaHeader, memory: Memory<'w>, is_chained: bool) -> Result<Self> {
         let in_place = super::parameters(header)?;
-        let Memory { marks, spare, coder, input, output } = memory;
+        let Memory { marks, spare, excerpts, coder, input, output } = memory;
         let decoder = match header.coder {
             Coder::Stored => Decoder::Stored(Stored),
             Coder::Bits { model_log } if cfg!(feature = "coder-plain") => {
@@ -101,7 +114,7 @@ impl<'w> Machine<'w> {
         };
         Ok(Self {
             header: *header,
-            book: Book::new(&in_place, pages, marks, spare),
+            book: Book::new(&in_place, pages, marks, spare, Excerpts::new(in_place.room, excerpts)),
             buffer: Buffer::new(output),
             input,
             is_chained,
@@ -140,6 +153,9 @@ impl<'w> Machine<'w> {
             self.book.next_page();
         }
         if self.number(payload, KEPT)? == 0 {
+            if self.book.excerpts.has_room() && self.book.victims_due() > 0 {
+                self.name_excerpts(payload)?;
+            }
             self.book.mark();
         }
         self.is_announced = true;
@@ -166,13 +182,39 @@ impl<'w> Machine<'w> {
             return self.book.start_span(0, self.book.pages.count());
         }
         let folded = self.number(payload, SPAN_START)?;
-        let by = (folded >> 1) as i64 ^ -((folded & 1) as i64);
+        let by = unfolded(folded);
         let count = self.number(payload, SPAN_COUNT)?.saturating_add(1);
         self.book.start_span(by, count)
     }
 
+    /// What the next checkpoint holds of old: bytes that can be read now.
+    fn name_excerpts<P: Source>(&mut self, payload: &mut P) -> Result<()> {
+        self.book.excerpts.age();
+        for _ in 0..self.number(payload, EXCERPT_COUNT)? {
+            let folded = self.number(payload, EXCERPT_BY)?;
+            let len = self.number(payload, EXCERPT_BYTES)?.saturating_add(1);
+            let life = self.number(payload, EXCERPT_LIFE)?;
+            let span = self.book.excerpts.name(unfolded(folded), len, life)?;
+            let page = self.book.pages.page_of(span.pos);
+            let is_there = span.end <= self.header.old.map_or(0, |old| old.len)
+                && span.end <= self.book.pages.place(page).end
+                && self.book.home(page) != Home::Lost;
+            if !is_there {
+                return Err(Error::at(Detail::BadStream, span.pos));
+            }
+        }
+        Ok(())
+    }
+
     fn name_victims<P: Source>(&mut self, payload: &mut P) -> Result<()> {
         let due = self.book.victims_due();
+        if due > 0 && self.book.excerpts.has_room() {
+            let is_unsaved = self.number(payload, UNSAVED)? != 0;
+            self.book.set_unsaved(is_unsaved);
+        }
+        if self.book.is_unsaved() {
+            return Ok(());
+        }
         for at in 0..due {
             let has_choice = self.book.has_choice();
             let age = if has_choice { self.number(payload, VICTIM)? } else { 0 };
@@ -215,11 +257,12 @@ impl<'w> Machine<'w> {
         &mut self,
         slot: &mut T,
         spare: Option<&mut X>,
+        excerpts_pos: u64,
         payload: &mut P,
     ) -> Result<bool> {
         let Self { header, book, buffer, input, decoder, phase, left, .. } = self;
         let old_len = header.old.map_or(0, |old| old.len);
-        let mut old = OldView { book, slot, spare };
+        let mut old = OldView { book, slot, spare, excerpts_pos };
         let mut feed = Feed { input, decompressor: &mut NoDecompressor };
         let mut run = Run { phase, left, buffer, old_len };
         let pause = each!(decoder, symbols => run.run(symbols, &mut feed, &mut old))?;
@@ -274,6 +317,52 @@ impl<'w> Machine<'w> {
         (pos, most(left.min(chunk_left)))
     }
 
+    /// Writes all excerpts to a checkpoint: those of the last one, which stand at `from`, and those
+    /// that were named since, whose pages are where they were then.
+    pub(super) fn save_excerpts<T: Source, X: Source + Target>(
+        &mut self,
+        slot: &mut T,
+        writer: &mut Checkpointer<'_, X>,
+        from: u64,
+    ) -> Result<()> {
+        let mut left = self.book.excerpts.room_len();
+        for excerpt in self.book.excerpts.all() {
+            let (mut pos, mut done) = (excerpt.pos, 0u64);
+            while done < excerpt.len.into() {
+                let mut piece = [0; PIECE_LEN];
+                let len = u64::from(excerpt.len).saturating_sub(done).min(PIECE_LEN as u64);
+                let piece = piece.get_mut(..len as usize).ok_or(Detail::Bug)?;
+                let page = self.book.pages.page_of(pos);
+                let within = pos.saturating_sub(self.book.pages.place(page).pos);
+                let is_read = match (excerpt.place(), self.book.home(page)) {
+                    (Some(at), _) => {
+                        let at = from.saturating_add(at).saturating_add(done);
+                        writer.read(at, piece).is_ok()
+                    }
+                    (None, Home::Spare(spare)) => {
+                        let start = spare.saturating_mul(self.book.pages.largest());
+                        writer.read(start.saturating_add(within), piece).is_ok()
+                    }
+                    // Lost are only those of the page at hand, which still has to be erased.
+                    (None, Home::Slot | Home::Lost) => slot.read(pos, piece).is_ok(),
+                };
+                if !is_read {
+                    return Err(Error::at(Detail::ReadFailed, pos));
+                }
+                writer.bytes(piece)?;
+                (pos, done) = (pos.saturating_add(len), done.saturating_add(len));
+            }
+            left = left.saturating_sub(excerpt.len.into());
+        }
+        while left > 0 {
+            let mut piece = [0; PIECE_LEN];
+            let len = left.min(PIECE_LEN as u64);
+            writer.bytes(piece.get_mut(..len as usize).ok_or(Detail::Bug)?)?;
+            left = left.saturating_sub(len);
+        }
+        Ok(())
+    }
+
     /// Where the old bytes of `page` end; at or before its start if there are none.
     pub(super) fn old_end(&self, page: u64) -> u64 {
         let old_len = self.header.old.map_or(0, |old| old.len);
@@ -290,6 +379,11 @@ impl Stateful for Machine<'_> {
     fn ahead(&self) -> Few {
         self.book.ahead
     }
+}
+
+/// The signed number that is sent as `folded`.
+const fn unfolded(folded: u64) -> i64 {
+    (folded >> 1) as i64 ^ -((folded & 1) as i64)
 }
 
 /// Bytes of payload without the hashes between its chunks.

@@ -7,13 +7,18 @@
 
 mod areas;
 mod book;
+mod excerpts;
 mod machine;
 mod rehearsal;
 mod rewriting;
 mod view;
 
+pub use areas::excerpts_len;
 pub(super) use areas::{book_len, marks_len};
-pub use machine::{KEPT, SPAN_COUNT, SPAN_START, VICTIM};
+pub use machine::{
+    EXCERPT_BY, EXCERPT_BYTES, EXCERPT_COUNT, EXCERPT_LIFE, KEPT, SPAN_COUNT, SPAN_START, UNSAVED,
+    VICTIM,
+};
 pub use rehearsal::{Ready, Rehearsal};
 pub use rewriting::Rewriting;
 

@@ -75,7 +75,7 @@ impl<'w> Rehearsal<'w> {
             }
             self.is_inside = true;
         }
-        if machine.make(flash.slot, None::<&mut X>, flash.payload)? {
+        if machine.make(flash.slot, None::<&mut X>, 0, flash.payload)? {
             self.settle(flash.slot)?;
         }
         Ok(Progress::Yield)

@@ -10,7 +10,7 @@ use crate::error::{Detail, Error, Result};
 use crate::format::delta::DeltaHeader;
 use crate::hash::Sha256;
 use crate::limits::Limits;
-use crate::storage::{Source, Target};
+use crate::storage::{Geometry, Source, Target};
 
 /// What is done next.
 #[derive(Clone, Debug)]
@@ -53,28 +53,28 @@ impl<'w> Rewriting<'w> {
     /// What the scratch flash says of a delta.
     ///
     /// # Errors
-    /// As [`Areas::of`], and `ReadFailed`. Whether the old image is intact is not known then, so
-    /// they say that it is not.
+    /// As [`Areas::of`], `BadArgument`, `NoSpace`, `ReadFailed`. Whether the old image is intact is
+    /// not known then, so they say that it is not.
     pub fn look<X: Source + Target>(
         header: &DeltaHeader,
         work: &mut [u8],
         scratch: &mut X,
         binding: &Binding,
     ) -> Result<Found> {
-        let areas = Areas::of(header, scratch.geometry().write_len, work).map_err(unknown)?;
+        let areas = areas_in(header, work, &scratch.geometry()).map_err(unknown)?;
         journal::look(&areas, scratch, binding).map_err(unknown)
     }
 
     /// Forgets a delta that is done or not wanted: not while it is being applied.
     ///
     /// # Errors
-    /// As [`Areas::of`], and `WriteFailed`.
+    /// As [`Areas::of`], `BadArgument`, `NoSpace`, `WriteFailed`.
     pub fn clear<X: Source + Target>(
         header: &DeltaHeader,
         work: &mut [u8],
         scratch: &mut X,
     ) -> Result<()> {
-        let areas = Areas::of(header, scratch.geometry().write_len, work)?;
+        let areas = areas_in(header, work, &scratch.geometry())?;
         journal::clear(&areas, scratch)
     }
 
@@ -141,11 +141,12 @@ impl<'w> Rewriting<'w> {
             let areas = &journal.areas;
             machine.state(&mut Loader::new(flash.scratch, areas, found.area)).map_err(unknown)?;
             machine.book.ahead = found.saved;
+            machine.book.excerpts.settle();
         }
         let ahead = machine.book.ahead.as_slice().len() as u32;
         let before = machine.book.count.saturating_add(ahead);
         // In any case: a torn record of the last run may look like none.
-        let saved = journal.save(flash.scratch, machine);
+        let saved = save(&mut journal, machine, flash);
         saved.map_err(|error| Error { old_intact: before == 0, ..error })?;
         let checkpoint = Some(machine.book.count).filter(|_| machine.is_announced);
         let interval = super::parameters(header)?.interval.into();
@@ -222,7 +223,7 @@ impl<'w> Rewriting<'w> {
         }
         if self.machine.book.is_marked() && self.is_checkpoint_due() {
             journal::sync(flash.slot)?;
-            self.journal.save(flash.scratch, &mut self.machine)?;
+            save(&mut self.journal, &mut self.machine, flash)?;
             self.checkpoint = Some(self.machine.book.count);
             return Ok(());
         }
@@ -256,6 +257,26 @@ impl<'w> Rewriting<'w> {
     ) -> Result<()> {
         let book = &self.machine.book;
         let (page, start) = (book.page(), book.place().pos);
+        if !book.is_unsaved() {
+            self.copy(flash, page, start)?;
+        }
+        // The page before is whole before this one counts as saved.
+        journal::sync(flash.slot)?;
+        self.journal.saved(flash.scratch, page as u32)?;
+        self.machine.book.enter_saved();
+        self.machine.make_room(start, self.write_len);
+        self.stage = Stage::Erase;
+        Ok(())
+    }
+
+    /// Copies old page `page`, which starts at `start`, to its spare page.
+    fn copy<T: Source + Target, X: Source + Target, P: Source>(
+        &mut self,
+        flash: &mut Flash<'_, T, X, P>,
+        page: u64,
+        start: u64,
+    ) -> Result<()> {
+        let book = &self.machine.book;
         let (mut pos, end) = (start, self.machine.old_end(page));
         let (mut to, spare_len) =
             (self.journal.areas.spare_pos(book.victim()), book.pages.largest());
@@ -273,12 +294,6 @@ impl<'w> Rewriting<'w> {
             flash.scratch.program(to, bytes).map_err(|_| failed)?;
             (pos, to) = (pos.saturating_add(len), to.saturating_add(len));
         }
-        // The page before is whole before this one counts as saved.
-        journal::sync(flash.slot)?;
-        self.journal.saved(flash.scratch, page as u32)?;
-        self.machine.book.enter_saved();
-        self.machine.make_room(start, self.write_len);
-        self.stage = Stage::Erase;
         Ok(())
     }
 
@@ -288,7 +303,9 @@ impl<'w> Rewriting<'w> {
         is_dry: bool,
     ) -> Result<()> {
         let machine = &mut self.machine;
-        if !machine.make(flash.slot, Some(&mut *flash.scratch), flash.payload)? {
+        let excerpts_pos = self.journal.areas.excerpts_pos(self.journal.area);
+        let scratch = Some(&mut *flash.scratch);
+        if !machine.make(flash.slot, scratch, excerpts_pos, flash.payload)? {
             return Ok(());
         }
         let (start, pos) = (machine.buffer.start(), machine.buffer.pos());
@@ -351,9 +368,32 @@ impl<'w> Rewriting<'w> {
     }
 }
 
+/// Saves a checkpoint: the state, and what it holds of old.
+fn save<T: Source, X: Source + Target, P>(
+    journal: &mut Journal,
+    machine: &mut Machine<'_>,
+    flash: &mut Flash<'_, T, X, P>,
+) -> Result<()> {
+    let from = journal.areas.excerpts_pos(journal.area);
+    let mut writer = journal.open(flash.scratch)?;
+    machine.state(&mut writer)?;
+    machine.save_excerpts(flash.slot, &mut writer, from)?;
+    journal.seal(writer, &machine.ahead())?;
+    machine.book.excerpts.settle();
+    Ok(())
+}
+
 /// An error at a time when pages may have been rewritten already.
 fn unknown(error: Error) -> Error {
     Error { old_intact: false, ..error }
+}
+
+/// Where things are in scratch flash of this geometry, which has room for them.
+fn areas_in(header: &DeltaHeader, work: &mut [u8], scratch: &Geometry) -> Result<Areas> {
+    crate::apply::output::check_geometry(scratch)?;
+    let areas = Areas::of(header, scratch.write_len, work)?;
+    areas.check_room(scratch)?;
+    Ok(areas)
 }
 
 /// Checks everything that can be checked without reading.
@@ -368,11 +408,7 @@ fn prepare<T: Source + Target, X: Source + Target, P: Source>(
     Applier::workspace(header)?;
     let scratch = flash.scratch.geometry();
     check_slot(&flash.slot.geometry(), header)?;
-    crate::apply::output::check_geometry(&scratch)?;
-    let areas = Areas::of(header, scratch.write_len, work)?;
-    if areas.scratch_len() > scratch.len {
-        return Err(Detail::NoSpace.into());
-    }
+    let areas = areas_in(header, work, &scratch)?;
     areas.check_whole(flash.scratch)?;
     Ok(areas)
 }
