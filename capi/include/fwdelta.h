@@ -820,7 +820,8 @@ fwdelta_status fwdelta_in_place_finish(const fwdelta_in_place *update, fwdelta_e
 fwdelta_status fwdelta_in_place_clear(const fwdelta_in_place *update, fwdelta_error *error);
 
 /* Whether a download may be started: refuses with FWDELTA_E_FOTA_NOT_ALLOWED or FWDELTA_E_NO_SIM
- * what would be refused whatever the package is. The SIM is asked again when the package is there. */
+ * what would be refused whatever the package is. The SIM is asked again when the package is
+ * there. */
 fwdelta_status fwdelta_gate(const uint8_t *trust, size_t trust_len, const fwdelta_device *device,
                             fwdelta_error *error);
 

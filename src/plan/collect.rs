@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::list::Named;
 use super::table::is_file_name;
-use super::{Entry, Image, Index, Opened, Part, VERSION_LEN_MAX};
+use super::{Entry, Image, Index, Opened, Part, VERSION_TEXT_LEN_MAX};
 use crate::core::format::delta::DeltaHeader;
 use crate::core::format::manifest::{Blob, Component, Manifest};
 use crate::core::hash::{Sha256Digest, sha256};
@@ -82,8 +82,9 @@ fn part(
         len: blob.len,
         digest: blob.digest,
     };
-    let said =
-        |line: &Option<Line<VERSION_LEN_MAX>>| line.as_ref().map(|line| line.as_str().to_owned());
+    let said = |line: &Option<Line<VERSION_TEXT_LEN_MAX>>| {
+        line.as_ref().map(|line| line.as_str().to_owned())
+    };
     let new_version = said(&named.new_version).or(text_version.cloned());
     Part {
         name: component.name.to_owned(),
@@ -101,8 +102,8 @@ fn versions(parts: &Parts<'_>) -> Result<BTreeMap<String, String>> {
     for (id, component) in text.values().flat_map(|language| &language.components) {
         let name = id.strip_suffix("/new").unwrap_or(id);
         let version =
-            component.version.as_deref().map(|text| sanitised(text.trim(), VERSION_LEN_MAX));
-        let fits = |version: &String| !version.is_empty() && version.len() <= VERSION_LEN_MAX;
+            component.version.as_deref().map(|text| sanitised(text.trim(), VERSION_TEXT_LEN_MAX));
+        let fits = |version: &String| !version.is_empty() && version.len() <= VERSION_TEXT_LEN_MAX;
         if let Some(version) = version.filter(fits) {
             versions.entry(name.to_owned()).or_insert(version);
         }

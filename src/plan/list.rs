@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::release::Uri;
 use crate::release::plain::Line;
 
-use super::{GROUP_COUNT_MAX, INDEX_ENTRY_COUNT_MAX, VERSION_LEN_MAX};
+use super::{GROUP_COUNT_MAX, INDEX_ENTRY_COUNT_MAX, VERSION_TEXT_LEN_MAX};
 
 /// Longest list, in bytes.
 const FILE_LEN_MAX: usize = 4 * 1024 * 1024;
@@ -38,9 +38,9 @@ pub struct Named {
     #[serde(default)]
     pub restore: bool,
     /// Version of what it starts from; looked up in the other packages if not said.
-    pub old_version: Option<Line<VERSION_LEN_MAX>>,
+    pub old_version: Option<Line<VERSION_TEXT_LEN_MAX>>,
     /// Version of what it leads to; that in the package's text if not said.
-    pub new_version: Option<Line<VERSION_LEN_MAX>>,
+    pub new_version: Option<Line<VERSION_TEXT_LEN_MAX>>,
     /// Where a download agent goes after it.
     pub next_url: Option<Uri>,
 }
@@ -69,11 +69,11 @@ impl List {
             if !named.groups.iter().all(|group| is_name(group)) {
                 return Err(about("a group is 1 to 32 of a-z A-Z 0-9 . _ -"));
             }
-            let long = |version: &Option<Line<VERSION_LEN_MAX>>| {
-                version.as_ref().is_some_and(|line| line.as_str().len() > VERSION_LEN_MAX)
+            let long = |version: &Option<Line<VERSION_TEXT_LEN_MAX>>| {
+                version.as_ref().is_some_and(|line| line.as_str().len() > VERSION_TEXT_LEN_MAX)
             };
             if long(&named.old_version) || long(&named.new_version) {
-                return Err(about(&format!("a version has at most {VERSION_LEN_MAX} bytes")));
+                return Err(about(&format!("a version has at most {VERSION_TEXT_LEN_MAX} bytes")));
             }
         }
         Ok(list)

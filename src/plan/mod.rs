@@ -31,7 +31,7 @@ pub const INDEX_ENTRY_COUNT_MAX: usize = 16384;
 /// Groups of one package.
 pub const GROUP_COUNT_MAX: usize = 16;
 /// Longest version, in bytes.
-pub const VERSION_LEN_MAX: usize = 64;
+pub const VERSION_TEXT_LEN_MAX: usize = 64;
 
 /// What an index says: packages in the order they were listed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

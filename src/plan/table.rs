@@ -7,7 +7,7 @@ use fwdelta_core::{Detail, Error, Result};
 
 use super::{
     Entry, GROUP_COUNT_MAX, INDEX_ENTRY_COUNT_MAX, INDEX_LEN_MAX, Image, Index, Part,
-    VERSION_LEN_MAX,
+    VERSION_TEXT_LEN_MAX,
 };
 use crate::cbor::{VecSink, encode, map, text, uint};
 use crate::release::Uri;
@@ -188,7 +188,7 @@ fn parse_part(reader: &mut Reader<'_>) -> Result<Part> {
 
 fn parse_image(reader: &mut Reader<'_>) -> Result<Image> {
     reader.array_exact(3)?;
-    let version = checked_text(reader, VERSION_LEN_MAX, |text| {
+    let version = checked_text(reader, VERSION_TEXT_LEN_MAX, |text| {
         text.trim() == text && text.chars().all(|c| forbidden(c).is_none())
     })?;
     Ok(Image { version, len: reader.uint()?, digest: *reader.array_of::<32>()? })
