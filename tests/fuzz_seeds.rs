@@ -2,6 +2,7 @@
 //! guess, that is payloads that decode, headers of every coder, and code of every instruction set.
 //! `cargo xtask vectors` writes them anew. How each input is read stands in its fuzz target.
 
+mod common;
 mod delta;
 
 use std::collections::BTreeMap;
@@ -14,8 +15,11 @@ use fwdelta::core::exec::layout::Content;
 use fwdelta::core::exec::map::Listed;
 use fwdelta::core::format::delta::{Coder, DeltaHeader, Shape, StreamShape};
 use fwdelta::descriptor::{FileFacts, PackageFacts, describe};
-use fwdelta::diff::Delta;
+use fwdelta::diff::{Delta, Options, Profile};
 use fwdelta::matching::{self, Costs};
+use fwdelta::package::assemble::Parts;
+use fwdelta::package::build::{BuildOptions, Images, build};
+use fwdelta::package::{PublicKey, trust_file};
 use fwdelta::plan::{Entry, Image, Index, Part, emit_table};
 use fwdelta::progress::Silent;
 use fwdelta::release::Release;
@@ -319,6 +323,72 @@ fn ef_fota_seeds(seeds: &mut Seeds) {
     }
 }
 
+/// Manifests with demands of every kind, headers and payloads, before the target signs them; first
+/// the numbers of its anchor, SIM, requirement and approvals.
+fn resigned_seeds(seeds: &mut Seeds) {
+    let (old, new) = common::tiny_pair();
+    let plain = "version = \"1\"\n";
+    let demanding = "version = \"1\"\n[requires]\nexpires = 1800000000\nbattery = 40\nauthorized = true\n\
+        device_id = \"33333333-3333-3333-3333-333333333333\"\nhardware = [\"2.1\", \"3\"]\n\
+        [requires.component]\nboot = \">= 1.1\"\n";
+    // Keys, modes, policy; SIM and condition; requirement; approvals, by whom and how.
+    let decisions: [(&str, &[u8]); 8] = [
+        ("signed", &[0, 15, 0xe2, 2, 1, 1, 1, 0, 2]),
+        ("string-of-two", &[1, 63, 0xe2, 2, 1, 2, 2, 0, 0x20, 1, 0x20]),
+        ("secret", &[2, 2, 0xe2, 3, 1, 3, 2, 1, 1, 0, 2]),
+        ("with-prompts", &[0, 4, 0xe2, 2, 1, 0, 3, 64, 2, 65, 0x82, 2, 2]),
+        ("unapproved", &[0, 4, 0xe1, 2, 1, 0, 0]),
+        ("no-sim", &[2, 4, 0xe2, 0, 0, 0, 0]),
+        ("mismatch", &[0, 4, 0xe0, 2, 1, 0, 1, 1, 2]),
+        ("not-allowed", &[0, 4, 0xe8, 2, 1, 4, 2, 0, 2, 1, 0xc2]),
+    ];
+    for (kind, toml) in [("plain", plain), ("demanding", demanding)] {
+        let release = Release::parse(toml, "r.toml", &mut |_| Ok(String::new())).unwrap();
+        for (name, numbers) in decisions {
+            let old = (kind == "plain" || name != "secret").then_some(old.as_slice());
+            let options = BuildOptions {
+                diff: Options { profile: Profile::Plain, threads: 1, ..Options::default() },
+                sequence: 6,
+                ..BuildOptions::default()
+            };
+            let images = [Images { name: "main", old, new: &new }];
+            let images = [images[0], Images { name: "modem", ..images[0] }];
+            let count = 1 + usize::from(name.starts_with('s'));
+            let key = [common::key("vendor")];
+            let built = build(&images[..count], &release, &key, &options, &Silent).unwrap();
+            let parts = Parts::read(&built.package).unwrap();
+            let header = parts.payload("#h0").unwrap();
+            let input = Input::default().bytes(numbers).below(77, 65_536);
+            let input = input.below(header.len() as u16, 300).bytes(header);
+            let input = input.below(parts.manifest.len() as u16, 4096).bytes(&parts.manifest);
+            let input = input.bytes(parts.payload("#payload0").unwrap()).0;
+            seeds.insert(("resigned", format!("{kind}-{name}")), input);
+        }
+    }
+}
+
+/// Anchors of every kind that may follow, with the numbers of the present one and who signs.
+fn reanchored_seeds(seeds: &mut Seeds) {
+    let vendors = [
+        ("one", "keys = [\"a\"]"),
+        ("two", "threshold = 2\nkeys = [\"a\", \"b p256\"]"),
+        ("hybrid", "keys = [{ key = \"a\", hybrid = \"a lattice\" }]"),
+    ];
+    for (name, vendor) in vendors {
+        let text = format!(
+            "version = 9\n[vendor]\n{vendor}\n[[operator]]\nplmn = \"26201\"\nkeys = [\"o\"]\n\
+             attach_keys = [\"s\"]\nmodes = [\"string\", \"signed\"]\n"
+        );
+        let mut load =
+            |name: &str| -> fwdelta::Result<PublicKey> { Ok(common::key(name).public()) };
+        let anchor = trust_file::compile(&text, "trust.toml", &mut load).unwrap();
+        for (signers, bits) in [("all", 0xff), ("some", 0x15), ("none", 0)] {
+            let input = Input::default().bytes(&[1, 8, bits, bits, bits, bits]).bytes(&anchor).0;
+            seeds.insert(("reanchored", format!("{name}-{signers}")), input);
+        }
+    }
+}
+
 #[test]
 fn seeds_are_as_they_are_made() {
     let mut seeds = Seeds::new();
@@ -330,6 +400,8 @@ fn seeds_are_as_they_are_made() {
     descriptor_seeds(&mut seeds);
     index_seeds(&mut seeds);
     ef_fota_seeds(&mut seeds);
+    resigned_seeds(&mut seeds);
+    reanchored_seeds(&mut seeds);
     for ((target, name), seed) in seeds {
         let file = dir().join(target).join(name);
         if std::env::var_os("FWDELTA_REGENERATE").is_some() {

@@ -108,11 +108,56 @@ fn the_outcome_is_recorded_whatever_it_is() {
         assert_eq!(outcome, Outcome { detail, sequence: 7, manifest: digest });
         assert_eq!(bench.path("out.bin").exists(), detail.is_none());
     }
+    // A package that claims to be another one is named as what it is.
+    let honest = bench.read("p.suit");
+    let mut lying = Parts::read(&honest).unwrap();
+    lying.digest = [9; 32];
+    bench.write("p.suit", &lying.write());
+    let said = bench.detail(&format!("{APPLY} -o out.bin --write-result result.bin"));
+    assert_eq!(said, Detail::DigestMismatch as u64);
+    assert_eq!(parse_result(&bench.read("result.bin")).unwrap().manifest, digest);
     bench.write("p.suit", b"no package");
     bench.run(&format!("{APPLY} -o out.bin --write-result result.bin"));
     let outcome = parse_result(&bench.read("result.bin")).unwrap();
     assert_eq!((outcome.sequence, outcome.manifest), (0, [0; 32]));
     assert!(outcome.detail.is_some());
+}
+
+/// An update that was begun may be finished after the counter has moved on.
+#[test]
+fn a_confirmed_update_never_takes_the_counter_back() {
+    let bench = Bench::new();
+    let pending = "{\"sequence\": 9, \"pending\": {\"sequence\": 7, \"manifest\": \"MANIFEST\"}}";
+    bench.write("state.json", pending.replace("MANIFEST", &"ab".repeat(32)).as_bytes());
+    assert_eq!(bench.run("confirm --state state.json")["sequence"], 7);
+    let stored: Value = serde_json::from_slice(&bench.read("state.json")).unwrap();
+    assert_eq!(stored, serde_json::json!({ "sequence": 9 }));
+    let old = "--trust trust.cbor --state state.json";
+    let again = bench.detail(&format!("verify p.suit {old} --sim none"));
+    assert_eq!(again, Detail::Rollback as u64);
+}
+
+/// A string in clear in one package is the key of mode secret for every other one.
+#[test]
+fn an_anchor_that_gives_a_key_away_is_warned_of() {
+    let bench = Bench::new();
+    bench.run("keygen --out k");
+    let warned = |rules: &str| {
+        let text = format!(
+            "version = 1\n[vendor]\nkeys = [\"k.pub\"]\n[[operator]]\nplmn = \"26201\"\n\
+             keys = [\"o.pub\"]\n{rules}\n"
+        );
+        bench.write("t.toml", text.as_bytes());
+        let said = bench.run("trust compile t.toml -o t.cbor");
+        assert_eq!(said["ok"], true, "{said}");
+        said["warnings"].as_array().unwrap().len()
+    };
+    bench.run("keygen --out o");
+    assert_eq!(warned("modes = [\"secret\", \"string\"]"), 1);
+    assert_eq!(warned("modes = [\"secret\", \"signed\"]\nstring = \"required\""), 1);
+    assert_eq!(warned("modes = [\"secret\", \"signed\"]"), 0);
+    assert_eq!(warned("modes = [\"secret\"]"), 0);
+    assert_eq!(warned("modes = [\"string\", \"signed\"]"), 0);
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //!
 //! Every rule comes with a second test which shows that it finds what it is for.
 
+#[path = "tidy/named.rs"]
+mod named;
 #[path = "tidy/numbers.rs"]
 mod numbers;
 #[path = "tidy/rules.rs"]
@@ -365,4 +367,32 @@ fn firmware_is_what_its_origin_says() {
         }
     }
     assert!(checked >= 6, "only {checked} images found");
+}
+
+#[test]
+fn the_threat_model_names_checks_and_tests_that_exist() {
+    let text = fs::read_to_string(root().join("docs/threat-model.md")).unwrap();
+    assert!(named::references(&text).count() > 100, "the table is not read");
+    let read = |path: &str| fs::read_to_string(root().join(path)).ok();
+    assert_clean(&named::missing(&text, &read));
+    for heading in ["\n## 4. Attacks", "\n## 5. Keys that leak", "\n## 6. Holes that others had"] {
+        assert_clean(&named::untested(&text, heading));
+    }
+}
+
+#[test]
+fn a_check_or_test_that_does_not_exist_is_found() {
+    let read = |path: &str| match path {
+        "src/a.rs" => Some("pub fn check<T>() {}\nfn checked() {}".to_owned()),
+        "tests/b.rs" => Some("#[test]\nfn shown() {\n}\nfn helper() {\n}".to_owned()),
+        _ => None,
+    };
+    let missing = |text: &str| named::missing(text, &read).len();
+    assert_eq!(missing("| x | `a.rs::check`, `a.rs::checked` | `tests/b.rs::shown` |"), 0);
+    assert_eq!(missing("`a.rs::chec` `a.rs::other` `c.rs::check`"), 3);
+    assert_eq!(missing("`tests/b.rs::helper`"), 1);
+    let table = "\n## A\n\n| attack | test |\n|---|---|\n| one | `tests/b.rs::shown` |\n";
+    assert!(named::untested(table, "\n## A").is_empty());
+    let row = "| two | `a.rs::check` |\n## B\n| three | |\n";
+    assert_eq!(named::untested(&format!("{table}{row}"), "\n## A").len(), 1);
 }

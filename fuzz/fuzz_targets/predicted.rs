@@ -103,7 +103,8 @@ fn coded(plan: &Plan<'_>, shape: &Shape, which: u8) -> fwdelta_core::Result<(Cod
         return Ok((Coder::Projected(shape), zstd::compress(&content, window_log)?));
     }
     let shape = plan.counted(*shape);
-    let payload = encode(plan, &shape, which == 1)?;
+    let mut payload = Vec::new();
+    encode(plan, &shape, which == 1, &mut |piece| payload.extend(piece))?;
     Ok((if which == 1 { Coder::PredictedMax(shape) } else { Coder::Predicted(shape) }, payload))
 }
 

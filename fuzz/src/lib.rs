@@ -4,6 +4,7 @@
 pub mod common;
 #[path = "../../tests/program/mod.rs"]
 pub mod program;
+pub mod seal;
 pub mod soup;
 
 use fwdelta::diff;

@@ -8,7 +8,7 @@ use super::journaled::{JournalArgs, Partial, Progressed};
 use super::output::{self, Beside};
 use super::over::Over;
 use super::report::Report;
-use super::state::{Pending, State, WaysBack};
+use super::state::{State, WaysBack};
 use super::verify::{DeviceArgs, Opened, named, with_begun, with_package, with_way_back};
 use crate::core::apply::in_place::Found;
 use crate::core::verify::Package;
@@ -88,11 +88,8 @@ fn next_state(args: &Args, opened: &Opened<'_, '_>) -> Result<Option<Beside>> {
     let sequence = package.manifest.summary.sequence;
     let next = if opened.is_way_back() {
         State { pending: None, ..stored }
-    } else if args.unconfirmed {
-        let pending = Some(Pending { sequence, manifest: *package.auth.digest });
-        State { pending, ..stored }
     } else {
-        State { sequence: Some(sequence), pending: None }
+        stored.after(sequence, args.unconfirmed.then_some(*package.auth.digest))
     };
     // Before the first update there is nothing to store once it is undone.
     if next == State::default() {

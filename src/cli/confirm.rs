@@ -20,11 +20,12 @@ pub(super) struct Args {
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<Report> {
     let path = &args.state;
-    let pending = State::read(path)?
+    let stored = State::read(path)?;
+    let pending = stored
         .pending
         .ok_or_else(|| Error::input(path.display(), "no update waits for its confirmation"))?;
     let sequence = pending.sequence;
-    State { sequence: Some(sequence), pending: None }.prepare(path)?.commit()?;
+    stored.after(sequence, None).prepare(path)?.commit()?;
     WaysBack::beside(path).forget()?;
     let text = format!("{}: update {sequence} is confirmed", path.display());
     Ok(Report::new(text, json!({ "sequence": sequence })))

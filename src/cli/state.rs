@@ -47,6 +47,16 @@ impl State {
         parse(&bytes).ok_or_else(|| failed(path, &what))
     }
 
+    /// The state after an update of this sequence number, which is pending if it has a `manifest` to
+    /// be undone by, or else confirmed. The number never goes back: an update that was begun is gone
+    /// on with without asking it, and another one may have been confirmed meanwhile.
+    pub(super) fn after(self, sequence: u64, manifest: Option<Sha256Digest>) -> Self {
+        match manifest {
+            Some(manifest) => Self { pending: Some(Pending { sequence, manifest }), ..self },
+            None => Self { sequence: self.sequence.max(Some(sequence)), pending: None },
+        }
+    }
+
     /// The state on its way into its file: written before new images are shown, so that what can
     /// fail has failed by then; the caller commits it last.
     pub(super) fn prepare(&self, path: &Path) -> Result<Beside> {
@@ -158,6 +168,19 @@ mod tests {
             let state = State { sequence, pending };
             state.prepare(&path).unwrap().commit().unwrap();
             assert_eq!(State::read(&path).unwrap(), state);
+        }
+    }
+
+    #[test]
+    fn the_sequence_number_never_goes_back() {
+        let pending = Some(Pending { sequence: 7, manifest: [1; 32] });
+        for (stored, then) in [(None, 7), (Some(6), 7), (Some(7), 7), (Some(9), 9)] {
+            let stored = State { sequence: stored, pending: None };
+            let confirmed = State { sequence: Some(then), pending: None };
+            assert_eq!(stored.after(7, None), confirmed);
+            let waits = stored.after(7, Some([1; 32]));
+            assert_eq!(waits, State { pending, ..stored });
+            assert_eq!(waits.after(7, None), confirmed);
         }
     }
 

@@ -12,7 +12,7 @@ use super::report::Report;
 use super::{args, output};
 use crate::core::format::auth::Mode;
 use crate::core::format::key::{Key, PublicKey};
-use crate::core::format::trust::{Keys, MODE_NONE_BIT, Trust};
+use crate::core::format::trust::{Keys, MODE_NONE_BIT, Operator, Trust};
 use crate::error::{Error, Result};
 use crate::hex::hex;
 
@@ -85,8 +85,9 @@ fn show(bytes: &[u8], file: &std::path::Path) -> Result<Report> {
         vendor.len(),
         names(trust.vendor_keys)
     );
-    let mut operators = Vec::new();
+    let (mut operators, mut warnings) = (Vec::new(), Vec::new());
     for entry in trust.operators() {
+        warnings.extend(gives_key_away(&entry));
         let modes = mode_names(entry.modes);
         let keys = kids(entry.keys);
         let rule = if entry.string_required { "required" } else { "optional" };
@@ -109,8 +110,10 @@ fn show(bytes: &[u8], file: &std::path::Path) -> Result<Report> {
     let id = |id: Option<[u8; 16]>| id.map_or(Value::Null, |id| hex(&id).into());
     let (unapproved, no_sim) = (choice(policy.apply_unapproved), choice(policy.apply_without_sim));
     text += &format!("\npolicy: unapproved {unapproved}, without SIM {no_sim}");
+    warnings.iter().for_each(|warning| text += &format!("\nwarning: {warning}"));
     let json = json!({
         "version": trust.version,
+        "warnings": warnings,
         "threshold": trust.threshold,
         "vendor_keys": vendor,
         "operators": operators,
@@ -124,6 +127,19 @@ fn show(bytes: &[u8], file: &std::path::Path) -> Result<Report> {
         },
     });
     Ok(Report::new(text, json))
+}
+
+/// A string that is in clear in one package is the key of mode secret for every other one.
+fn gives_key_away(entry: &Operator<'_>) -> Option<String> {
+    let is_clear =
+        entry.accepts(Mode::String) || entry.accepts(Mode::Signed) && entry.string_required;
+    (entry.accepts(Mode::Secret) && is_clear).then(|| {
+        let plmn = entry.plmn;
+        format!(
+            "operator {plmn}: mode secret beside strings in clear; who has read the string in one \
+             package can approve any other; accept secret alone, or not at all"
+        )
+    })
 }
 
 /// Key id; of a hybrid key both, with a plus between them.

@@ -1,6 +1,8 @@
 //! `fwdelta verify`, and what `apply` shares with it: the device's side of a package.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use serde_json::{Value, json};
 
@@ -9,6 +11,7 @@ use super::output;
 use super::progress::Bar;
 use super::report::{Report, success_codes};
 use super::state::{Pending, State};
+use crate::core::format::envelope::Envelope;
 use crate::core::format::manifest::Manifest;
 use crate::core::format::trust::Trust;
 use crate::core::hash::Sha256Digest;
@@ -21,9 +24,12 @@ use crate::error::{Error, Result};
 use crate::hex::hex;
 use crate::image;
 use crate::package::ALGORITHMS;
-use crate::package::assemble::{Parts, key_text};
+use crate::package::assemble::{key_text, manifest_digest};
 use crate::package::inspect::mode_name;
 use crate::package::receive::{self, Checked, Extent, Supply};
+
+/// Sequence number and digest of a manifest.
+type Said = (u64, Sha256Digest);
 
 /// What the device knows and has.
 #[derive(Clone, Debug, clap::Args)]
@@ -48,6 +54,9 @@ pub(crate) struct DeviceArgs {
     /// The old image is the file as it is, even if it looks like Intel HEX or S-records.
     #[arg(skip)]
     raw_old: bool,
+    /// Of the package that was verified.
+    #[arg(skip)]
+    said: Rc<Cell<Option<Said>>>,
     /// Write the outcome as a record for non-volatile memory (docs/format.md, section 10), whether
     /// the package is accepted or refused
     #[arg(long, value_name = "FILE")]
@@ -66,13 +75,9 @@ impl DeviceArgs {
     /// Leaves a record of the outcome, if one is asked for; `result` stays the answer.
     pub(crate) fn recorded<R>(&self, result: Result<R>) -> Result<R> {
         let Some(path) = &self.write_result else { return result };
-        let (mut sequence, mut manifest) = (0, [0; 32]);
-        if let Ok(bytes) = output::read(&self.package)
-            && let Ok(parts) = Parts::read(&bytes)
-            && let Ok(said) = Manifest::parse(&parts.manifest, 0)
-        {
-            (sequence, manifest) = (said.summary.sequence, parts.digest);
-        }
+        // What was verified; of what was refused before, what it is, not what it claims to be.
+        let said = self.said.get().or_else(|| self.read_said().ok());
+        let (sequence, manifest) = said.unwrap_or((0, [0; 32]));
         let detail = result.as_ref().err().map(Error::detail);
         let record = emit_result(&Outcome { detail, sequence, manifest });
         let written = output::write(path, &record);
@@ -80,9 +85,23 @@ impl DeviceArgs {
         written.map(|()| value)
     }
 
+    /// Sequence number and digest of the manifest in the package, which nothing is known of.
+    fn read_said(&self) -> Result<Said> {
+        with_file(self, |file, len, buf| {
+            let manifest = Envelope::scan(file, len, &Limits::LINUX, buf)?.manifest;
+            let sequence = Manifest::parse(manifest, 0)?.summary.sequence;
+            Ok((sequence, manifest_digest(manifest)))
+        })
+    }
+
     /// The same with another package.
     pub(crate) fn with_package(&self, package: PathBuf) -> Self {
-        Self { package, ..self.clone() }
+        Self { package, said: Rc::default(), ..self.clone() }
+    }
+
+    /// Remembers which package it is that passed: its file may change meanwhile.
+    fn remember(&self, package: &Package<'_>) {
+        self.said.set(Some((package.manifest.summary.sequence, *package.auth.digest)));
     }
 
     /// The same with these old images.
@@ -215,6 +234,7 @@ fn with_state<R>(
     with_file(args, |file, len, buf| {
         let mut package = Package::verify(file, len, buf, &trust, &device, &ALGORITHMS, limits)
             .map_err(|error| Error::from(error).about(args.package.display()))?;
+        args.remember(&package);
         if let Some(Pending { manifest, .. }) = state.pending {
             package = package.with_pending(manifest);
         }
@@ -251,7 +271,10 @@ pub(crate) fn with_begun<R>(
         let package = Package::reopen(file, len, buf, &Limits::LINUX)
             .map_err(|error| Error::from(error).about(args.package.display()))?;
         match is_begun(&package, file)? {
-            true => checked(args, Extent::Package, &package, file, work).map(Some),
+            true => {
+                args.remember(&package);
+                checked(args, Extent::Package, &package, file, work).map(Some)
+            }
             false => Ok(None),
         }
     })

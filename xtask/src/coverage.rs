@@ -1,5 +1,6 @@
-//! Which lines of the device's decoders the fuzz targets reach. Every line is counted that some
-//! target was compiled with; test modules are not compiled, so they do not count.
+//! Which lines of the device's decoders, and of what verifies packages, the fuzz targets reach.
+//! Every line is counted that some target was compiled with; test modules are not compiled, so they
+//! do not count.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,24 +11,50 @@ use crate::fuzz::{self, Build, committed_dirs, found_dir, host};
 use crate::runner::{Done, Runner, StepResult};
 use crate::tool::{command, output, root, run, succeeds, target_dir};
 
-/// The targets that feed decoders.
-const TARGETS: [&str; 5] = ["apply", "delta", "delta_header", "in_place", "predicted"];
+/// Code of core, and the targets that feed it.
+struct Part {
+    name: &'static str,
+    targets: &'static [&'static str],
+    /// Below `crates/fwdelta-core/src`: folders, and files, by how they begin.
+    files: &'static [&'static str],
+    /// Percent of lines that all targets together must reach.
+    reached_min: usize,
+}
 
-/// What is meant by decoders, below `crates/fwdelta-core/src`: folders and files.
-const DECODERS: [&str; 9] = [
-    "apply/",
-    "codec/",
-    "exec/",
-    "format/chain.rs",
-    "format/delta.rs",
-    "format/pages.rs",
-    "format/shape.rs",
-    "hash.rs",
-    "storage.rs",
+const PARTS: [Part; 2] = [
+    Part {
+        name: "the decoders",
+        targets: &["apply", "delta", "delta_header", "in_place", "predicted"],
+        files: &[
+            "apply/",
+            "codec/",
+            "exec/",
+            "format/chain.rs",
+            "format/delta.rs",
+            "format/pages.rs",
+            "format/shape.rs",
+            "hash.rs",
+            "storage.rs",
+        ],
+        reached_min: 85,
+    },
+    Part {
+        name: "verification",
+        targets: &["authentication", "envelope", "handoff", "reanchored", "resigned", "trust"],
+        files: &[
+            "format/auth.rs",
+            "format/cbor.rs",
+            "format/envelope.rs",
+            "format/key.rs",
+            "format/manifest",
+            "format/plmn.rs",
+            "format/rotation.rs",
+            "format/trust.rs",
+            "verify/",
+        ],
+        reached_min: 85,
+    },
 ];
-
-/// Percent of lines that all targets together must reach.
-const REACHED_MIN: usize = 85;
 
 /// Arguments of one run: far below what any system takes.
 const FILES_MAX: usize = 500;
@@ -41,13 +68,16 @@ type Files = BTreeMap<String, Lines>;
 /// Fuzzes for `time` each if that is not zero, then runs all inputs there are and counts.
 pub(crate) fn all(runner: &mut Runner, time: Duration) {
     if !time.is_zero() {
-        fuzz::some(runner, &TARGETS.map(str::to_owned), time, Build::Plain);
+        let names = PARTS.iter().flat_map(|part| part.targets).map(|name| (*name).to_owned());
+        fuzz::some(runner, &names.collect::<Vec<_>>(), time, Build::Plain);
     }
     let Some(tools) = tools() else {
         let reason = "there is no llvm-cov, and `rustup component add llvm-tools` failed";
-        return runner.skip("coverage of the decoders", reason);
+        return runner.skip("coverage", reason);
     };
-    runner.step("coverage of the decoders", || measure(&tools));
+    for part in &PARTS {
+        runner.step(&format!("coverage of {}", part.name), || measure(&tools, part));
+    }
 }
 
 /// The folder of the compiler's own tools: those of another LLVM may not read its files.
@@ -61,27 +91,27 @@ fn tools() -> Option<PathBuf> {
     has_tools().then_some(tools)
 }
 
-fn measure(tools: &Path) -> StepResult {
-    let programs = fuzz::compile(Build::Counted, &TARGETS)?;
-    let reached = TARGETS.map(|name| one(tools, &programs, name));
-    let reached = reached.into_iter().collect::<Result<Vec<Files>, String>>()?;
+fn measure(tools: &Path, part: &Part) -> StepResult {
+    let programs = fuzz::compile(Build::Counted, part.targets)?;
+    let reached = part.targets.iter().map(|name| one(tools, &programs, name, part));
+    let reached = reached.collect::<Result<Vec<Files>, String>>()?;
     let together = union(&reached);
-    println!("{}", table(&reached, &together));
-    let missed = target_dir().join("coverage/missed.txt");
+    println!("{}", table(part, &reached, &together));
+    let missed = target_dir().join("coverage").join(format!("missed {}.txt", part.name));
     std::fs::write(&missed, missed_lines(&together)).map_err(|error| error.to_string())?;
     println!("Lines that no target reaches: {}", missed.display());
     let (count, total) = together.values().map(tally).fold((0, 0), add);
     if total == 0 {
-        return Err("no line of the decoders was counted".to_owned());
+        return Err("no line was counted".to_owned());
     }
-    if count * 100 < total * REACHED_MIN {
-        return Err(format!("{count} of {total} lines reached, below {REACHED_MIN} %"));
+    if count * 100 < total * part.reached_min {
+        return Err(format!("{count} of {total} lines reached, below {} %", part.reached_min));
     }
     Ok(Done::Passed)
 }
 
 /// Runs the inputs of one target, and reads which lines they reach.
-fn one(tools: &Path, programs: &Path, name: &str) -> Result<Files, String> {
+fn one(tools: &Path, programs: &Path, name: &str, part: &Part) -> Result<Files, String> {
     let dir = target_dir().join("coverage").join(name);
     // Counts of earlier runs are of another build.
     let _ = std::fs::remove_dir_all(&dir);
@@ -106,7 +136,7 @@ fn one(tools: &Path, programs: &Path, name: &str) -> Result<Files, String> {
     run(merge.args(["merge", "-sparse", "-o"]).arg(&profile).arg(&dir))?;
     let mut export = command(tools.join("llvm-cov"));
     export.args(["export", "--format=lcov", "--instr-profile"]).arg(&profile).arg(&program);
-    Ok(lines(&output(&mut export)?))
+    Ok(lines(&output(&mut export)?, part))
 }
 
 /// Every file that the target starts from, in order.
@@ -121,15 +151,16 @@ fn inputs(name: &str) -> Result<Vec<PathBuf>, String> {
     Ok(inputs)
 }
 
-/// The decoders' lines of a report in the format of lcov.
-fn lines(report: &str) -> Files {
+/// The part's lines of a report in the format of lcov.
+fn lines(report: &str, part: &Part) -> Files {
     let source = root().join("crates/fwdelta-core/src");
     let source = std::fs::canonicalize(&source).unwrap_or(source);
     let mut files = Files::new();
     let mut file: Option<&mut Lines> = None;
     for line in report.lines() {
         if let Some(path) = line.strip_prefix("SF:") {
-            file = decoder(Path::new(path), &source).map(|name| files.entry(name).or_default());
+            file =
+                counted(Path::new(path), &source, part).map(|name| files.entry(name).or_default());
         } else if let (Some(file), Some(line)) = (&mut file, line.strip_prefix("DA:")) {
             let mut numbers = line.split(',').filter_map(|number| number.parse::<u64>().ok());
             if let (Some(line), Some(count)) = (numbers.next(), numbers.next()) {
@@ -140,10 +171,10 @@ fn lines(report: &str) -> Files {
     files
 }
 
-/// The name of a decoder's file below `source`; nothing for other files.
-fn decoder(path: &Path, source: &Path) -> Option<String> {
+/// The name of a file of the part below `source`; nothing for other files.
+fn counted(path: &Path, source: &Path, part: &Part) -> Option<String> {
     let name = path.strip_prefix(source).ok()?.to_str()?.replace('\\', "/");
-    DECODERS.iter().any(|start| name.starts_with(start)).then_some(name)
+    part.files.iter().any(|start| name.starts_with(start)).then_some(name)
 }
 
 fn union(all: &[Files]) -> Files {
@@ -165,10 +196,10 @@ fn add(one: (usize, usize), other: (usize, usize)) -> (usize, usize) {
 }
 
 /// A row for each file, a column for each target. All columns are shares of the same lines.
-fn table(reached: &[Files], together: &Files) -> String {
+fn table(part: &Part, reached: &[Files], together: &Files) -> String {
     let mut text = format!("{:<32}{:>7}", "Percent of lines reached", "lines");
-    TARGETS.iter().for_each(|name| text += &format!("{name:>14}"));
-    text += &format!("{:>14}\n", "together");
+    part.targets.iter().for_each(|name| text += &format!("{name:>15}"));
+    text += &format!("{:>15}\n", "together");
     let columns = || reached.iter().chain([together]);
     let mut row = |name: &str, total: usize, counts: &[usize]| {
         text += &format!("{name:<32}{total:>7}");
@@ -186,7 +217,7 @@ fn table(reached: &[Files], together: &Files) -> String {
 }
 
 fn percent(count: usize, total: usize) -> String {
-    format!("{:>14.1}", count as f64 * 100.0 / total.max(1) as f64)
+    format!("{:>15.1}", count as f64 * 100.0 / total.max(1) as f64)
 }
 
 /// One line per file: what no target reaches, as ranges.
@@ -224,16 +255,18 @@ mod tests {
     }
 
     #[test]
-    fn only_decoders_count_and_targets_add_up() {
-        let one = lines(&report());
+    fn only_files_of_the_part_count_and_targets_add_up() {
+        let one = lines(&report(), &PARTS[0]);
         assert_eq!(one.keys().collect::<Vec<_>>(), ["hash.rs"]);
         assert_eq!(tally(&one["hash.rs"]), (1, 4));
-        let other = lines(&report().replace("DA:2,0", "DA:2,1"));
+        let other = lines(&report().replace("DA:2,0", "DA:2,1"), &PARTS[0]);
+        let verification = lines(&report(), &PARTS[1]);
+        assert_eq!(verification.keys().collect::<Vec<_>>(), ["verify/mod.rs"]);
         let both = union(&[one.clone(), other]);
         assert_eq!(tally(&both["hash.rs"]), (2, 4));
         assert_eq!(missed_lines(&one), "hash.rs: 2-7\n");
         let empty = Files::new();
-        let table = table(&[one, both.clone(), empty.clone(), empty], &both);
+        let table = table(&PARTS[0], &[one, both.clone(), empty.clone(), empty], &both);
         let all = table.lines().last().unwrap();
         let cells: Vec<&str> = all.split_whitespace().collect();
         assert_eq!(cells, ["all", "4", "25.0", "50.0", "0.0", "0.0", "50.0"]);

@@ -20,6 +20,9 @@ const MIXED: &str = "crates/fwdelta-core/src/codec/predict/mixed.rs";
 const RUN: &str = "crates/fwdelta-core/src/apply/run.rs";
 const HASH: &str = "crates/fwdelta-core/src/hash.rs";
 const TREE: &str = "src/descriptor/tree.rs";
+const STATE: &str = "src/cli/state.rs";
+const RECEIVE: &str = "src/cli/verify.rs";
+const ANCHOR: &str = "src/cli/trust.rs";
 const ACCEPT: &str = "src/cli/trust/rotate.rs";
 
 /// Tests of `tests/vulnerabilities.rs` whose name begins so.
@@ -348,5 +351,26 @@ pub(super) const MUTANTS: &[Mutant] = &[
         good: "(self.trust.policy.apply_unapproved || asks_none)",
         bad: "(self.trust.policy.apply_unapproved || asks_none) && !any",
         tests: TABLE,
+    },
+    Mutant {
+        name: "rollback: an update that was begun long ago takes the counter back",
+        file: STATE,
+        good: "self.sequence.max(Some(sequence))",
+        bad: "Some(sequence)",
+        tests: "--test policy_cli a_confirmed_update",
+    },
+    Mutant {
+        name: "records: of a package that was refused what it claims is recorded",
+        file: RECEIVE,
+        good: "Ok((sequence, manifest_digest(manifest)))",
+        bad: "Ok((sequence, manifest_digest(&manifest[1..])))",
+        tests: "--test policy_cli the_outcome_is_recorded",
+    },
+    Mutant {
+        name: "operators: strings in clear beside mode secret are not warned of",
+        file: ANCHOR,
+        good: "(entry.accepts(Mode::Secret) && is_clear)",
+        bad: "(entry.accepts(Mode::Secret) && is_clear && false)",
+        tests: "--test policy_cli an_anchor_that_gives_a_key_away",
     },
 ];
