@@ -7,6 +7,7 @@ mod device;
 mod extremes;
 mod fuzz;
 mod in_place;
+mod interoperability;
 mod lint;
 mod measure;
 mod mutants;
