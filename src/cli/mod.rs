@@ -31,6 +31,7 @@ mod pkcs11_uri;
 mod plan;
 mod preview;
 mod progress;
+mod provenance;
 mod report;
 mod sign;
 mod state;

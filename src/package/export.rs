@@ -15,7 +15,7 @@ pub struct Bare<'p> {
 /// Takes the integrated payloads out of a package.
 ///
 /// Not one signed byte changes, so every block still verifies: payloads are bound by the digests
-/// in the manifest (draft-ietf-suit-manifest, section 7.5). Some readers of SUIT envelopes know
+/// in the manifest (draft-ietf-suit-manifest, "Integrated Payloads"). Some readers of SUIT envelopes know
 /// integer keys only and stop at the text keys of integrated payloads. Devices of fwdelta want the
 /// package itself, as their delta headers come with the envelope.
 ///
@@ -46,7 +46,7 @@ mod tests {
         let built = build(&images, &Release::default(), &[key], &options, &Silent).unwrap();
         let out = bare(&built.package).unwrap();
         let names: Vec<_> = out.payloads.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names, ["h0", "payload0"]);
+        assert_eq!(names, ["p", "h0", "payload0"]);
         let [before, after] = [&built.package, &out.envelope].map(|it| Parts::read(it).unwrap());
         assert_eq!(before.wrapper, after.wrapper);
         assert_eq!(before.manifest, after.manifest);

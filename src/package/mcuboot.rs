@@ -4,7 +4,7 @@
 //! in little endian:
 //!
 //! ```text
-//! header (32 bytes, then zeros up to header_len) | payload
+//! header (32 bytes, then 0xff up to header_len) | payload
 //! | 0x6908, length | security counter, dependencies, vendor's entries     covered by the hash
 //! | 0x6907, length | SHA-256, hash of the public key, signature           not covered
 //! ```
@@ -32,6 +32,8 @@ const SECURITY_COUNTER: u16 = 0x50;
 const ED25519_SPKI: &[u8] = b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00";
 const P256_SPKI: &[u8] = b"\x30\x59\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\
     \x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07\x03\x42\x00";
+/// What erased flash reads as, and the rest of the header is filled with.
+const ERASED: u8 = 0xff;
 /// Type and length of an entry, and of a whole area.
 const ENTRY_HEAD_LEN: usize = 4;
 
@@ -196,7 +198,7 @@ fn header(payload_len: usize, protected_len: usize, options: &ImageOptions) -> R
     bytes.extend_from_slice(&payload_len.to_le_bytes());
     bytes.extend_from_slice(&0u32.to_le_bytes());
     bytes.extend_from_slice(&version.bytes());
-    bytes.resize(usize::from(*header_len), 0);
+    bytes.resize(usize::from(*header_len), ERASED);
     Ok(bytes)
 }
 
@@ -264,7 +266,7 @@ mod tests {
             &[0, 0, 0, 0, 1, 2, 2, 3, 1, 2, 3, 4, 0, 0, 0, 0],
         ];
         assert_eq!(image.bytes[..32], head.concat());
-        assert!(image.bytes[32..64].iter().all(|byte| *byte == 0));
+        assert!(image.bytes[32..64].iter().all(|byte| *byte == 0xff));
         assert_eq!(&image.bytes[64..72], b"payload!");
         let hashed = 72 + usize::from(protected_len);
         assert_eq!(image.digest, sha256(&image.bytes[..hashed]));

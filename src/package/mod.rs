@@ -10,6 +10,7 @@ pub mod keys;
 #[cfg(feature = "ml-dsa-44")]
 mod lattice;
 pub mod mcuboot;
+pub mod provenance;
 pub mod receive;
 pub mod rotation;
 pub mod seal;

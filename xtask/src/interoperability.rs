@@ -30,6 +30,12 @@ const PEERS: &[Peer] = &[
         modules: &["imgtool", "cbor2"],
         packages: &["imgtool==2.5.0"],
     },
+    Peer {
+        step: "provenance read by in-toto-attestation",
+        script: "tests/independent_provenance.py",
+        modules: &["in_toto_attestation", "google.protobuf"],
+        packages: &["in-toto-attestation==0.9.3"],
+    },
 ];
 
 /// Every script; one whose tools cannot be had is skipped.
