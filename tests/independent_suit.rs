@@ -188,6 +188,7 @@ const PLACE: Place = Place {
     erased: 0xff,
     order: None,
     interval: None,
+    room: None,
 };
 
 fn options() -> BuildOptions {

@@ -15,9 +15,9 @@ pub struct Bare<'p> {
 /// Takes the integrated payloads out of a package.
 ///
 /// Not one signed byte changes, so every block still verifies: payloads are bound by the digests
-/// in the manifest (draft-ietf-suit-manifest, "Integrated Payloads"). Some readers of SUIT envelopes know
-/// integer keys only and stop at the text keys of integrated payloads. Devices of fwdelta want the
-/// package itself, as their delta headers come with the envelope.
+/// in the manifest (draft-ietf-suit-manifest, "Integrated Payloads"). Some readers of SUIT
+/// envelopes know integer keys only and stop at the text keys of integrated payloads. Devices of
+/// fwdelta want the package itself, as their delta headers come with the envelope.
 ///
 /// # Errors
 /// As [`Parts::read`].

@@ -198,6 +198,8 @@ fn header(payload_len: usize, protected_len: usize, options: &ImageOptions) -> R
     bytes.extend_from_slice(&payload_len.to_le_bytes());
     bytes.extend_from_slice(&0u32.to_le_bytes());
     bytes.extend_from_slice(&version.bytes());
+    // Padding of the structure, which is not that behind it.
+    bytes.extend_from_slice(&0u32.to_le_bytes());
     bytes.resize(usize::from(*header_len), ERASED);
     Ok(bytes)
 }
