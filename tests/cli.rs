@@ -474,6 +474,7 @@ fn trust_completions_and_manual() {
         "patch",
         "build",
         "approve",
+        "export",
         "describe",
         "index",
         "plan",

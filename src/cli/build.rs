@@ -10,12 +10,13 @@ use super::engine::Engine;
 use super::input::Input;
 use super::output;
 use super::progress::Bar;
+use super::provenance::{Made, digest_of};
 use super::report::Report;
 use super::token;
 use crate::core::Limits;
 use crate::core::format::chain::CHUNK_LEN_MIN;
 use crate::core::format::plmn::Plmn;
-use crate::core::hash::sha256;
+use crate::core::hash::{Sha256Digest, sha256};
 use crate::error::{Error, Result};
 use crate::hex::hex;
 use crate::package::build::{BuildOptions, Built, Detached, Images, build, build_rollback};
@@ -29,7 +30,9 @@ use crate::package::build::{BuildOptions, Built, Detached, Images, build, build_
 Examples:
   fwdelta build --old v1.bin --new v2.bin --key vendor.key --sequence 7 -o update.suit
   fwdelta build --component boot:b1.bin:b2.bin --component app::a2.hex --key vendor.key \\
-      --sequence 8 --release release.toml --require any -o update.suit")]
+      --sequence 8 --release release.toml --require any -o update.suit
+  fwdelta build --old v1.bin --new v2.bin --key vendor.key --sequence 7 --sbom v2.cdx.json \\
+      --provenance update.intoto.json -o update.suit")]
 pub(crate) struct Args {
     /// Old image: raw, Intel HEX or S-record; repeat for one package per old image
     #[arg(long, value_name = "FILE")]
@@ -74,6 +77,16 @@ pub(crate) struct Args {
     /// Leave text out of the package, for devices that show nothing
     #[arg(long)]
     no_text: bool,
+    /// The release's bill of materials, in any format: the signed text carries its SHA-256
+    #[arg(long, value_name = "FILE", conflicts_with = "no_text")]
+    sbom: Option<PathBuf>,
+    /// Write what was made of what, and how, as an in-toto statement with SLSA provenance; it has
+    /// a time in it only if SOURCE_DATE_EPOCH is set
+    #[arg(long, value_name = "FILE")]
+    provenance: Option<PathBuf>,
+    /// URI of who vouches for this machine, for the statement [default: this version of fwdelta]
+    #[arg(long, value_name = "URI", requires = "provenance")]
+    builder_id: Option<String>,
     /// Where to write the package
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
@@ -107,24 +120,16 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
     let sequence = args.sequence.or(release.sequence).ok_or_else(|| {
         Error::input("--sequence", "give a sequence number, here or in the release file")
     })?;
+    let sbom = args.sbom.as_deref().map(digest_of).transpose()?;
     let bar = Bar::new();
     let (mut lines, mut packages) = (Vec::new(), Vec::new());
+    let mut made = args.provenance.as_ref().map(|_| Made::default());
     for files in packages_of(args)? {
         let path = match args.old.len() {
             0 | 1 => args.output.clone(),
             _ => numbered(&args.output, files[0].old.as_ref())?,
         };
-        let options = BuildOptions {
-            diff: args.engine.options()?,
-            chunk_len: args.chunk_len,
-            sequence,
-            requirement: args.require.as_ref().map(|list| list.0.clone()),
-            detached: args
-                .detached
-                .as_ref()
-                .map(|base_uri| Detached { stem: stem(&path), base_uri: base_uri.clone() }),
-            without_text: args.no_text,
-        };
+        let options = options(args, sequence, &path, sbom)?;
         let loaded = loaded(&files)?;
         let images = images(&loaded);
         let built = build(&images, &release, &keys, &options, &bar)?;
@@ -135,10 +140,18 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
                 _ => numbered(path, files[0].old.as_ref())?,
             };
             write_all(&path, &back)?;
+            if let Some(made) = &mut made {
+                made.package(&path, &back);
+            }
             Ok::<_, Error>(describe(&path, &back))
         });
         let back = back.transpose()?;
         write_all(&path, &built)?;
+        if let Some(made) = &mut made {
+            made.package(&path, &built);
+            made.images(&images);
+            made.options = options;
+        }
         let (line, mut json) = describe(&path, &built);
         lines.push(line);
         if let Some((line, back)) = back {
@@ -148,7 +161,40 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
         packages.push(json);
     }
     drop(bar);
-    Ok(Report::new(lines.join("\n"), json!({ "packages": packages, "sequence": sequence })))
+    if let (Some(path), Some(mut made)) = (&args.provenance, made) {
+        for input in [&args.release, &args.sbom].into_iter().flatten() {
+            made.input(input)?;
+        }
+        output::write(path, &made.statement(&keys, args.builder_id.as_deref())?)?;
+        lines.push(format!("{}: where they come from", path.display()));
+    }
+    Ok(Report::new(
+        lines.join("\n"),
+        json!({
+            "packages": packages,
+            "sequence": sequence,
+            "provenance": args.provenance,
+        }),
+    ))
+}
+
+fn options(
+    args: &Args,
+    sequence: u64,
+    path: &Path,
+    sbom: Option<Sha256Digest>,
+) -> Result<BuildOptions> {
+    let detached = args.detached.as_ref();
+    Ok(BuildOptions {
+        diff: args.engine.options()?,
+        chunk_len: args.chunk_len,
+        sequence,
+        requirement: args.require.as_ref().map(|list| list.0.clone()),
+        detached: detached
+            .map(|base_uri| Detached { stem: stem(path), base_uri: base_uri.clone() }),
+        without_text: args.no_text,
+        sbom,
+    })
 }
 
 fn packages_of(args: &Args) -> Result<Vec<Vec<Files>>> {

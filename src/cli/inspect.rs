@@ -159,6 +159,9 @@ fn text(d: &Description) -> String {
         Some(list) => line(format!("approval required by one of {}", list.join(", "))),
     }
     line(format!("languages: {}", d.prompt_languages.join(", ")));
+    if let Some(digest) = &d.sbom_sha256 {
+        line(format!("bill of materials: SHA-256 {digest}"));
+    }
     while text.contains("\n\n") {
         text = text.replace("\n\n", "\n");
     }

@@ -13,6 +13,7 @@ mod demo;
 mod describe;
 mod diff;
 mod engine;
+mod export;
 mod gate;
 mod geometry;
 mod index;
@@ -30,6 +31,7 @@ mod pkcs11_uri;
 mod plan;
 mod preview;
 mod progress;
+mod provenance;
 mod report;
 mod sign;
 mod state;
@@ -68,6 +70,7 @@ enum Command {
     Build(build::Args),
     Approve(approve::Args),
     Sign(sign::Args),
+    Export(export::Args),
     Describe(describe::Args),
     Index(index::Args),
     Plan(plan::Args),
@@ -108,6 +111,7 @@ fn run(command: &Command) -> Result<Report> {
         Command::Build(args) => build::run(args),
         Command::Approve(args) => approve::run(args),
         Command::Sign(args) => sign::run(args),
+        Command::Export(args) => export::run(args),
         Command::Describe(args) => describe::run(args),
         Command::Index(args) => index::run(args),
         Command::Plan(args) => plan::run(args),

@@ -14,7 +14,7 @@ use super::state::{Pending, State};
 use crate::core::format::envelope::Envelope;
 use crate::core::format::manifest::Manifest;
 use crate::core::format::trust::Trust;
-use crate::core::hash::Sha256Digest;
+use crate::core::hash::{Sha256Digest, sha256};
 use crate::core::storage::{ReadError, Source};
 use crate::core::verify::handoff::{Outcome, emit_result};
 use crate::core::verify::{Basis, Device, Package};
@@ -27,6 +27,7 @@ use crate::package::ALGORITHMS;
 use crate::package::assemble::{key_text, manifest_digest};
 use crate::package::inspect::mode_name;
 use crate::package::receive::{self, Checked, Extent, Supply};
+use crate::release::parse_sbom;
 
 /// Sequence number and digest of a manifest.
 type Said = (u64, Sha256Digest);
@@ -122,6 +123,9 @@ pub(crate) struct Args {
     /// Check the envelope only; detached payloads may be missing
     #[arg(long)]
     envelope_only: bool,
+    /// The release's bill of materials, compared with the digest in the signed text
+    #[arg(long, value_name = "FILE")]
+    sbom: Option<PathBuf>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<Report> {
@@ -136,9 +140,33 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
         if opened.checked.iter().any(|checked| !checked.old) {
             text += "\nold image not given, not checked";
         }
-        Ok(Report::new(text, opened.json()))
+        let sbom = signed_sbom(&args.device.package)?;
+        let mut json = opened.json();
+        json["sbom_sha256"] = json!(sbom);
+        if let Some(path) = &args.sbom {
+            check_sbom(path, sbom.as_deref())?;
+            text += "\nbill of materials: the one that was signed";
+        }
+        json["sbom_checked"] = args.sbom.is_some().into();
+        Ok(Report::new(text, json))
     });
     args.device.recorded(verified)
+}
+
+/// What the text says of the bill of materials; the text's digest has been checked.
+fn signed_sbom(package: &Path) -> Result<Option<String>> {
+    let package = output::read(package)?;
+    let parts = Parts::read(&package)?;
+    Ok(parts.text.map(parse_sbom).transpose()?.flatten())
+}
+
+fn check_sbom(path: &Path, signed: Option<&str>) -> Result<()> {
+    let wrong = |what| Err(Error::input(path.display(), what));
+    match signed {
+        None => wrong("the package names no bill of materials, or its text was removed"),
+        Some(signed) if signed == hex(&sha256(&output::read(path)?)) => Ok(()),
+        Some(_) => wrong("not the bill of materials whose digest the vendor signed"),
+    }
 }
 
 /// A package that has passed every check before the first write.

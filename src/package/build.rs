@@ -37,6 +37,8 @@ pub struct BuildOptions {
     pub detached: Option<Detached>,
     /// Leaves the text out of the package, for devices that show nothing.
     pub without_text: bool,
+    /// SHA-256 of the release's bill of materials, which the signed text then carries.
+    pub sbom: Option<Sha256Digest>,
 }
 
 /// Where detached payloads will be found.
@@ -78,7 +80,13 @@ pub fn build_rollback(
         .sequence
         .checked_sub(1)
         .ok_or_else(|| Error::input("--sequence", "there is no way back from sequence number 0"))?;
-    let options = BuildOptions { sequence, detached: None, without_text: true, ..options.clone() };
+    let options = BuildOptions {
+        sequence,
+        detached: None,
+        without_text: true,
+        sbom: None,
+        ..options.clone()
+    };
     let mut reversed = Vec::new();
     for Images { name, old, new } in components {
         let old = old.filter(|_| !new.is_empty()).ok_or_else(|| {
@@ -153,9 +161,13 @@ fn built(
 
 fn draft(components: &[Images<'_>], release: &Release, options: &BuildOptions) -> Result<Draft> {
     let names: Vec<_> = components.iter().map(|images| images.name).collect();
+    if options.without_text && options.sbom.is_some() {
+        let what = "its digest stands in the text, which is left out";
+        return Err(Error::input("bill of materials", what));
+    }
     let text = match options.without_text {
         true => None,
-        false => Some(release.text_cbor(&names)?),
+        false => Some(release.text_with_sbom(&names, options.sbom.as_ref())?),
     };
     Ok(Draft {
         sequence: options.sequence,

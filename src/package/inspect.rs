@@ -16,7 +16,7 @@ use crate::hex::hex;
 use crate::package::assemble::{Parts, manifest_digest};
 use crate::package::keys::ALGORITHMS;
 use crate::release::text::LanguageText;
-use crate::release::{Prompts, parse_prompts, parse_text};
+use crate::release::{Prompts, parse_prompts, parse_sbom, parse_text};
 
 /// A package, described.
 #[derive(Clone, Debug, Serialize)]
@@ -51,6 +51,8 @@ pub struct Description {
     pub text_languages: Vec<String>,
     /// Languages of the vendor's prompts.
     pub prompt_languages: Vec<String>,
+    /// SHA-256 of the bill of materials, as the text says.
+    pub sbom_sha256: Option<String>,
 }
 
 /// What a package asks of the device.
@@ -167,6 +169,7 @@ pub fn describe(package: &[u8]) -> Result<Description> {
             .flat_map(Prompts::languages)
             .map(ToString::to_string)
             .collect(),
+        sbom_sha256: parts.text.map(parse_sbom).transpose()?.flatten(),
     })
 }
 

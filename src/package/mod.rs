@@ -4,10 +4,13 @@ pub mod approve;
 pub mod assemble;
 pub mod build;
 pub mod device_file;
+pub mod export;
 pub mod inspect;
 pub mod keys;
 #[cfg(feature = "ml-dsa-44")]
 mod lattice;
+pub mod mcuboot;
+pub mod provenance;
 pub mod receive;
 pub mod rotation;
 pub mod seal;

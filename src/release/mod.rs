@@ -22,13 +22,14 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use uuid::Uuid;
 
+use crate::core::hash::Sha256Digest;
 use crate::error::Result;
 pub use display::Display;
 pub use notes::{LanguageNotes, Notes};
 pub use prompts::{Moment, PromptSet, Prompts, parse_prompts};
 pub use requires::Requires;
 pub use tag::Tag;
-pub use text::parse_text;
+pub use text::{parse_sbom, parse_text};
 pub use values::{ComponentName, Domain, NAME_CHARS_MAX, Name, URI_CHARS_MAX, Uri, Version};
 
 /// UUID of a vendor: version 5 of its domain in the DNS name space (RFC 9562).
@@ -233,6 +234,18 @@ impl Release {
     /// # Errors
     /// `StringTooLong` above [`text::TEXT_LEN_MAX`] bytes.
     pub fn text_cbor(&self, component_names: &[&str]) -> Result<Vec<u8>> {
-        text::encode(self, component_names)
+        text::encode(self, component_names, None)
+    }
+
+    /// The same with the digest of a bill of materials, if there is one.
+    ///
+    /// # Errors
+    /// As [`Release::text_cbor`].
+    pub fn text_with_sbom(
+        &self,
+        component_names: &[&str],
+        sbom: Option<&Sha256Digest>,
+    ) -> Result<Vec<u8>> {
+        text::encode(self, component_names, sbom)
     }
 }

@@ -16,10 +16,16 @@ use super::prompts::LANGUAGE_COUNT_MAX;
 use super::values::{NAME_CHARS_MAX, Name};
 use super::{Release, Tag};
 use crate::cbor;
+use crate::core::hash::Sha256Digest;
 use crate::error::{Error, Result};
+use crate::hex::hex;
 
 /// Longest text, in bytes: what the smallest device profile accepts.
 pub const TEXT_LEN_MAX: usize = Limits::DEVICE.text_len as usize;
+
+/// Where the digest of a bill of materials stands among the languages, and what is before it.
+const SBOM_TAG: &str = "x-sbom";
+const SBOM_PREFIX: &str = "sha-256:";
 
 /// The texts of one component, as read from a package.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -50,11 +56,15 @@ pub struct LanguageText {
 }
 
 /// The text map of `release` for `component_names`; see [`Release::text_cbor`].
-pub(super) fn encode(release: &Release, component_names: &[&str]) -> Result<Vec<u8>> {
+pub(super) fn encode(
+    release: &Release,
+    component_names: &[&str],
+    sbom: Option<&Sha256Digest>,
+) -> Result<Vec<u8>> {
     let languages = release.notes.languages().map(|language| {
         (cbor::text(language.as_str()), language_map(release, language, component_names))
     });
-    let bytes = cbor::map(languages);
+    let bytes = cbor::map(languages.chain(sbom.map(sbom_entry)));
     if bytes.len() > TEXT_LEN_MAX {
         let remedy = format!(
             "the texts take {} bytes, {TEXT_LEN_MAX} are allowed; shorten the release notes and \
@@ -64,6 +74,13 @@ pub(super) fn encode(release: &Release, component_names: &[&str]) -> Result<Vec<
         return Err(Error::from(Detail::StringTooLong).about("release notes").remedy(remedy));
     }
     Ok(bytes)
+}
+
+/// The digest as a text of its own, under a tag for private use (RFC 5646, section 2.2.7): readers
+/// that know nothing of it see one more language, which nobody prefers.
+fn sbom_entry(digest: &Sha256Digest) -> (Vec<u8>, Vec<u8>) {
+    let said = format!("{SBOM_PREFIX}{}", hex(digest));
+    (cbor::text(SBOM_TAG), cbor::map([(cbor::uint(1), cbor::text(&said))]))
 }
 
 fn language_map(release: &Release, language: &Tag, component_names: &[&str]) -> Vec<u8> {
@@ -98,6 +115,19 @@ fn component_map(release: &Release, name: &str) -> Vec<u8> {
     cbor::map(keyed.filter_map(|(key, text)| Some((cbor::uint(key), cbor::text(text?)))))
 }
 
+/// The SHA-256 of the bill of materials that a text map carries, as lower-case digits, if it does.
+///
+/// # Errors
+/// As [`parse_text`]; `BadValue` for one that is not written as we do.
+pub fn parse_sbom(bytes: &[u8]) -> Result<Option<String>> {
+    let Some(entry) = read(bytes)?.1 else { return Ok(None) };
+    let digits = entry.description.as_deref().and_then(|it| it.strip_prefix(SBOM_PREFIX));
+    let is_digest =
+        |it: &&str| it.len() == 64 && it.bytes().all(|c| b"0123456789abcdef".contains(&c));
+    let digits = digits.filter(is_digest).map(str::to_owned);
+    digits.map(Some).ok_or_else(|| Error::from(Detail::BadValue).about("bill of materials"))
+}
+
 /// Reads a text map for display: unknown keys are passed over, texts are cut at the lengths a
 /// release file allows and made safe to print. The CBOR must be deterministic.
 ///
@@ -105,26 +135,38 @@ fn component_map(release: &Release, name: &str) -> Vec<u8> {
 /// Core's CBOR errors with positions, `StringTooLong` above [`TEXT_LEN_MAX`] bytes, `TooManyKeys`
 /// for more languages or components than a package may have.
 pub fn parse_text(bytes: &[u8]) -> Result<BTreeMap<String, LanguageText>> {
+    Ok(read(bytes)?.0)
+}
+
+/// Texts by language, and the bill of materials.
+type Texts = (BTreeMap<String, LanguageText>, Option<LanguageText>);
+
+fn read(bytes: &[u8]) -> Result<Texts> {
     if bytes.len() > TEXT_LEN_MAX {
         return Err(Error::from(Detail::StringTooLong).about("text"));
     }
     read_languages(bytes).map_err(|error| Error::from(error).about("text"))
 }
 
-fn read_languages(bytes: &[u8]) -> fwdelta_core::Result<BTreeMap<String, LanguageText>> {
-    let mut languages = BTreeMap::new();
+fn read_languages(bytes: &[u8]) -> fwdelta_core::Result<Texts> {
+    let (mut languages, mut sbom) = (BTreeMap::new(), None);
     let mut reader = Reader::new(bytes);
     let mut map = reader.map()?;
     while let Some(mut key) = map.key(&mut reader)? {
-        if languages.len() >= LANGUAGE_COUNT_MAX {
-            return Err(key.error(Detail::TooManyKeys));
-        }
+        let too_many = key.error(Detail::TooManyKeys);
         let tag = sanitised(key.text()?, NAME_CHARS_MAX);
+        if tag == SBOM_TAG {
+            sbom = Some(read_language(&mut reader)?);
+            continue;
+        }
+        if languages.len() >= LANGUAGE_COUNT_MAX {
+            return Err(too_many);
+        }
         let text = read_language(&mut reader)?;
         languages.insert(tag, text);
     }
     reader.finish()?;
-    Ok(languages)
+    Ok((languages, sbom))
 }
 
 fn read_language(reader: &mut Reader<'_>) -> fwdelta_core::Result<LanguageText> {

@@ -7,6 +7,7 @@ mod device;
 mod extremes;
 mod fuzz;
 mod in_place;
+mod interoperability;
 mod lint;
 mod measure;
 mod mutants;
@@ -25,8 +26,8 @@ use runner::Runner;
 const HELP: &str = "\
 Project tasks. Usage: cargo xtask TASK
 
-  test          what a contributor runs: tests of the workspace and of the C interface, and the
-                independent Python reader
+  test          what a contributor runs: tests of the workspace and of the C interface, the
+                independent Python reader, and what others' tools make of our output
   ci            what the build machine runs: formatting, lints, documentation, dependency rules,
                 everything in `test`, device builds, the no-panic gate, a short form of `device`,
                 `size`, a short run of every fuzz target. Under 20 minutes on two cores from a cold

@@ -35,3 +35,21 @@ fn install_debian_packages(modules: &[&str]) -> Result<(), String> {
     let packages = modules.iter().map(|module| format!("python3-{module}"));
     run(command("apt-get").args(["install", "--yes", "python3"]).args(packages))
 }
+
+/// An interpreter of its own below target/ that has `modules`, for what few machines have: in
+/// `packages` they stand as the registry knows them, with their versions. None if they cannot be
+/// had, with the reason.
+pub(crate) fn of_its_own(
+    name: &str,
+    modules: &[&str],
+    packages: &[&str],
+) -> Result<PathBuf, String> {
+    let venv = target_dir().join(name);
+    let ours = venv.join("bin/python3");
+    let import = format!("import {}", modules.join(", "));
+    if succeeds(command(&ours).args(["-c", &import])) {
+        return Ok(ours);
+    }
+    create(&venv, &ours, packages)?;
+    Ok(ours)
+}

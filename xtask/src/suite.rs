@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::python;
 use crate::runner::{Done, Runner, StepResult};
 use crate::tool::{cargo, command, find, root, run, step, target_dir};
+use crate::{interoperability, python};
 
 /// Set for the slow, complete form of tests that otherwise sample (every byte flip, every cut).
 const EXHAUSTIVE: &str = "FWDELTA_EXHAUSTIVE";
@@ -72,6 +72,7 @@ fn others(runner: &mut Runner) {
         runner.skip("independent Python reader", "there is no tests/independent_reader.py yet");
     }
     runner.step("descriptors by schema", descriptors_by_schema);
+    interoperability::all(runner);
 }
 
 /// The reader is given the command built here, and makes its own packages with it.
