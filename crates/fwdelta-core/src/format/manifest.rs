@@ -31,6 +31,7 @@ mod parameter {
     pub(super) const USE_BEFORE: u64 = 4;
     pub(super) const SIZE: u64 = 14;
     pub(super) const URI: u64 = 21;
+    pub(super) const ENCRYPTION: u64 = 19;
     pub(super) const SOURCE: u64 = 22;
     pub(super) const DEVICE: u64 = 24;
     pub(super) const BATTERY: u64 = 26;
@@ -70,6 +71,8 @@ pub struct Component<'a> {
     pub delta: Blob,
     /// The uri of the payload if it is detached.
     pub detached: Option<&'a str>,
+    /// For whom the payload is encrypted, and how: what `EncryptionInfo::parse` reads.
+    pub encryption: Option<&'a [u8]>,
 }
 
 /// What a manifest says besides its components.
@@ -332,6 +335,33 @@ fn parse_fetch<'a>(reader: &mut Reader<'a>, index: usize) -> Result<&'a str> {
     Ok(uri)
 }
 
+/// Reads `12, delta + 1, 20, {? 19: encryption, 22: delta}, 22, 2, 3, 15`.
+fn parse_copy<'a>(reader: &mut Reader<'a>, delta: usize) -> Result<Option<&'a [u8]>> {
+    reader.is(&[command::SET_INDEX, delta as u64 + 1, command::OVERRIDE])?;
+    let mut encryption = None;
+    if reader.peek()?.arg == 2 {
+        reader.map_of(2)?;
+        reader.is(&[parameter::ENCRYPTION])?;
+        encryption = Some(checked_encryption(reader)?);
+    } else {
+        reader.map_of(1)?;
+    }
+    reader.is(&[parameter::SOURCE, delta as u64, command::COPY, REPORT_DIRECTIVE])?;
+    reader.is(&[command::IMAGE_MATCH, REPORT_CONDITION])?;
+    Ok(encryption)
+}
+
+#[cfg(feature = "encryption")]
+fn checked_encryption<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8]> {
+    super::encryption::EncryptionInfo::parse(reader.clone().nested()?)?;
+    reader.bytes()
+}
+
+#[cfg(not(feature = "encryption"))]
+fn checked_encryption<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8]> {
+    Err(reader.error(Detail::NotBuiltIn))
+}
+
 fn parse_match(reader: &mut Reader<'_>, index: usize) -> Result<()> {
     let items = [command::SET_INDEX, index as u64, command::IMAGE_MATCH, REPORT_CONDITION];
     reader.is(&items)
@@ -403,6 +433,7 @@ impl<'a> Manifest<'a> {
             delta: self.blob(header + 1)?,
             new: self.blob(header + 2)?,
             detached: (!uri.starts_with('#')).then_some(uri),
+            encryption: self.encryption(index)?,
         })
     }
 
@@ -422,6 +453,17 @@ impl<'a> Manifest<'a> {
             reader.skip()?;
         }
         parse_blob(&mut reader, entry)
+    }
+
+    fn encryption(&self, index: u8) -> Result<Option<&'a [u8]>> {
+        let mut reader = self.install;
+        let Layout { names, prompts, with_old, .. } = self.layout;
+        let fetches = FETCH_ITEMS * (2 * usize::from(names) + usize::from(prompts));
+        let matches = MATCH_ITEMS * with_old.count_ones() as usize;
+        for _ in 0..fetches + matches + COPY_ITEMS * usize::from(index) {
+            reader.skip()?;
+        }
+        parse_copy(&mut reader, self.layout.header(index) + 1)
     }
 
     fn delta_uri(&self, index: u8) -> Result<&'a str> {
@@ -563,11 +605,7 @@ fn parse_install<'a>(
         parse_match(&mut reader, layout.first(index))?;
     }
     for index in 0..layout.names {
-        let delta = layout.header(index) + 1;
-        reader.is(&[command::SET_INDEX, delta as u64 + 1, command::OVERRIDE])?;
-        reader.map_of(1)?;
-        reader.is(&[parameter::SOURCE, delta as u64, command::COPY, REPORT_DIRECTIVE])?;
-        reader.is(&[command::IMAGE_MATCH, REPORT_CONDITION])?;
+        parse_copy(&mut reader, layout.header(index) + 1)?;
     }
     reader.finish()?;
     Ok((demands, start))
