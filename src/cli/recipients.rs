@@ -63,9 +63,9 @@ fn point(path: &Path) -> Result<RecipientKey> {
     match args::public_key(path)? {
         PublicKey::Esp256(point) => Ok(RecipientKey::Point(point)),
         _ => {
-            let what = "not a key on P-256, which recipients have";
-            let remedy = "make one with `fwdelta keygen --algorithm ecdh-es --out NAME`";
-            Err(Error::input(path.display(), what).remedy(remedy))
+            let what = "not a key on P-256, which recipients have; make one with `fwdelta keygen \
+                --algorithm ecdh-es --out NAME`";
+            Err(Error::input(path.display(), what))
         }
     }
 }

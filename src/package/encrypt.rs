@@ -261,8 +261,9 @@ impl GroupKey {
         if is_hex {
             return Ok(Self(key));
         }
-        let remedy = "make one with `fwdelta keygen --algorithm a128kw --out NAME`";
-        Err(Error::input(subject, "not a group key: 32 hexadecimal digits").remedy(remedy))
+        let what = "not a group key of 32 hexadecimal digits; make one with `fwdelta keygen \
+            --algorithm a128kw --out NAME`";
+        Err(Error::input(subject, what))
     }
 
     /// The file's text.
@@ -322,8 +323,9 @@ impl DecryptKey {
             return GroupKey::from_text(text, subject).map(Self::from);
         }
         let key = p256::SecretKey::from_pkcs8_pem(text).map_err(|_| {
-            let remedy = "make one with `fwdelta keygen --algorithm ecdh-es --out NAME`";
-            Error::input(subject, "not a P-256 private key in PKCS#8 PEM").remedy(remedy)
+            let what = "not a P-256 private key in PKCS#8 PEM; make one with `fwdelta keygen \
+                --algorithm ecdh-es --out NAME`";
+            Error::input(subject, what)
         })?;
         Self::from_secret(&key)
     }
