@@ -27,7 +27,8 @@ pub(crate) struct Args {
     /// Name of the files, without extension
     #[arg(long, value_name = "NAME")]
     out: PathBuf,
-    /// What the key signs or decrypts with; an ml-dsa-44 key signs beside a vendor's key of another algorithm
+    /// What the key signs or decrypts with; an ml-dsa-44 key signs beside a vendor's key of another
+    /// algorithm
     #[arg(long, value_enum, default_value = "ed25519")]
     algorithm: AlgorithmName,
     /// Make the key in a token instead, as in pkcs11:token=Release;object=vendor; only NAME.pub

@@ -1,6 +1,6 @@
 //! SUIT encryption-info: for whom a payload is encrypted, and with which cipher (docs/format.md,
 //! section 3.5). COSE_Encrypt of RFC 9052 with the key distribution of RFC 9053 that
-//! draft-ietf-suit-firmware-encryption names; the content is sealed chunk by chunk ([`super::sealed`]).
+//! draft-ietf-suit-firmware-encryption names; the content is sealed in chunks ([`super::sealed`]).
 
 use super::cbor::{Major, Reader, SliceSink, Writer};
 use super::cbor::{MapReader, Sink};

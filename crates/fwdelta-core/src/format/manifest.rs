@@ -335,33 +335,6 @@ fn parse_fetch<'a>(reader: &mut Reader<'a>, index: usize) -> Result<&'a str> {
     Ok(uri)
 }
 
-/// Reads `12, delta + 1, 20, {? 19: encryption, 22: delta}, 22, 2, 3, 15`.
-fn parse_copy<'a>(reader: &mut Reader<'a>, delta: usize) -> Result<Option<&'a [u8]>> {
-    reader.is(&[command::SET_INDEX, delta as u64 + 1, command::OVERRIDE])?;
-    let mut encryption = None;
-    if reader.peek()?.arg == 2 {
-        reader.map_of(2)?;
-        reader.is(&[parameter::ENCRYPTION])?;
-        encryption = Some(checked_encryption(reader)?);
-    } else {
-        reader.map_of(1)?;
-    }
-    reader.is(&[parameter::SOURCE, delta as u64, command::COPY, REPORT_DIRECTIVE])?;
-    reader.is(&[command::IMAGE_MATCH, REPORT_CONDITION])?;
-    Ok(encryption)
-}
-
-#[cfg(feature = "encryption")]
-fn checked_encryption<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8]> {
-    super::encryption::EncryptionInfo::parse(reader.clone().nested()?)?;
-    reader.bytes()
-}
-
-#[cfg(not(feature = "encryption"))]
-fn checked_encryption<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8]> {
-    Err(reader.error(Detail::NotBuiltIn))
-}
-
 fn parse_match(reader: &mut Reader<'_>, index: usize) -> Result<()> {
     let items = [command::SET_INDEX, index as u64, command::IMAGE_MATCH, REPORT_CONDITION];
     reader.is(&items)
@@ -453,17 +426,6 @@ impl<'a> Manifest<'a> {
             reader.skip()?;
         }
         parse_blob(&mut reader, entry)
-    }
-
-    fn encryption(&self, index: u8) -> Result<Option<&'a [u8]>> {
-        let mut reader = self.install;
-        let Layout { names, prompts, with_old, .. } = self.layout;
-        let fetches = FETCH_ITEMS * (2 * usize::from(names) + usize::from(prompts));
-        let matches = MATCH_ITEMS * with_old.count_ones() as usize;
-        for _ in 0..fetches + matches + COPY_ITEMS * usize::from(index) {
-            reader.skip()?;
-        }
-        parse_copy(&mut reader, self.layout.header(index) + 1)
     }
 
     fn delta_uri(&self, index: u8) -> Result<&'a str> {
@@ -619,8 +581,10 @@ fn parse_validate(mut reader: Reader<'_>, layout: &Layout<'_>) -> Result<()> {
     reader.finish()
 }
 
+mod copy;
 mod demands;
 mod emit;
+use copy::parse_copy;
 use demands::FactEntries;
 pub use demands::{Comparison, DemandFacts, Demands, DependencyFacts, Version, VersionMatch};
 pub use emit::emit;

@@ -245,7 +245,8 @@ impl<'b> Package<'b> {
     /// with the manifest.
     ///
     /// # Errors
-    /// `NotRecipient` where the payload is encrypted; as `Package::read_header` and [`DeltaHeader::parse`]; `HeaderMismatch`; what
+    /// `NotRecipient` where the payload is encrypted; as `Package::read_header` and
+    /// [`DeltaHeader::parse`]; `HeaderMismatch`; what
     /// [`DeltaHeader::check`] refuses under `limits`; `Rollback` for the way back from an update
     /// that is not pending.
     #[inline(never)]
