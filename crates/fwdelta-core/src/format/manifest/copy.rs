@@ -1,8 +1,8 @@
 //! The command that applies a delta, and for whom its payload is encrypted (docs/format.md, 3.5).
 
 use super::{
-    COPY_ITEMS, Detail, FETCH_ITEMS, Layout, MATCH_ITEMS, Manifest, REPORT_CONDITION,
-    REPORT_DIRECTIVE, Reader, Recipe as _, Result, command, parameter,
+    COPY_ITEMS, FETCH_ITEMS, Layout, MATCH_ITEMS, Manifest, REPORT_CONDITION, REPORT_DIRECTIVE,
+    Reader, Recipe as _, Result, command, parameter,
 };
 
 /// Reads `12, delta + 1, 20, {? 19: encryption, 22: delta}, 22, 2, 3, 15`.
@@ -29,7 +29,7 @@ fn checked_encryption<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8]> {
 
 #[cfg(not(feature = "encryption"))]
 fn checked_encryption<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8]> {
-    Err(reader.error(Detail::NotBuiltIn))
+    Err(reader.error(crate::error::Detail::NotBuiltIn))
 }
 
 impl<'a> Manifest<'a> {
