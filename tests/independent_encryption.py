@@ -47,7 +47,8 @@ def wrapping_key(recipient, key):
     """The key that the content key is wrapped with."""
     protected, unprotected, _ = recipient
     if isinstance(key, bytes):
-        assert protected == b"" and unprotected[1] == -3
+        if unprotected[1] != -3:
+            raise NotDecrypted
         return key
     point = unprotected[-1]
     assert cbor2.loads(protected) == {1: -29} and (point[1], point[-1]) == (2, 1)
