@@ -195,6 +195,7 @@ impl Wrap {
     }
 }
 
+#[allow(clippy::large_enum_variant, reason = "one per payload")]
 enum Cipher {
     A128Gcm(Aes128Gcm),
     ChaCha20Poly1305(ChaCha20Poly1305),

@@ -94,6 +94,7 @@ mod software {
     }
 
     /// A cipher in software; its key schedule is in here, and wiped with it.
+    #[allow(clippy::large_enum_variant, reason = "one per payload, and no heap to box it")]
     pub enum SoftwareAead {
         /// AES-128-GCM.
         A128Gcm(aes_gcm::Aes128Gcm),
