@@ -17,6 +17,7 @@ import cbor2
 import independent_delta
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from independent_encryption import check_encryption
 from independent_signatures import check_algorithms, public_key, verifies
 
 STRING, PLMN, MODE, REQUIREMENT, PROMPTS = -70001, -70002, -70003, -70004, -70005
@@ -271,6 +272,8 @@ def main():
         run("index", path, "--key", work / "vendor.key", "--sequence", "1", "-o", work / "index")
         check_index((work / "index").read_bytes(), path.read_bytes(), keys)
         check_algorithms(Package, run, work, pairs[0] / "new.bin", check)
+        check_encryption(Package, run, work, pairs[0], firmware.parent / "vectors", chain_holds,
+                         independent_delta.decode, check)
     print(f"\ntest result: {'ok' if not failed else 'FAILED'}. {passed} passed; {failed} failed")
     return 1 if failed or not passed else 0
 

@@ -34,6 +34,7 @@ fn package(requirement: Option<&[&str]>) -> Vec<u8> {
         header: b"header".to_vec(),
         payload: b"payload".to_vec(),
         detached: None,
+        encryption: None,
     };
     let requirement = requirement.map(|list| list.iter().map(|text| plmn(text)).collect());
     let draft = Draft { sequence: 7, components: vec![component], requirement, ..Draft::default() };

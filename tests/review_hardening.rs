@@ -234,6 +234,7 @@ fn sizes_that_no_device_has_are_an_error_not_an_overflow() {
         header: delta.header_bytes(),
         payload: delta.payload.clone(),
         detached: None,
+        encryption: None,
     };
     let draft = Draft { components: vec![part("a"), part("b")], ..Draft::default() };
     let huge = seal(&draft, &[key("anyone")]).unwrap();

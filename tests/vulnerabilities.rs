@@ -88,6 +88,7 @@ fn rauc_cve_2026_34155_lengths_are_not_truncated() {
         header: blob(header),
         delta,
         detached: Some("main.fwd"),
+        encryption: None,
     };
     let summary = Summary {
         sequence: 7,
@@ -360,6 +361,7 @@ fn tar_cve_2026_33055_header_and_manifest_agree() {
             header: delta.header_bytes(),
             payload: made.payload.clone(),
             detached: None,
+            encryption: None,
         };
         let components = vec![component];
         let draft = fwdelta::package::seal::Draft { sequence: 7, components, ..Default::default() };

@@ -196,6 +196,8 @@ enum fwdelta_detail {
     FWDELTA_E_DEPENDENCY_VERSION = 517,
     /* the package asks for an authorization that was not given */
     FWDELTA_E_NOT_AUTHORIZED = 518,
+    /* the package is encrypted, and not for a key that was given */
+    FWDELTA_E_NOT_RECIPIENT = 519,
     /* the old image has another digest than the one this update starts from */
     FWDELTA_E_OLD_DIGEST = 601,
     /* the old image has another size than the one this update starts from */
@@ -214,6 +216,8 @@ enum fwdelta_detail {
     FWDELTA_E_PROMPTS_DIGEST = 706,
     /* a payload has another size than the manifest says */
     FWDELTA_E_PAYLOAD_SIZE = 707,
+    /* the content key or a chunk does not decrypt */
+    FWDELTA_E_NOT_DECRYPTED = 708,
     /* reading from storage failed */
     FWDELTA_E_READ_FAILED = 801,
     /* writing to storage failed */

@@ -11,6 +11,7 @@ use super::input::Input;
 use super::output;
 use super::progress::Bar;
 use super::provenance::{Made, digest_of};
+use super::recipients::Recipients;
 use super::report::Report;
 use super::token;
 use crate::core::Limits;
@@ -32,7 +33,9 @@ Examples:
   fwdelta build --component boot:b1.bin:b2.bin --component app::a2.hex --key vendor.key \\
       --sequence 8 --release release.toml --require any -o update.suit
   fwdelta build --old v1.bin --new v2.bin --key vendor.key --sequence 7 --sbom v2.cdx.json \\
-      --provenance update.intoto.json -o update.suit")]
+      --provenance update.intoto.json -o update.suit
+  fwdelta build --old v1.bin --new v2.bin --key vendor.key --sequence 7 \\
+      --recipient device.pub --group-key fleet.key -o update.suit")]
 pub(crate) struct Args {
     /// Old image: raw, Intel HEX or S-record; repeat for one package per old image
     #[arg(long, value_name = "FILE")]
@@ -74,6 +77,8 @@ pub(crate) struct Args {
     /// until the update is confirmed; it is approved like any other
     #[arg(long, value_name = "FILE")]
     rollback: Option<PathBuf>,
+    #[command(flatten)]
+    recipients: Recipients,
     /// Leave text out of the package, for devices that show nothing
     #[arg(long)]
     no_text: bool,
@@ -194,6 +199,7 @@ fn options(
             .map(|base_uri| Detached { stem: stem(path), base_uri: base_uri.clone() }),
         without_text: args.no_text,
         sbom,
+        encryption: args.recipients.encryption()?,
     })
 }
 
@@ -284,6 +290,7 @@ fn describe(path: &Path, built: &Built) -> (String, Value) {
                 "new_sha256": hex(&delta.header.new.digest),
                 "delta_len": delta.delta_len,
                 "payload_len": delta.header.payload_len,
+                "encrypted": delta.is_encrypted,
                 "workspace_len": delta.header.workspace_len,
                 "coder": delta.header.coder.name(),
             })

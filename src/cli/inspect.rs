@@ -143,6 +143,10 @@ fn text(d: &Description) -> String {
             component.new.sha256,
             component.workspace_len
         ));
+        if let Some(encryption) = &component.encryption {
+            let kids: Vec<_> = encryption.recipients.iter().map(|it| it.kid.as_str()).collect();
+            line(format!("  encrypted with {} for {}", encryption.cipher, kids.join(", ")));
+        }
     }
     for block in &d.blocks {
         let who = match (&block.plmn, block.mode) {

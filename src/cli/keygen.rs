@@ -11,19 +11,24 @@ use crate::core::format::key::Algorithm;
 use crate::error::{Error, Result};
 use crate::hex::hex;
 use crate::package::SecretKey;
+use crate::package::encrypt::GroupKey;
 
 /// Make a key pair: NAME.key (PKCS#8 PEM, mode 0600) and NAME.pub (SPKI PEM)
+///
+/// A group key is one file, NAME.key, of 32 hexadecimal digits.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   fwdelta keygen --out vendor
   fwdelta keygen --algorithm esp256 --out operator
+  fwdelta keygen --algorithm ecdh-es --out device
   fwdelta keygen --token 'pkcs11:token=Release;object=vendor' --out vendor")]
 pub(crate) struct Args {
     /// Name of the files, without extension
     #[arg(long, value_name = "NAME")]
     out: PathBuf,
-    /// What the key signs with; an ml-dsa-44 key signs beside a vendor's key of another algorithm
+    /// What the key signs or decrypts with; an ml-dsa-44 key signs beside a vendor's key of another
+    /// algorithm
     #[arg(long, value_enum, default_value = "ed25519")]
     algorithm: AlgorithmName,
     /// Make the key in a token instead, as in pkcs11:token=Release;object=vendor; only NAME.pub
@@ -41,14 +46,28 @@ enum AlgorithmName {
     /// Withstands quantum computers; signatures of 2,420 bytes
     #[value(name = "ml-dsa-44")]
     MlDsa44,
+    /// Not for signing: a device's P-256 key, which packages are encrypted for
+    EcdhEs,
+    /// Not for signing: a key that a group of devices shares, which packages are encrypted for
+    A128kw,
 }
 
-impl From<AlgorithmName> for Algorithm {
-    fn from(name: AlgorithmName) -> Self {
-        match name {
-            AlgorithmName::Ed25519 => Algorithm::Ed25519,
-            AlgorithmName::Esp256 => Algorithm::Esp256,
-            AlgorithmName::MlDsa44 => Algorithm::MlDsa44,
+impl AlgorithmName {
+    /// The curve and coding of the key pair; a group key is none.
+    const fn pair(self) -> Option<Algorithm> {
+        match self {
+            Self::Ed25519 => Some(Algorithm::Ed25519),
+            Self::Esp256 | Self::EcdhEs => Some(Algorithm::Esp256),
+            Self::MlDsa44 => Some(Algorithm::MlDsa44),
+            Self::A128kw => None,
+        }
+    }
+
+    /// How reports call it.
+    const fn name(self, algorithm: Algorithm) -> &'static str {
+        match self {
+            Self::EcdhEs => "ECDH-ES+A128KW",
+            _ => algorithm.name(),
         }
     }
 }
@@ -57,6 +76,7 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
     if let Some(uri) = &args.token {
         return in_token(uri, args);
     }
+    let Some(algorithm) = args.algorithm.pair() else { return group_key(args) };
     let (secret_path, public_path) = (with(&args.out, "key"), with(&args.out, "pub"));
     for path in [&secret_path, &public_path] {
         if path.exists() {
@@ -64,7 +84,7 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
             return Err(Error::input(path.display(), what));
         }
     }
-    let key = SecretKey::generate(args.algorithm.into())?;
+    let key = SecretKey::generate(algorithm)?;
     output::write_secret(&secret_path, key.to_pem()?.as_bytes())?;
     let public = key.public();
     output::write(&public_path, public.to_pem()?.as_bytes())?;
@@ -73,12 +93,25 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
         "{}: keep it secret\n{}: {}, key id {kid}",
         secret_path.display(),
         public_path.display(),
-        public.algorithm().name()
+        args.algorithm.name(algorithm)
     );
-    let algorithm = public.algorithm().name();
+    let algorithm = args.algorithm.name(algorithm);
     let json =
         json!({ "key": secret_path, "pub": public_path, "kid": kid, "algorithm": algorithm });
     Ok(Report::new(text, json))
+}
+
+fn group_key(args: &Args) -> Result<Report> {
+    let path = with(&args.out, "key");
+    if path.exists() {
+        let what = "exists already and is not overwritten; choose another name or remove it";
+        return Err(Error::input(path.display(), what));
+    }
+    let key = GroupKey::generate()?;
+    output::write_secret(&path, key.to_text().as_bytes())?;
+    let kid = hex(&key.kid());
+    let text = format!("{}: A128KW, key id {kid}; keep it secret", path.display());
+    Ok(Report::new(text, json!({ "key": path, "kid": kid, "algorithm": "A128KW" })))
 }
 
 fn in_token(uri: &str, args: &Args) -> Result<Report> {
@@ -88,7 +121,14 @@ fn in_token(uri: &str, args: &Args) -> Result<Report> {
         let what = "exists already and is not overwritten; choose another name or remove it";
         return Err(Error::input(path.display(), what));
     }
-    let public = token::generate(uri, args.algorithm.into())?;
+    let algorithm = match args.algorithm {
+        AlgorithmName::EcdhEs | AlgorithmName::A128kw => None,
+        signing => signing.pair(),
+    };
+    let algorithm = algorithm.ok_or_else(|| {
+        Error::input("--token", "keys for encryption are made in files; leave --token out")
+    })?;
+    let public = token::generate(uri, algorithm)?;
     output::write(&path, public.to_pem()?.as_bytes())?;
     let (kid, algorithm) = (hex(&public.kid()), public.algorithm().name());
     let text = format!("{}: {algorithm}, key id {kid}; the key is in the token", path.display());

@@ -32,6 +32,7 @@ mod plan;
 mod preview;
 mod progress;
 mod provenance;
+mod recipients;
 mod report;
 mod sign;
 mod state;

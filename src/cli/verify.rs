@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::args::{self, SimArgs};
 use super::output;
 use super::progress::Bar;
+use super::recipients::decrypt_keys;
 use super::report::{Report, success_codes};
 use super::state::{Pending, State};
 use crate::core::format::envelope::Envelope;
@@ -24,7 +25,8 @@ use crate::error::{Error, Result};
 use crate::hex::hex;
 use crate::image;
 use crate::package::ALGORITHMS;
-use crate::package::assemble::{key_text, manifest_digest};
+use crate::package::assemble::{Parts, key_text, manifest_digest};
+use crate::package::encrypt::DecryptKey;
 use crate::package::inspect::mode_name;
 use crate::package::receive::{self, Checked, Extent, Supply};
 use crate::release::parse_sbom;
@@ -62,6 +64,9 @@ pub(crate) struct DeviceArgs {
     /// the package is accepted or refused
     #[arg(long, value_name = "FILE")]
     write_result: Option<PathBuf>,
+    /// Key that payloads are encrypted for: a recipient's private key, or a group key; repeatable
+    #[arg(long, value_name = "FILE")]
+    decrypt_key: Vec<PathBuf>,
     /// The device's state: the sequence number of its last confirmed update
     #[arg(long, value_name = "FILE")]
     pub state: Option<PathBuf>,
@@ -197,6 +202,7 @@ impl Opened<'_, '_> {
                     "new_len": component.new.len,
                     "new_sha256": hex(&component.new.digest),
                     "payload_checked": checked.payload,
+                    "encrypted": component.encryption.is_some(),
                     "old_checked": checked.old,
                     "workspace_len": checked.header.workspace_len,
                 })
@@ -350,6 +356,7 @@ pub(crate) struct Files {
     olds: Vec<(String, PathBuf)>,
     raw_old: bool,
     payload_dir: PathBuf,
+    keys: Vec<DecryptKey>,
 }
 
 impl Files {
@@ -357,7 +364,8 @@ impl Files {
         let olds = named(&args.old, manifest, "--old")?;
         let beside = args.package.parent().unwrap_or(Path::new(""));
         let payload_dir = args.payload_dir.clone().unwrap_or(beside.to_owned());
-        Ok(Self { olds, raw_old: args.raw_old, payload_dir })
+        let keys = decrypt_keys(&args.decrypt_key)?;
+        Ok(Self { olds, raw_old: args.raw_old, payload_dir, keys })
     }
 }
 
@@ -393,6 +401,10 @@ impl Supply for Files {
     fn payload(&mut self, file_name: &str) -> Result<Option<(Stored, u64)>> {
         let path = self.payload_dir.join(file_name);
         if path.exists() { open(&path).map(|found| Some(Stored::plain(found))) } else { Ok(None) }
+    }
+
+    fn keys(&self) -> &[DecryptKey] {
+        &self.keys
     }
 
     fn old(&mut self, component: &str) -> Result<Option<(Stored, u64)>> {

@@ -6,6 +6,7 @@ use crate::core::hash::Sha256Digest;
 use crate::diff::{self, Delta, Options, default_chunk_len};
 use crate::error::{Error, Result};
 use crate::package::assemble::Parts;
+use crate::package::encrypt::Encryption;
 use crate::package::keys::SecretKey;
 use crate::package::seal::{Draft, DraftComponent, seal};
 use crate::progress::Progress;
@@ -39,6 +40,8 @@ pub struct BuildOptions {
     pub without_text: bool,
     /// SHA-256 of the release's bill of materials, which the signed text then carries.
     pub sbom: Option<Sha256Digest>,
+    /// For whom payloads are encrypted; nobody if `None`.
+    pub encryption: Option<Encryption>,
 }
 
 /// Where detached payloads will be found.
@@ -109,6 +112,8 @@ pub struct BuiltDelta {
     pub header: crate::core::format::delta::DeltaHeader,
     /// Bytes of header and payload before they were cut into a chain.
     pub delta_len: usize,
+    /// Whether its payload is encrypted.
+    pub is_encrypted: bool,
 }
 
 /// Builds a package of `components`.
@@ -136,6 +141,10 @@ fn built(
     undoes: Option<Sha256Digest>,
     progress: &dyn Progress,
 ) -> Result<Built> {
+    if options.encryption.is_some() && options.diff.in_place.is_some() {
+        let what = "a delta that is applied in place cannot be encrypted; leave one of both out";
+        return Err(Error::input("--recipient", what));
+    }
     let (mut payloads, mut deltas) = (Vec::new(), Vec::new());
     for (index, images) in components.iter().enumerate() {
         if !is_name(images.name) {
@@ -147,9 +156,17 @@ fn built(
         delta.header.undoes = undoes;
         let delta_len = delta.header_bytes().len() + delta.payload.len();
         let chunk_len = options.chunk_len.unwrap_or(default_chunk_len(options.diff.profile));
+        let sealed = options.encryption.as_ref().map(|it| it.seal(&delta.payload, chunk_len));
+        let info = sealed.transpose()?.map(|sealed| {
+            delta.payload = sealed.payload;
+            sealed.info
+        });
         let delta = delta.chained(chunk_len)?;
-        deltas.push(BuiltDelta { name: images.name.to_owned(), header: delta.header, delta_len });
-        let component = draft_component(images.name, index, delta, options)?;
+        let is_encrypted = info.is_some();
+        let (name, header) = (images.name.to_owned(), delta.header);
+        deltas.push(BuiltDelta { name, header, delta_len, is_encrypted });
+        let mut component = draft_component(images.name, index, delta, options)?;
+        component.encryption = info;
         if let Some(detached) = &options.detached {
             payloads.push((file_name(detached, index), component.payload.clone()));
         }
@@ -207,6 +224,7 @@ fn draft_component(
         header: delta.header_bytes(),
         payload: delta.payload,
         detached,
+        encryption: None,
     })
 }
 

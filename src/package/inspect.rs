@@ -4,7 +4,9 @@ use serde::Serialize;
 
 use crate::cbor::encode;
 use crate::core::format::auth::{Authentication, Block, Claim, Mode, emit_signed};
+use crate::core::format::cbor::Reader;
 use crate::core::format::delta::DeltaHeader;
+use crate::core::format::encryption::{ContentAlgorithm, EncryptionInfo, Recipient};
 use crate::core::format::key::{Algorithm, PublicKey};
 use crate::core::format::manifest::{Blob, Component, Manifest};
 use crate::core::format::plmn::Plmn;
@@ -114,8 +116,28 @@ pub struct ComponentDescription {
     pub chunk_len: Option<u32>,
     /// Whether it is applied over the old image.
     pub in_place: bool,
+    /// For whom the payload is encrypted, if it is.
+    pub encryption: Option<EncryptionDescription>,
     /// Digest of the manifest that it leads back from.
     pub undoes: Option<String>,
+}
+
+/// How and for whom a payload is encrypted.
+#[derive(Clone, Debug, Serialize)]
+pub struct EncryptionDescription {
+    /// The cipher.
+    pub cipher: &'static str,
+    /// Key ids, of recipients and of groups.
+    pub recipients: Vec<RecipientDescription>,
+}
+
+/// Who can unwrap the content key.
+#[derive(Clone, Debug, Serialize)]
+pub struct RecipientDescription {
+    /// How it is wrapped.
+    pub algorithm: &'static str,
+    /// The id of the key that unwraps it.
+    pub kid: String,
 }
 
 /// Size and digest.
@@ -284,6 +306,25 @@ fn component(
         workspace_len: header.workspace_len,
         chunk_len: header.chain.map(|chain| chain.chunk_len),
         in_place: header.in_place.is_some(),
+        encryption: component.encryption.map(encryption).transpose()?,
         undoes: header.undoes.map(|digest| hex(&digest)),
+    })
+}
+
+fn encryption(info: &[u8]) -> Result<EncryptionDescription> {
+    let info = EncryptionInfo::parse(Reader::new(info))?;
+    let recipients = info.recipients().map(|recipient| RecipientDescription {
+        algorithm: match recipient {
+            Recipient::EcdhEs { .. } => "ECDH-ES+A128KW",
+            Recipient::Group { .. } => "A128KW",
+        },
+        kid: hex(recipient.kid()),
+    });
+    Ok(EncryptionDescription {
+        cipher: match info.algorithm {
+            ContentAlgorithm::A128Gcm => "A128GCM",
+            ContentAlgorithm::ChaCha20Poly1305 => "ChaCha20/Poly1305",
+        },
+        recipients: recipients.collect(),
     })
 }

@@ -4,6 +4,7 @@ pub mod approve;
 pub mod assemble;
 pub mod build;
 pub mod device_file;
+pub mod encrypt;
 pub mod export;
 pub mod inspect;
 pub mod keys;

@@ -6,11 +6,13 @@ use crate::core::apply::{Applier, Io, Step, verify_old};
 use crate::core::format::delta::DeltaHeader;
 use crate::core::format::envelope::{PayloadKey, Span};
 use crate::core::format::manifest::base_name;
+use crate::core::format::sealed::{OpenChunk, Opening};
 use crate::core::storage::{ReadError, Source, Target};
-use crate::core::verify::Package;
+use crate::core::verify::{Package, SoftwareAead, open_content};
 use crate::core::{Detail, Limits};
 use crate::diff::{self, Media, Written};
 use crate::error::{Error, Result};
+use crate::package::encrypt::DecryptKey;
 use crate::progress::{Progress, Stage, checkpoint};
 
 /// Bytes read from storage at a time.
@@ -34,6 +36,11 @@ pub trait Supply {
     /// # Errors
     /// When it is there but cannot be opened.
     fn old(&mut self, component: &str) -> Result<Option<(Self::File, u64)>>;
+
+    /// The keys that payloads may be encrypted for.
+    fn keys(&self) -> &[DecryptKey] {
+        &[]
+    }
 }
 
 /// How much of a package is checked.
@@ -75,7 +82,7 @@ pub fn check<S: Source, U: Supply>(
     let count = package.manifest.component_count();
     let mut all = Vec::new();
     for index in 0..count {
-        let header = package.header(file, index, limits)?;
+        let header = package.header_of_encrypted(file, index, limits)?;
         all.push(Checked { header, payload: false, old: header.old.is_none() });
     }
     for index in 0..count {
@@ -92,6 +99,11 @@ pub fn check<S: Source, U: Supply>(
         all[usize::from(index)].payload = true;
     }
     for index in 0..count {
+        if extent == Extent::Update || !supply.keys().is_empty() {
+            opening(package, supply, index)?;
+        }
+    }
+    for index in 0..count {
         let checked = &mut all[usize::from(index)];
         checked.old |= check_old(package, supply, index, &checked.header, extent, &mut scratch)?;
     }
@@ -100,6 +112,36 @@ pub fn check<S: Source, U: Supply>(
     }
     checkpoint(progress, Stage::Verify, u64::from(count), u64::from(count))?;
     Ok(all)
+}
+
+/// What decrypts the payload of component `index`; `None` if it is not encrypted.
+fn opening<U: Supply>(
+    package: &Package<'_>,
+    supply: &U,
+    index: u8,
+) -> Result<Option<Opening<SoftwareAead>>> {
+    let Some(info) = package.encryption(index)? else { return Ok(None) };
+    let name = package.manifest.component(index)?.name;
+    let about = |error| Error::from(error).about(format!("payload of component {name}"));
+    for key in supply.keys() {
+        match open_content(&info, &key.software()) {
+            Err(error) if error.detail == Detail::NotRecipient => {}
+            found => return found.map(Some).map_err(about),
+        }
+    }
+    let remedy = "give a key that it is encrypted for, with --decrypt-key";
+    Err(about(Detail::NotRecipient.into()).remedy(remedy))
+}
+
+/// Refuses an encrypted payload where the caller cannot decrypt it while it goes on after a cut.
+fn check_plain(package: &Package<'_>, index: u8) -> Result<()> {
+    match package.encryption(index)? {
+        None => Ok(()),
+        Some(_) => {
+            let what = "an encrypted package is applied without --journal and --in-place";
+            Err(Error::from(Detail::NotBuiltIn).remedy(what))
+        }
+    }
 }
 
 fn check_old<U: Supply>(
@@ -195,8 +237,10 @@ pub fn apply<S: Source, U: Supply, T: Target>(
         Some(_) => Some(supply.old(name)?.ok_or(Detail::MissingOld)?.0),
         None => None,
     };
+    let opening = opening(package, supply, index)?;
     let (mut payload, span) = open_payload(package, file, supply, index)?;
-    feed_all(header, &mut Old(old), &mut payload, span, new, limits, progress)
+    let opener = opening.as_ref().map(|opening| opening as &dyn OpenChunk);
+    feed_all(header, opener, &mut Old(old), &mut payload, span, new, limits, progress)
 }
 
 /// The same so that a later run goes on where this one breaks off; `new` still has what earlier
@@ -217,6 +261,7 @@ pub fn apply_kept<S: Source, U: Supply, T: Source + Target, X: Source + Target>(
     limits: &Limits,
     progress: &dyn Progress,
 ) -> Result<Written> {
+    check_plain(package, index)?;
     let name = package.manifest.component(index)?.name;
     let old = match header.old {
         Some(_) => Some(supply.old(name)?.ok_or(Detail::MissingOld)?.0),
@@ -238,6 +283,7 @@ pub fn staged<'s, S: Source, U: Supply>(
     supply: &mut U,
     index: u8,
 ) -> Result<impl Source + use<'s, S, U>> {
+    check_plain(package, index)?;
     let (payload, span) = open_payload(package, file, supply, index)?;
     Ok(Staged { payload, start: span.pos })
 }
@@ -256,8 +302,10 @@ impl<P: Source> Source for Staged<P> {
     }
 }
 
+#[allow(clippy::too_many_arguments)] // As above.
 fn feed_all<O: Source, P: Source, T: Target>(
     header: &DeltaHeader,
+    opener: Option<&dyn OpenChunk>,
     old: &mut O,
     payload: &mut P,
     span: Span,
@@ -270,6 +318,9 @@ fn feed_all<O: Source, P: Source, T: Target>(
         usize::try_from(Applier::workspace(header)?).map_err(|_| Detail::WorkspaceTooSmall)?;
     let mut work = vec![0; work_len];
     let mut applier = Applier::open(header, &mut work, limits)?;
+    if let Some(opener) = opener {
+        applier.decrypt_with(opener)?;
+    }
     let mut io = Io { old, new, decompressor: &mut Zstd::default() };
     let (mut buf, mut start, mut end, mut read) = (vec![0; SCRATCH_LEN], 0, 0, 0u64);
     for call in 0u64.. {

@@ -29,6 +29,8 @@ pub struct DraftComponent {
     pub payload: Vec<u8>,
     /// Where the payload will be found, if not in the envelope.
     pub detached: Option<String>,
+    /// For whom the payload is encrypted, if it is.
+    pub encryption: Option<Vec<u8>>,
 }
 
 /// Everything that goes into a package.
@@ -151,6 +153,7 @@ fn component(draft: &DraftComponent) -> Component<'_> {
         header: blob(&draft.header),
         delta: blob(&draft.payload),
         detached: draft.detached.as_deref(),
+        encryption: draft.encryption.as_deref(),
     }
 }
 

@@ -99,6 +99,7 @@ fn component(delta: Delta) -> DraftComponent {
         header: delta.header_bytes(),
         payload: delta.payload,
         detached: None,
+        encryption: None,
     }
 }
 

@@ -128,6 +128,7 @@ details! {
     DependencyVersion = 517,
         "another component is not there in the version that the package asks for";
     NotAuthorized = 518, "the package asks for an authorization that was not given";
+    NotRecipient = 519, "the package is encrypted, and not for a key that was given";
     OldDigest = 601, "the old image has another digest than the one this update starts from";
     OldSize = 602, "the old image has another size than the one this update starts from";
     ChunkDigest = 701, "a chunk does not match its hash";
@@ -137,6 +138,7 @@ details! {
     TextDigest = 705, "the text does not match its digest";
     PromptsDigest = 706, "the prompts do not match their digest";
     PayloadSize = 707, "a payload has another size than the manifest says";
+    NotDecrypted = 708, "the content key or a chunk does not decrypt";
     ReadFailed = 801, "reading from storage failed";
     WriteFailed = 802, "writing to storage failed";
     MissingPayload = 803, "a payload is neither in the package nor beside it";

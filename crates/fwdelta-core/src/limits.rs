@@ -25,6 +25,8 @@ pub const KEY_COUNT_MAX: usize = 16;
 pub const OPERATOR_COUNT_MAX: usize = 32;
 /// Integrated payloads in one envelope: header and delta of each component, prompts per block.
 pub const PAYLOAD_COUNT_MAX: usize = 2 * COMPONENT_COUNT_MAX + 1 + BLOCK_COUNT_MAX;
+/// Recipients of an encrypted payload.
+pub const RECIPIENT_COUNT_MAX: usize = 16;
 /// Nesting of CBOR arrays, maps and tags.
 pub const DEPTH_MAX: u8 = 8;
 /// Revisions of the hardware in a manifest.

@@ -12,6 +12,8 @@ mod run;
 pub mod two_slots;
 mod workspace;
 
+#[cfg(feature = "encryption")]
+use crate::format::sealed::OpenChunk;
 use crate::hash::hash_source;
 
 use crate::codec::bits::Bits;
@@ -199,6 +201,16 @@ impl<'w> Applier<'w> {
             starved: false,
             failed: false,
         })
+    }
+
+    /// The chunks of the payload are encrypted: each is decrypted with `opener` after its hash was
+    /// verified and before anything of it is decoded. To be called before the first byte is fed.
+    ///
+    /// # Errors
+    /// `BadArgument` for a payload without a chain.
+    #[cfg(feature = "encryption")]
+    pub fn decrypt_with(&mut self, opener: &'w dyn OpenChunk) -> Result<()> {
+        self.input.decrypt_with(opener)
     }
 
     /// For a generator that applies while it encodes: the payload, of which at least a byte is to

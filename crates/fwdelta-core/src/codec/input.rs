@@ -3,6 +3,8 @@
 use crate::error::{Detail, Result};
 use crate::format::chain::{ChainReader, ChainStart, HASH_LEN};
 use crate::format::delta::{Coder, DeltaHeader};
+#[cfg(feature = "encryption")]
+use crate::format::sealed::OpenChunk;
 use crate::state::Visit;
 
 /// Most input bytes one symbol group consumes; decoded only while as many are at hand, so that a
@@ -28,6 +30,8 @@ pub(crate) struct Input<'w> {
     record_max: usize,
     chain: Option<ChainReader>,
     complete: bool,
+    #[cfg(feature = "encryption")]
+    opener: Option<&'w dyn OpenChunk>,
 }
 
 /// Record length under `header` if it has no chain.
@@ -52,14 +56,43 @@ impl<'w> Input<'w> {
         let complete = chain.is_none() && left == 0;
         let (start, end) = (GROUP_LEN_MAX, GROUP_LEN_MAX);
         let record_max = unchained_len(header);
-        Self { buf, start, end, filled: 0, left, record_max, chain, complete }
+        Self {
+            buf,
+            start,
+            end,
+            filled: 0,
+            left,
+            record_max,
+            chain,
+            complete,
+            #[cfg(feature = "encryption")]
+            opener: None,
+        }
     }
 
     /// The same without a chain: of `len` bytes that were verified before.
     pub(crate) fn unchained(len: u64, buf: &'w mut [u8]) -> Self {
         let (start, end) = (GROUP_LEN_MAX, GROUP_LEN_MAX);
         let (record_max, complete) = (RECORD_LEN, len == 0);
-        Self { buf, start, end, filled: 0, left: len, record_max, chain: None, complete }
+        Self {
+            buf,
+            start,
+            end,
+            filled: 0,
+            left: len,
+            record_max,
+            chain: None,
+            complete,
+            #[cfg(feature = "encryption")]
+            opener: None,
+        }
+    }
+
+    /// The chunks of the chain are encrypted: each is opened once its hash was verified.
+    #[cfg(feature = "encryption")]
+    pub(crate) fn decrypt_with(&mut self, opener: &'w dyn OpenChunk) -> Result<()> {
+        self.opener = Some(opener);
+        self.chain.map(|_| ()).ok_or(Detail::BadArgument.into())
     }
 
     /// The payload, without a chain, ends at `len` and not at `bound`, as was said; more than what
@@ -178,14 +211,27 @@ impl<'w> Input<'w> {
     fn accept(&mut self, record_len: usize) -> Result<()> {
         let end = GROUP_LEN_MAX + record_len;
         let record = self.buf.get(GROUP_LEN_MAX..end).ok_or(Detail::Bug)?;
+        #[cfg(feature = "encryption")]
+        let index = self.chain.as_ref().map_or(0, ChainReader::index);
         let data_len = match &mut self.chain {
             Some(chain) => chain.verify(record)?,
             None => record_len,
         };
+        #[cfg(feature = "encryption")]
+        let data_len = self.opened(index, data_len, self.left == record_len as u64)?;
         self.end = GROUP_LEN_MAX + data_len;
         self.filled = 0;
         self.left = self.left.saturating_sub(record_len as u64);
         self.complete = self.left == 0;
         Ok(())
+    }
+
+    /// Decrypts the record in its place if there is something to decrypt it with; gives how many
+    /// bytes are data then.
+    #[cfg(feature = "encryption")]
+    fn opened(&mut self, index: u64, data_len: usize, is_last: bool) -> Result<usize> {
+        let Some(opener) = self.opener else { return Ok(data_len) };
+        let chunk = self.buf.get_mut(GROUP_LEN_MAX..GROUP_LEN_MAX + data_len);
+        opener.open(index, is_last, chunk.ok_or(Detail::Bug)?)
     }
 }

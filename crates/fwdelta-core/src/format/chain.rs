@@ -64,6 +64,12 @@ impl ChainReader {
         visit.flag(&mut self.done)
     }
 
+    /// Number of the next record, from 0.
+    #[cfg(feature = "encryption")]
+    pub(crate) fn index(&self) -> u64 {
+        self.pos.checked_div(u64::from(self.chunk_len) + HASH_LEN as u64).unwrap_or(0)
+    }
+
     /// Bytes of the next record, hash included; `None` after the last.
     #[must_use]
     pub fn record_len(&self) -> Option<usize> {

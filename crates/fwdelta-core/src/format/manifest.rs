@@ -31,6 +31,7 @@ mod parameter {
     pub(super) const USE_BEFORE: u64 = 4;
     pub(super) const SIZE: u64 = 14;
     pub(super) const URI: u64 = 21;
+    pub(super) const ENCRYPTION: u64 = 19;
     pub(super) const SOURCE: u64 = 22;
     pub(super) const DEVICE: u64 = 24;
     pub(super) const BATTERY: u64 = 26;
@@ -70,6 +71,8 @@ pub struct Component<'a> {
     pub delta: Blob,
     /// The uri of the payload if it is detached.
     pub detached: Option<&'a str>,
+    /// For whom the payload is encrypted, and how: what `EncryptionInfo::parse` reads.
+    pub encryption: Option<&'a [u8]>,
 }
 
 /// What a manifest says besides its components.
@@ -403,6 +406,7 @@ impl<'a> Manifest<'a> {
             delta: self.blob(header + 1)?,
             new: self.blob(header + 2)?,
             detached: (!uri.starts_with('#')).then_some(uri),
+            encryption: self.encryption(index)?,
         })
     }
 
@@ -563,11 +567,7 @@ fn parse_install<'a>(
         parse_match(&mut reader, layout.first(index))?;
     }
     for index in 0..layout.names {
-        let delta = layout.header(index) + 1;
-        reader.is(&[command::SET_INDEX, delta as u64 + 1, command::OVERRIDE])?;
-        reader.map_of(1)?;
-        reader.is(&[parameter::SOURCE, delta as u64, command::COPY, REPORT_DIRECTIVE])?;
-        reader.is(&[command::IMAGE_MATCH, REPORT_CONDITION])?;
+        parse_copy(&mut reader, layout.header(index) + 1)?;
     }
     reader.finish()?;
     Ok((demands, start))
@@ -581,8 +581,10 @@ fn parse_validate(mut reader: Reader<'_>, layout: &Layout<'_>) -> Result<()> {
     reader.finish()
 }
 
+mod copy;
 mod demands;
 mod emit;
+use copy::parse_copy;
 use demands::FactEntries;
 pub use demands::{Comparison, DemandFacts, Demands, DependencyFacts, Version, VersionMatch};
 pub use emit::emit;

@@ -4,6 +4,8 @@ pub mod auth;
 pub mod cbor;
 pub mod chain;
 pub mod delta;
+#[cfg(feature = "encryption")]
+pub mod encryption;
 pub mod envelope;
 pub mod key;
 pub mod manifest;
@@ -11,6 +13,8 @@ pub mod pages;
 pub mod plmn;
 pub mod prompts;
 pub mod rotation;
+#[cfg(feature = "encryption")]
+pub mod sealed;
 pub mod shape;
 pub mod suit;
 pub mod trust;

@@ -11,6 +11,8 @@ mod operator;
 mod package;
 mod rotation;
 mod signers;
+#[cfg(feature = "encryption")]
+mod unwrap;
 
 #[cfg(feature = "ed25519")]
 pub use crypto::Ed25519;
@@ -24,3 +26,7 @@ pub use operator::{Basis, Decision, EF_FOTA_LEN, EfFota, Sim, gate};
 pub use package::{Device, Package};
 pub use rotation::{accept_trust, endorsed_count};
 pub use signers::check_signers;
+#[cfg(feature = "encryption")]
+pub use unwrap::{ContentKeys, derive_kek, open_content};
+#[cfg(feature = "encryption-software")]
+pub use unwrap::{SoftwareAead, SoftwareKey};

@@ -7,8 +7,12 @@ use super::signers::check_signers;
 use crate::apply::in_place::Binding;
 use crate::error::{Detail, Error, Result};
 use crate::format::auth::{Authentication, Claim};
+#[cfg(feature = "encryption")]
+use crate::format::cbor::Reader;
 use crate::format::cbor::{HEAD_LEN_MAX, Major, SliceSink, Writer};
 use crate::format::delta::DeltaHeader;
+#[cfg(feature = "encryption")]
+use crate::format::encryption::EncryptionInfo;
 use crate::format::envelope::{Envelope, PayloadKey, Span};
 use crate::format::manifest::{Blob, Manifest};
 use crate::format::trust::Trust;
@@ -241,11 +245,50 @@ impl<'b> Package<'b> {
     /// with the manifest.
     ///
     /// # Errors
-    /// As `Package::read_header` and [`DeltaHeader::parse`]; `HeaderMismatch`; what
+    /// `NotRecipient` where the payload is encrypted; as `Package::read_header` and
+    /// [`DeltaHeader::parse`]; `HeaderMismatch`; what
     /// [`DeltaHeader::check`] refuses under `limits`; `Rollback` for the way back from an update
     /// that is not pending.
     #[inline(never)]
     pub fn header<S: Source>(
+        &self,
+        package: &mut S,
+        index: u8,
+        limits: &Limits,
+    ) -> Result<DeltaHeader> {
+        // Who does not ask about encryption must not take a ciphertext for a delta.
+        if self.manifest.component(index)?.encryption.is_some() {
+            return Err(Detail::NotRecipient.into());
+        }
+        self.any_header(package, index, limits)
+    }
+
+    /// The same where the payload may be encrypted: the caller decrypts it as
+    /// [`Package::encryption`] says, with [`crate::apply::Applier::decrypt_with`].
+    ///
+    /// # Errors
+    /// As [`Package::header`], without `NotRecipient`.
+    #[cfg(feature = "encryption")]
+    pub fn header_of_encrypted<S: Source>(
+        &self,
+        package: &mut S,
+        index: u8,
+        limits: &Limits,
+    ) -> Result<DeltaHeader> {
+        self.any_header(package, index, limits)
+    }
+
+    /// For whom the payload of component `index` is encrypted; `None` if it is not.
+    ///
+    /// # Errors
+    /// `BadArgument` when there is no such component.
+    #[cfg(feature = "encryption")]
+    pub fn encryption(&self, index: u8) -> Result<Option<EncryptionInfo<'b>>> {
+        let info = self.manifest.component(index)?.encryption;
+        info.map(|bytes| EncryptionInfo::parse(Reader::new(bytes))).transpose()
+    }
+
+    fn any_header<S: Source>(
         &self,
         package: &mut S,
         index: u8,

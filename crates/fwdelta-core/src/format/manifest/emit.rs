@@ -161,10 +161,14 @@ fn install<S: Sink>(
     for (index, _) in components.iter().enumerate().filter(|(_, c)| c.old.is_some()) {
         image_match(writer, header_entry(components, index) - 1)?;
     }
-    for index in 0..components.len() {
+    for (index, component) in components.iter().enumerate() {
         let delta = header_entry(components, index) + 1;
         uints(writer, &[command::SET_INDEX, delta + 1, command::OVERRIDE])?;
-        writer.map(1)?;
+        writer.map(1 + u64::from(component.encryption.is_some()))?;
+        if let Some(encryption) = component.encryption {
+            writer.uint(parameter::ENCRYPTION)?;
+            writer.bytes(encryption)?;
+        }
         let copy = [parameter::SOURCE, delta, command::COPY, REPORT_DIRECTIVE];
         uints(writer, &copy)?;
         uints(writer, &[command::IMAGE_MATCH, REPORT_CONDITION])?;

@@ -7,7 +7,15 @@ fn blob(n: u8) -> Blob {
 
 fn component(name: &'static str, old: bool, detached: Option<&'static str>) -> Component<'static> {
     let old = old.then(|| blob(1));
-    Component { name, old, new: blob(2), header: blob(3), delta: blob(4), detached }
+    Component {
+        name,
+        old,
+        new: blob(2),
+        header: blob(3),
+        delta: blob(4),
+        detached,
+        encryption: None,
+    }
 }
 
 fn summary() -> Summary<'static> {
