@@ -145,7 +145,8 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
         if opened.checked.iter().any(|checked| !checked.old) {
             text += "\nold image not given, not checked";
         }
-        let sbom = signed_sbom(&args.device.package)?;
+        let signed = opened.package.manifest.summary.text;
+        let sbom = signed_sbom(&args.device.package, signed)?;
         let mut json = opened.json();
         json["sbom_sha256"] = json!(sbom);
         if let Some(path) = &args.sbom {
@@ -158,11 +159,16 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
     args.device.recorded(verified)
 }
 
-/// What the text says of the bill of materials; the text's digest has been checked.
-fn signed_sbom(package: &Path) -> Result<Option<String>> {
-    let package = output::read(package)?;
+/// What the text says of the bill of materials. The file is read once more and may have changed
+/// meanwhile, so the text is compared again with its digest in the manifest that was verified.
+fn signed_sbom(path: &Path, digest: Option<Sha256Digest>) -> Result<Option<String>> {
+    let package = output::read(path)?;
     let parts = Parts::read(&package)?;
-    Ok(parts.text.map(parse_sbom).transpose()?.flatten())
+    let Some(text) = parts.text else { return Ok(None) };
+    if digest != Some(manifest_digest(text)) {
+        return Err(Error::from(Detail::TextDigest).about(path.display()));
+    }
+    parse_sbom(text)
 }
 
 fn check_sbom(path: &Path, signed: Option<&str>) -> Result<()> {

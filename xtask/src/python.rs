@@ -26,8 +26,11 @@ pub(crate) fn with_modules(modules: &[&str]) -> Result<PathBuf, String> {
 }
 
 fn create(venv: &Path, python: &Path, modules: &[&str]) -> Result<(), String> {
-    let base = find("python3").ok_or("there is no python3")?;
-    run(command(base).args(["-m", "venv"]).arg(venv))?;
+    // One that was given up half-way has an interpreter and no pip.
+    if !python.with_file_name("pip").is_file() {
+        let base = find("python3").ok_or("there is no python3")?;
+        run(command(base).args(["-m", "venv"]).arg(venv))?;
+    }
     run(command(python).args(["-m", "pip", "install", "--quiet"]).args(modules))
 }
 
@@ -37,8 +40,8 @@ fn install_debian_packages(modules: &[&str]) -> Result<(), String> {
 }
 
 /// An interpreter of its own below target/ that has `modules`, for what few machines have: in
-/// `packages` they stand as the registry knows them, with their versions. None if they cannot be
-/// had, with the reason.
+/// `packages` they stand as the registry knows them, with their versions. The error says why they
+/// cannot be had.
 pub(crate) fn of_its_own(
     name: &str,
     modules: &[&str],
