@@ -39,7 +39,7 @@ Project tasks. Usage: cargo xtask TASK
   fuzz [SECONDS]  every fuzz target for SECONDS each (default 60)
   coverage [SECONDS]
                 which lines of the decoders and of verification their fuzz targets reach, from
-                their seeds and what fuzzing has found here, after SECONDS more for each (default 0);
+                seeds and what fuzzing has found here, after SECONDS more for each (default 0);
                 fails below 85 % for all of them together
   device [--short]
                 builds for microcontrollers, and updates in emulators (Cortex-M0 and M4) with the
