@@ -328,7 +328,8 @@ fn ef_fota_seeds(seeds: &mut Seeds) {
 fn resigned_seeds(seeds: &mut Seeds) {
     let (old, new) = common::tiny_pair();
     let plain = "version = \"1\"\n";
-    let demanding = "version = \"1\"\n[requires]\nexpires = 1800000000\nbattery = 40\nauthorized = true\n\
+    let demanding = "version = \"1\"\n[requires]\nexpires = 1800000000\n\
+        battery = 40\nauthorized = true\n\
         device_id = \"33333333-3333-3333-3333-333333333333\"\nhardware = [\"2.1\", \"3\"]\n\
         [requires.component]\nboot = \">= 1.1\"\n";
     // Keys, modes, policy; SIM and condition; requirement; approvals, by whom and how.

@@ -160,6 +160,18 @@ fn an_anchor_that_gives_a_key_away_is_warned_of() {
     assert_eq!(warned("modes = [\"string\", \"signed\"]"), 0);
 }
 
+/// A pipe in the place of a package would be waited for without end.
+#[cfg(unix)]
+#[test]
+fn what_is_no_plain_file_is_not_opened() {
+    let bench = Bench::new();
+    let said = bench.run("verify /dev/zero --trust trust.cbor");
+    let message = said["error"]["message"].as_str().unwrap();
+    assert!(message.contains("/dev/zero") && message.contains("not a plain file"), "{message}");
+    let said = bench.run("verify p.suit --trust trust.cbor --old /dev/zero");
+    assert!(said["error"]["message"].as_str().unwrap().contains("not a plain file"), "{said}");
+}
+
 #[test]
 fn a_device_file_says_the_sim_and_what_is_checked() {
     let bench = Bench::new();

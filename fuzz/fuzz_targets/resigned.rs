@@ -1,7 +1,7 @@
 //! Laws, with every digest and signature made after the fuzzer changed what they are of: what is
-//! accepted is new enough, in time, for this device, and allowed by its SIM; taking an approval away
-//! never makes a refused package acceptable; a change under the digest never goes unnoticed; what is
-//! accepted can be reopened, and its delta header says what the manifest says.
+//! accepted is new enough, in time, for this device, and allowed by its SIM; taking an approval
+//! away never makes a refused package acceptable; a change under the digest never goes unnoticed;
+//! what is accepted can be reopened, and its delta header says what the manifest says.
 #![no_main]
 
 use fwdelta_core::format::auth::{self, Claim, Mode, Requirement, emit_requirement};

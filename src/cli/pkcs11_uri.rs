@@ -1,5 +1,6 @@
 //! PKCS#11 URIs (RFC 7512): which token, which key, which module, where the PIN is.
 
+use super::token::shown;
 use crate::error::{Error, Result};
 
 /// What a URI says; what it leaves out fits anything.
@@ -22,17 +23,16 @@ pub(super) struct Uri {
 impl Uri {
     /// Reads a URI.
     pub(super) fn parse(text: &str) -> Result<Self> {
-        let wrong = |what: &str| Error::input(text, what);
+        let wrong = |what: &str| Error::input(shown(text), what);
         let rest = text.strip_prefix("pkcs11:").ok_or_else(|| wrong("not a pkcs11: URI"))?;
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
         let mut uri = Self::default();
         let attributes = path.split(';').chain(query.split('&')).filter(|part| !part.is_empty());
         for attribute in attributes {
-            let (name, value) = attribute
-                .split_once('=')
-                .ok_or_else(|| wrong(&format!("\"{attribute}\" is not NAME=VALUE")))?;
+            let (name, value) =
+                attribute.split_once('=').ok_or_else(|| wrong("an attribute is not NAME=VALUE"))?;
             let bytes = decoded(value).ok_or_else(|| wrong("% is followed by two digits"))?;
-            uri.set(name, bytes).map_err(|what| Error::input(redacted(text), what))?;
+            uri.set(name, bytes).map_err(|what| wrong(&what))?;
         }
         Ok(uri)
     }
@@ -69,11 +69,6 @@ fn once<T>(field: &mut Option<T>, value: T, name: &str) -> Result<(), String> {
         None => Ok(()),
         Some(_) => Err(format!("{name} is given twice")),
     }
-}
-
-/// A URI without the value of its PIN.
-fn redacted(text: &str) -> &str {
-    text.find("pin-value=").map_or(text, |at| text.get(..at).unwrap_or_default())
 }
 
 /// Percent-decoding (RFC 3986, section 2.1).
@@ -133,6 +128,25 @@ mod tests {
             assert!(error.contains(what), "{text}: {error}");
         }
         let error = Uri::parse("pkcs11:token=a?pin-value=987654").unwrap_err().to_string();
-        assert!(error.contains("FWDELTA_PKCS11_PIN") && !error.contains("987654"), "{error}");
+        assert!(error.contains("FWDELTA_PKCS11_PIN"), "{error}");
+    }
+
+    /// However it is mistyped, a PIN is not repeated.
+    #[test]
+    fn no_error_shows_a_pin() {
+        for query in [
+            "pin-value=987654",
+            "PIN-Value=987654",
+            "pin%2Dvalue=987654",
+            "pin-value:987654",
+            "pin-value=987654%",
+            "pin-value=987654&object",
+            "pinvalue=987654&pin-source=/run/pin",
+        ] {
+            for start in ["pkcs11:token=a?", "pkcs11:token=a;", "pkcs11:"] {
+                let error = Uri::parse(&format!("{start}{query}")).unwrap_err().to_string();
+                assert!(!error.contains("987654") && error.contains("pkcs11:"), "{error}");
+            }
+        }
     }
 }

@@ -47,9 +47,9 @@ impl State {
         parse(&bytes).ok_or_else(|| failed(path, &what))
     }
 
-    /// The state after an update of this sequence number, which is pending if it has a `manifest` to
-    /// be undone by, or else confirmed. The number never goes back: an update that was begun is gone
-    /// on with without asking it, and another one may have been confirmed meanwhile.
+    /// The state after an update of this sequence number, which is pending if it has a `manifest`
+    /// to be undone by, or else confirmed. The number never goes back: an update that was begun is
+    /// gone on with without asking it, and another one may have been confirmed meanwhile.
     pub(super) fn after(self, sequence: u64, manifest: Option<Sha256Digest>) -> Self {
         match manifest {
             Some(manifest) => Self { pending: Some(Pending { sequence, manifest }), ..self },

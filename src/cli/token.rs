@@ -28,6 +28,17 @@ fn uri(key: &Path) -> Option<String> {
     key.to_str().filter(|key| key.starts_with("pkcs11:")).map(str::to_owned)
 }
 
+/// What an error may show of a URI: attributes that are known to hold no secret. A PIN that was
+/// put into another one, misspelt or not, stays out.
+pub(super) fn shown(uri: &str) -> String {
+    let known = ["token", "serial", "object", "id", "type", "module-path", "pin-source"];
+    let rest = uri.strip_prefix("pkcs11:").unwrap_or_default();
+    let attributes = rest.split([';', '?', '&']);
+    let harmless =
+        attributes.filter(|it| it.split_once('=').is_some_and(|(n, _)| known.contains(&n)));
+    format!("pkcs11:{}", harmless.collect::<Vec<_>>().join(";"))
+}
+
 #[cfg(feature = "pkcs11")]
 fn in_token(uri: &str) -> Result<SecretKey> {
     super::pkcs11::open(uri)
@@ -53,5 +64,5 @@ pub(crate) fn generate(uri: &str, _: Algorithm) -> Result<PublicKey> {
 #[cfg(not(feature = "pkcs11"))]
 fn not_built_in(uri: &str) -> crate::error::Error {
     let remedy = "build it with `--features pkcs11`, or sign with `sign prepare` and `sign attach`";
-    crate::error::Error::from(crate::core::Detail::NotBuiltIn).about(uri).remedy(remedy)
+    crate::error::Error::from(crate::core::Detail::NotBuiltIn).about(shown(uri)).remedy(remedy)
 }

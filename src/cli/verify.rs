@@ -348,12 +348,18 @@ fn checked<R>(
 }
 
 fn open(path: &Path) -> Result<(FileSource, u64)> {
-    let file = std::fs::File::open(path).map_err(|error| Error::io("open", path, error))?;
-    let meta = file.metadata().map_err(|error| Error::io("read", path, error))?;
+    let failed = |error| Error::io("open", path, error);
+    let meta = std::fs::metadata(path).map_err(failed)?;
     if meta.is_dir() {
         let error = std::io::ErrorKind::IsADirectory.into();
         return Err(Error::io("read", path, error));
     }
+    if !meta.is_file() {
+        // Opening a pipe would wait until someone writes to it, which may be never.
+        return Err(Error::input(path.display(), "not a plain file; copy its content to one"));
+    }
+    let file = std::fs::File::open(path).map_err(failed)?;
+    let meta = file.metadata().map_err(|error| Error::io("read", path, error))?;
     Ok((FileSource(file), meta.len()))
 }
 

@@ -4,7 +4,7 @@
 const BASES: [&str; 3] = ["", "crates/fwdelta-core/src/", "src/"];
 
 /// What stands as `` `path.rs::name` `` in `text`.
-pub fn references(text: &str) -> impl Iterator<Item = (String, &str)> {
+pub(crate) fn references(text: &str) -> impl Iterator<Item = (String, &str)> {
     let quoted = text.split('`').skip(1).step_by(2);
     let named = quoted.filter_map(|quoted| quoted.split_once(".rs::"));
     named.map(|(path, name)| (format!("{path}.rs"), name))
@@ -23,7 +23,7 @@ fn has(code: &str, name: &str, must_be_test: bool) -> bool {
 }
 
 /// What `text` names that `read` does not find; `read` gives the code of a path.
-pub fn missing(text: &str, read: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
+pub(crate) fn missing(text: &str, read: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
     let exists = |path: &str, name: &str| {
         let codes = BASES.iter().filter_map(|base| read(&format!("{base}{path}")));
         codes.into_iter().any(|code| has(&code, name, path.starts_with("tests/")))
@@ -33,7 +33,7 @@ pub fn missing(text: &str, read: &dyn Fn(&str) -> Option<String>) -> Vec<String>
 }
 
 /// Rows of the table under `heading` that name no test.
-pub fn untested(text: &str, heading: &str) -> Vec<String> {
+pub(crate) fn untested(text: &str, heading: &str) -> Vec<String> {
     let section = text.split_once(heading).map_or("", |(_, rest)| rest);
     let section = section.split("\n## ").next().unwrap_or("");
     let rows = section.lines().filter(|line| line.starts_with("| ")).skip(1);
