@@ -46,7 +46,7 @@ def manifest_digest(path):
 
 
 def without_signature(image):
-    """The bytes before the last entry, if that is an ECDSA signature, with its area's length cut."""
+    """The bytes before the last entry, if that is an ECDSA signature; its area is cut."""
     end = 512 + int.from_bytes(image[12:16], "little") + int.from_bytes(image[10:12], "little")
     assert image[end : end + 2] == b"\x07\x69"
     pos = end + 4

@@ -78,7 +78,8 @@ def main():
         first = (folder / "made.json").read_bytes()
         run(folder, *COMMAND.split())
         assert (folder / "made.json").read_bytes() == first, "the same run, the same bytes"
-        run(folder, *COMMAND.split(), "--builder-id", "https://builds.example/3", **{EPOCH: "86461"})
+        builder = ("--builder-id", "https://builds.example/3")
+        run(folder, *COMMAND.split(), *builder, **{EPOCH: "86461"})
         _, made = read(folder / "made.json")
         assert made.run_details.metadata.started_on.ToSeconds() == 86461
         assert made.run_details.builder.id == "https://builds.example/3"

@@ -173,7 +173,7 @@ fn key_set(key: &PublicKey) -> Vec<u8> {
 fn read(envelope: &[u8], key: &SecretKey) -> Result<Found, String> {
     let keys = key_set(&key.public());
     let mut found = Found::default();
-    suit_decode(&envelope, &mut found, &mut CoseCrypto::new(&keys))
+    suit_decode(envelope, &mut found, &mut CoseCrypto::new(&keys))
         .map(|()| found)
         .map_err(|error| error.to_string())
 }
