@@ -23,12 +23,8 @@ const PROFILES: [Profile; 3] = [Profile::Plain, Profile::Tiny, Profile::Small];
 const ORDERS: [Option<Order>; 4] =
     [None, Some(Order::Ascending), Some(Order::Descending), Some(Order::Needs)];
 
-const ROOMS: [Option<Room>; 4] = [
-    None,
-    Some(Room::NONE),
-    Some(Room { len: 60, count: 3 }),
-    Some(Room { len: 500, count: 12 }),
-];
+const ROOMS: [Option<Room>; 4] =
+    [None, Some(Room::NONE), Some(Room { len: 60, count: 3 }), Some(Room { len: 500, count: 12 })];
 
 /// Lengths of pages are few, so that images of a few KB have many.
 fn place(numbers: &mut Numbers<'_>) -> Place {
