@@ -25,8 +25,8 @@ fn has(code: &str, name: &str, must_be_test: bool) -> bool {
 /// What `text` names that `read` does not find; `read` gives the code of a path.
 pub(crate) fn missing(text: &str, read: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
     let exists = |path: &str, name: &str| {
-        let codes = BASES.iter().filter_map(|base| read(&format!("{base}{path}")));
-        codes.into_iter().any(|code| has(&code, name, path.starts_with("tests/")))
+        let mut codes = BASES.iter().filter_map(|base| read(&format!("{base}{path}")));
+        codes.any(|code| has(&code, name, path.starts_with("tests/")))
     };
     let lost = references(text).filter(|(path, name)| !exists(path, name));
     lost.map(|(path, name)| format!("{path}::{name} is named, but there is none")).collect()
