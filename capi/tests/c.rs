@@ -222,7 +222,7 @@ fn golden_vectors_give_the_same_numbers_in_c() {
 
 #[test]
 fn anchors_gate_and_records() {
-    run_program("policy", &libraries().ed25519);
+    run_program("policy", &libraries().built_in);
 }
 
 #[test]

@@ -67,6 +67,6 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(emit_table(&index), data);
     check_plan(&index);
     let opened = Opened { index, sequence: 1, vendor_id: [1; 16], class_id: [2; 16] };
-    let sealed = seal(&opened, &[KEY.clone()]).expect("what was read can be sealed");
+    let sealed = seal(&opened, std::slice::from_ref(&KEY)).expect("what was read can be sealed");
     assert_eq!(open(&sealed, UNVERIFIED).expect("it was just made"), opened);
 });
