@@ -371,7 +371,8 @@ before_update = "Jetzt neu starten?"
     let text = bench.ok(&preview);
     let line = format!("    |{:<40}|", "Jetzt neu starten?");
     assert!(text.lines().any(|shown| shown == line), "{text}");
-    let one = bench.json(&[&preview[..], &["--plmn", "26201"]].concat());
+    let trusted = ["--plmn", "26201", "--trust", "trust.toml"];
+    let one = bench.json(&[&preview[..], &trusted].concat());
     assert_eq!(one["preview"].as_array().unwrap().len(), 1);
     assert_eq!(one["preview"][0]["operator"], "26201");
     bench.ok(&["verify", "up.suit", "--trust", "trust.toml", "--ef-fota", "sim.bin"]);
