@@ -33,10 +33,15 @@ const COUNTING: &str = "-Cinstrument-coverage --cfg fuzzing -Cdebug-assertions -
 /// What all targets together may take on the build machine, however many there are.
 const TOTAL_MAX: Duration = Duration::from_secs(180);
 
-/// A short run of every target, within [`TOTAL_MAX`].
+/// Targets of the short run: the build machine has 20 minutes, and building them takes longer than
+/// running them. Nightly runs all.
+const SHORT: [&str; 8] =
+    ["apply", "delta", "predicted", "in_place", "envelope", "trust", "resigned", "index"];
+
+/// A short run of some targets, within [`TOTAL_MAX`].
 pub(crate) fn short(runner: &mut Runner) {
-    let time = fair_time(Duration::from_secs(8), names().len(), jobs());
-    all(runner, time, Build::Plain);
+    let time = fair_time(Duration::from_secs(5), SHORT.len(), jobs());
+    some(runner, &SHORT.map(str::to_owned), time, Build::Plain);
 }
 
 fn jobs() -> usize {
