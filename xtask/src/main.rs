@@ -30,7 +30,7 @@ Project tasks. Usage: cargo xtask TASK
                 independent Python reader, and what others' tools make of our output
   ci            what the build machine runs: formatting, lints, documentation, dependency rules,
                 everything in `test`, device builds, the no-panic gate, a short form of `device`,
-                `size`, a short run of eight fuzz targets. Under 20 minutes on two cores from a cold
+                `size`, a short run of six fuzz targets. Under 20 minutes on two cores from a cold
                 cache
   nightly       slow and exhaustive: stored deltas in both builds, optimised tests over every byte
                 flip, C programs under valgrind, `mutants`, `device`, long fuzz runs with the
