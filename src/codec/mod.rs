@@ -4,6 +4,7 @@ pub mod bits;
 mod blocks;
 pub mod bsdiff;
 mod excerpts;
+pub(crate) mod noise;
 mod order;
 pub mod pages;
 pub mod predict;

@@ -5,7 +5,6 @@ pub mod bsdiff40;
 mod create;
 mod in_place;
 mod media;
-mod noise;
 mod predicted;
 mod profile;
 mod trial;

@@ -9,12 +9,11 @@ use fwdelta_core::format::shape::Shape;
 
 use super::create::{Encoded, Options};
 use super::in_place::Way;
-use super::noise;
 use super::profile::{self, Profile};
 use super::trial::Trial;
 use crate::codec::pages::Schedule;
 use crate::codec::predict::{self, Plan};
-use crate::codec::{projected, zstd};
+use crate::codec::{noise, projected, zstd};
 use crate::error::Result;
 use crate::exec::describe::{Description, describe_pair};
 use crate::exec::views::{self, Masked};

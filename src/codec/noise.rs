@@ -10,7 +10,7 @@ const SQUARES_MAX: u64 = 72_000;
 
 /// Whether nearly all of `image`, of a sample at least, looks like noise.
 #[must_use]
-pub(super) fn is_noise(image: &[u8]) -> bool {
+pub(crate) fn is_noise(image: &[u8]) -> bool {
     let samples = image.len() / SAMPLE_LEN;
     if samples < 4 {
         return false;
