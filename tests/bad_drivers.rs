@@ -3,33 +3,24 @@
 #![allow(missing_docs)]
 
 mod delta;
+#[path = "common/drivers.rs"]
+mod drivers;
 
 use std::cell::Cell;
 
 use delta::{Pair, edited, short_pair};
+use drivers::in_place;
 use fwdelta::core::apply::Applier;
 use fwdelta::core::apply::in_place::{Areas, Binding, Flash, Rewriting};
 use fwdelta::core::apply::two_slots::{Settings, Writing};
 use fwdelta::core::storage::{Geometry, ReadError, Sector, Source, Target};
 use fwdelta::core::{Category, Detail, Limits};
-use fwdelta::diff::{
-    Delta, FirstPages, Media, Options, Place, Profile, RamFlash, create, rewrite, write,
-};
+use fwdelta::diff::{Delta, Media, Profile, RamFlash, rewrite, write};
 use fwdelta::progress::Silent;
 use fwdelta_sim::fault::Random;
 
 const LIMITS: Limits = Limits::LINUX;
 const GEOMETRY: Geometry = Geometry { len: 0, sector_len: 256, write_len: 8, erased: 0xff };
-const PLACE: Place = Place {
-    page_len: 256,
-    first: FirstPages::NONE,
-    spare_count: 2,
-    write_len: 8,
-    erased: 0xff,
-    order: None,
-    interval: Some(1),
-    room: None,
-};
 
 /// How a driver fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,19 +135,8 @@ fn images() -> (Vec<u8>, Vec<u8>) {
     edited(&mut Random::new(4), 1500, 5)
 }
 
-fn in_place(old: &[u8], new: &[u8]) -> Delta {
-    let options = Options {
-        profile: Profile::Plain,
-        threads: 1,
-        in_place: Some(PLACE),
-        ..Options::default()
-    };
-    create(old, new, &options, &Silent).unwrap()
-}
-
-fn areas(delta: &Delta) -> Areas {
-    let mut work = vec![0; Applier::workspace(&delta.header).unwrap() as usize];
-    Areas::of(&delta.header, GEOMETRY.write_len, &mut work).unwrap()
+fn scratch_len(delta: &Delta) -> u64 {
+    drivers::scratch_len(delta, GEOMETRY.write_len)
 }
 
 #[test]
@@ -164,7 +144,7 @@ fn in_place_no_driver_makes_a_wrong_error_or_a_lost_image() {
     let (old, new) = images();
     let delta = in_place(&old, &new);
     let binding = Binding::new(&delta.header_bytes(), b"");
-    let scratch_len = areas(&delta).scratch_len();
+    let scratch_len = scratch_len(&delta);
     each_fault(|plan| {
         let payload_geometry = Geometry { sector_len: 1, ..GEOMETRY };
         let mut payload = RamFlash::new(&delta.payload, payload_geometry);
@@ -250,7 +230,7 @@ fn too_short_is_too_little_room_and_other_units_are_usage() {
     let delta = in_place(&old, &new);
     let len = (old.len().max(new.len()) as u64).next_multiple_of(256);
     let slot = Geometry { len, ..GEOMETRY };
-    let scratch = Geometry { len: areas(&delta).scratch_len(), ..GEOMETRY };
+    let scratch = Geometry { len: scratch_len(&delta), ..GEOMETRY };
     let short = |geometry: Geometry, by: u64| Geometry { len: geometry.len - by, ..geometry };
     // Before the journal was read nobody knows whether old is intact.
     assert_eq!(refused(&old, &delta, slot, short(scratch, 8)), (Detail::NoSpace, false));
@@ -263,7 +243,7 @@ fn too_short_is_too_little_room_and_other_units_are_usage() {
     let (old, new) = (&new[..700], &new[..]);
     let delta = in_place(old, new);
     let slot = Geometry { len: 768, ..GEOMETRY };
-    let scratch = Geometry { len: areas(&delta).scratch_len(), ..GEOMETRY };
+    let scratch = Geometry { len: scratch_len(&delta), ..GEOMETRY };
     assert_eq!(refused(old, &delta, slot, scratch), (Detail::NoSpace, true));
     let mut scratch = RamFlash::new(&[], short(scratch, 256));
     let mut work = vec![0; Applier::workspace(&delta.header).unwrap() as usize];
@@ -295,4 +275,16 @@ fn with_two_slots_all_calls_say_so() {
         assert_eq!(error.category(), Category::Storage);
     }
     assert!(scratch.erases().iter().chain(slot.erases()).all(|count| *count == 0));
+    // A slot that is too short, or programmed in units that no slot has.
+    let scratch_geometry = Geometry { len: areas.scratch_len(), ..GEOMETRY };
+    let short = Geometry { len: new.len() as u64 - 1, ..GEOMETRY };
+    let wide = Geometry { write_len: 64, ..GEOMETRY };
+    for (geometry, detail) in [(short, Detail::NoSpace), (wide, Detail::BadArgument)] {
+        let mut slot = RamFlash::with_sectors(&[], geometry, [short.len].into_iter());
+        let mut scratch = RamFlash::new(&[], scratch_geometry);
+        let begun = Writing::begin(&header, &mut work, limits, &settings, &mut slot, &mut scratch);
+        let error = begun.unwrap_err();
+        assert_eq!((error.detail, error.old_intact), (detail, true));
+        assert!(scratch.erases().iter().chain(slot.erases()).all(|count| *count == 0));
+    }
 }

@@ -1,13 +1,23 @@
 //! The command as people use it: every form of the documentation, and what goes wrong.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+#[path = "common/desk.rs"]
+mod desk;
 
+use std::ops::Deref;
+use std::path::Path;
+
+use desk::Desk;
 use serde_json::Value;
 
 /// A working folder with keys, a trust file and EF_FOTA.
-struct Bench {
-    dir: tempfile::TempDir,
+struct Bench(Desk);
+
+impl Deref for Bench {
+    type Target = Desk;
+
+    fn deref(&self) -> &Desk {
+        &self.0
+    }
 }
 
 const TRUST: &str = r#"
@@ -24,55 +34,13 @@ const STRING: &str = "000102030405060708090a0b0c0d0e0f";
 
 impl Bench {
     fn new() -> Self {
-        let bench = Self { dir: tempfile::tempdir().unwrap() };
+        let bench = Self(Desk::empty());
         bench.ok(&["keygen", "--out", "vendor"]);
         bench.ok(&["keygen", "--out", "op"]);
         bench.write("trust.toml", TRUST.as_bytes());
         let string: Vec<u8> = (0..16).collect();
         bench.write("sim.bin", &[&[1][..], &string].concat());
         bench
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) {
-        std::fs::write(self.path(name), bytes).unwrap();
-    }
-
-    fn read(&self, name: &str) -> Vec<u8> {
-        std::fs::read(self.path(name)).unwrap()
-    }
-
-    fn run(&self, args: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_fwdelta"));
-        command.current_dir(self.dir.path()).args(args).output().unwrap()
-    }
-
-    fn ok(&self, args: &[&str]) -> String {
-        let output = self.run(args);
-        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{args:?}: {stderr}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    fn json(&self, args: &[&str]) -> Value {
-        serde_json::from_str(&self.ok(&[args, &["--json"]].concat())).unwrap()
-    }
-
-    /// Runs what must fail; gives the exit code and what was said.
-    fn fails(&self, args: &[&str]) -> (i32, String) {
-        let output = self.run(args);
-        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
-    }
-
-    fn names(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(self.dir.path()).unwrap();
-        let mut names: Vec<_> =
-            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
     }
 }
 
@@ -510,4 +478,20 @@ fn a_geometry_file_says_what_the_flash_is_like() {
     assert!(code == 19 && message.contains("flash.toml"), "{code} {message}");
     let both = ["diff", &old, &new, "delta", "--geometry", "flash.toml", "--in-place"];
     assert_eq!(bench.fails(&both).0, 2);
+}
+
+#[test]
+fn several_components_are_refused_in_place_before_anything_is_written() {
+    let bench = Bench::new();
+    let (a, b) = (firmware("apollo/old.bin"), firmware("apollo/new.bin"));
+    let [boot, app] = [format!("boot:{a}:{b}"), format!("app:{b}:{a}")];
+    let build = ["build", "--component", &boot, "--component", &app, "--key", "vendor.key"];
+    let place = ["--sequence", "7", "--in-place", "--page", "1K", "--spare", "2"];
+    bench.ok(&[&build[..], &place, &["-o", "two.suit"]].concat());
+    let old = std::fs::read(&a).unwrap();
+    bench.write("image", &old);
+    let apply = ["apply", "two.suit", "--trust", "trust.toml", "--in-place", "image"];
+    let message = bench.refuses(901, &[&apply[..], &["--journal", "journal"]].concat());
+    assert!(message.contains("several components"), "{message}");
+    assert_eq!(bench.read("image"), old);
 }

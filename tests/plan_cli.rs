@@ -1,20 +1,30 @@
 //! `fwdelta index` and `fwdelta plan` as people use them.
 
-use std::path::PathBuf;
-use std::process::{Command, Output};
+#[path = "common/desk.rs"]
+mod desk;
 
+use std::ops::Deref;
+use std::process::Output;
+
+use desk::Desk;
 use fwdelta::core::hash::sha256;
 use fwdelta::hex::hex;
 use serde_json::Value;
 
-struct Bench {
-    dir: tempfile::TempDir,
+struct Bench(Desk);
+
+impl Deref for Bench {
+    type Target = Desk;
+
+    fn deref(&self) -> &Desk {
+        &self.0
+    }
 }
 
 impl Bench {
     /// Three releases with deltas between neighbours, one over two, a full image, ways back.
     fn new() -> Self {
-        let bench = Self { dir: tempfile::tempdir().unwrap() };
+        let bench = Self(Desk::empty());
         bench.ok(&["keygen", "--out", "vendor"]);
         bench.write("trust.toml", "version = 1\n[vendor]\nkeys = [\"vendor.pub\"]\n");
         for (number, version) in ["1.0", "1.1", "1.2"].into_iter().enumerate() {
@@ -40,31 +50,6 @@ impl Bench {
         let fixed = ["build", "--new", new, "--key", "vendor.key", "--sequence", sequence];
         let named = ["--release", &release, "-o", &output];
         self.ok(&[&fixed[..], &named, &olds, more].concat());
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.path(name), text).unwrap();
-    }
-
-    fn run(&self, args: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_fwdelta"));
-        command.current_dir(self.dir.path()).args(args).output().unwrap()
-    }
-
-    fn ok(&self, args: &[&str]) -> String {
-        let output = self.run(args);
-        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{args:?}: {stderr}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    fn fails(&self, args: &[&str]) -> (i32, String) {
-        let output = self.run(args);
-        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
     }
 
     /// A device that runs `version`, with more entries.

@@ -1,15 +1,29 @@
 //! Signatures by keys that are elsewhere: prepared, made, attached; by several people; in a token.
 
+#[path = "common/desk.rs"]
+mod desk;
+
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use fwdelta::package::SecretKey;
-use serde_json::Value;
 
 /// A working folder with images and keys of every algorithm.
-struct Desk {
-    dir: tempfile::TempDir,
-    environment: Vec<(&'static str, String)>,
+struct Desk(desk::Desk);
+
+impl Deref for Desk {
+    type Target = desk::Desk;
+
+    fn deref(&self) -> &desk::Desk {
+        &self.0
+    }
+}
+
+impl DerefMut for Desk {
+    fn deref_mut(&mut self) -> &mut desk::Desk {
+        &mut self.0
+    }
 }
 
 const TRUST: &str = r#"
@@ -26,7 +40,7 @@ const STRING: &str = "000102030405060708090a0b0c0d0e0f";
 
 impl Desk {
     fn new() -> Self {
-        let desk = Self { dir: tempfile::tempdir().unwrap(), environment: Vec::new() };
+        let desk = Self(desk::Desk::empty());
         let old: Vec<u8> = (0..4096u32).map(|i| ((i * i) >> 3) as u8).collect();
         let mut new = old.clone();
         new[1000..1008].copy_from_slice(b"new text");
@@ -52,54 +66,6 @@ impl Desk {
             "draft.suit",
         ]);
         desk
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) {
-        std::fs::write(self.path(name), bytes).unwrap();
-    }
-
-    fn read(&self, name: &str) -> Vec<u8> {
-        std::fs::read(self.path(name)).unwrap()
-    }
-
-    fn run(&self, args: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_fwdelta"));
-        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        command.current_dir(self.dir.path()).args(args).output().unwrap()
-    }
-
-    fn ok(&self, args: &[&str]) -> String {
-        let output = self.run(args);
-        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{args:?}: {stderr}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    fn json(&self, args: &[&str]) -> Value {
-        serde_json::from_str(&self.ok(&[args, &["--json"]].concat())).unwrap()
-    }
-
-    /// Runs what must fail with this detail; gives what was said.
-    #[track_caller]
-    fn fails(&self, detail: u16, args: &[&str]) -> String {
-        let before = self.names();
-        let output = self.run(&[args, &["--json"]].concat());
-        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-        assert_eq!(report["error"]["detail"], detail, "{args:?}: {report}");
-        assert_eq!(self.names(), before, "{args:?} left something behind");
-        report["error"]["message"].as_str().unwrap().to_owned()
-    }
-
-    fn names(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(self.dir.path()).unwrap();
-        let mut names: Vec<_> =
-            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
     }
 
     fn verify(&self, package: &str) -> Vec<String> {
@@ -145,15 +111,15 @@ fn people_sign_one_after_another_and_none_has_the_others_key() {
     let desk = Desk::new();
     let all = desk.verify("update.suit");
     desk.write("update.suit", &desk.read("draft.suit"));
-    desk.fails(109, &strs(&all));
+    desk.refuses(109, &strs(&all));
     // Everyone prepares from the draft; the order in which signatures come does not matter.
     desk.attach("draft.suit", "pq", "update.suit", "update.suit", &["--require", "26201"]);
-    desk.fails(402, &strs(&all));
+    desk.refuses(402, &strs(&all));
     desk.attach("draft.suit", "b", "update.suit", "update.suit", &["--require", "26201"]);
-    desk.fails(402, &strs(&all));
+    desk.refuses(402, &strs(&all));
     // What the others require is taken over.
     desk.attach("update.suit", "a", "update.suit", "update.suit", &[]);
-    desk.fails(507, &strs(&all));
+    desk.refuses(507, &strs(&all));
     let approve = ["--operator", "26201", "--mode", "string", "--string", STRING];
     desk.attach("update.suit", "op", "update.suit", "update.suit", &approve);
     let report = desk.json(&strs(&all));
@@ -229,27 +195,27 @@ fn what_does_not_belong_together_is_not_attached() {
                 "out",
             ]
         };
-    desk.fails(403, &attach("draft.suit", "op.pub", "tbs", "sig"));
-    desk.fails(403, &attach("draft.suit", "a.pub", "tbs", "sig"));
+    desk.refuses(403, &attach("draft.suit", "op.pub", "tbs", "sig"));
+    desk.refuses(403, &attach("draft.suit", "a.pub", "tbs", "sig"));
     let mut changed = desk.read("sig");
     changed[5] ^= 1;
     desk.write("changed", &changed);
-    desk.fails(403, &attach("draft.suit", "b.pub", "tbs", "changed"));
-    desk.fails(403, &attach("draft.suit", "b.pub", "tbs", "old.bin"));
-    desk.fails(110, &attach("draft.suit", "b.pub", "old.bin", "sig"));
+    desk.refuses(403, &attach("draft.suit", "b.pub", "tbs", "changed"));
+    desk.refuses(403, &attach("draft.suit", "b.pub", "tbs", "old.bin"));
+    desk.refuses(110, &attach("draft.suit", "b.pub", "old.bin", "sig"));
     // A stranger's signature of a request that names another key.
     desk.sign_elsewhere("op", "tbs", "of op");
-    desk.fails(404, &attach("draft.suit", "op.pub", "tbs", "of op"));
+    desk.refuses(404, &attach("draft.suit", "op.pub", "tbs", "of op"));
     desk.ok(&["build", "--new", "new.bin", "--sequence", "8", "--unsigned", "-o", "other.suit"]);
-    let said = desk.fails(401, &attach("other.suit", "b.pub", "tbs", "sig"));
+    let said = desk.refuses(401, &attach("other.suit", "b.pub", "tbs", "sig"));
     assert!(said.contains("another package"), "{said}");
     desk.ok(&attach("draft.suit", "b.pub", "tbs", "sig"));
-    desk.fails(116, &attach("out", "b.pub", "tbs", "sig"));
+    desk.refuses(116, &attach("out", "b.pub", "tbs", "sig"));
     // Vendors agree about what they require.
     let other = ["sign", "prepare", "out", "--key", "a.pub", "--require", "any", "-o", "tbs2"];
-    desk.fails(117, &other);
+    desk.refuses(117, &other);
     // Lattice keys sign beside a vendor's only.
-    desk.fails(
+    desk.refuses(
         203,
         &["sign", "prepare", "out", "--operator", "26201", "--key", "pq.pub", "-o", "t"],
     );

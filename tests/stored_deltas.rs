@@ -117,6 +117,7 @@ fn stored_deltas_apply() {
     for case in cases() {
         let file = file(&case);
         let (header, payload) = diff::parse_file(&file).unwrap();
+        assert_eq!(damaged::by_command(&case, &file, &case.old), 0, "{}", case.name);
         let new = match header.in_place {
             Some(_) => damaged::rewritten(&case.old, &header, payload).unwrap(),
             None => diff::apply(&case.old, &header, payload, &Limits::LINUX, &Silent).unwrap(),

@@ -27,7 +27,7 @@ extern "C" {
 #endif
 
 /* Version of this interface; goes into the field `abi` of every table. */
-#define FWDELTA_ABI_VERSION 2u
+#define FWDELTA_ABI_VERSION 3u
 /* Components in one package at most. */
 #define FWDELTA_COMPONENT_COUNT_MAX 8u
 /* Components at most of which a device says what is installed. */
@@ -46,6 +46,8 @@ extern "C" {
 #define FWDELTA_STATE_WORD_COUNT 512u
 /* Words of a fwdelta_stream_state. */
 #define FWDELTA_STREAM_WORD_COUNT 640u
+/* Words of a fwdelta_two_slots_state. */
+#define FWDELTA_TWO_SLOTS_WORD_COUNT 672u
 /* fwdelta_error.component of an error that is not about one component. */
 #define FWDELTA_NO_COMPONENT UINT32_MAX
 
@@ -264,10 +266,18 @@ typedef struct fwdelta_source {
     int32_t (*read)(void *ctx, uint64_t pos, uint8_t *buf, size_t len);
 } fwdelta_source;
 
+/* Sectors of one length that follow each other. */
+typedef struct fwdelta_sectors {
+    /* bytes of each, at least 2 */
+    uint32_t len;
+    /* at least 1 */
+    uint32_t count;
+} fwdelta_sectors;
+
 /* The slot a new image goes to. */
 typedef struct fwdelta_target {
     uint32_t abi;
-    /* bytes erased together; 1 where no erase is needed */
+    /* bytes erased together, behind `first`; 1 where no erase is needed */
     uint32_t sector_len;
     /* bytes in the slot */
     uint64_t len;
@@ -283,14 +293,17 @@ typedef struct fwdelta_target {
     int32_t (*program)(void *ctx, uint64_t pos, const uint8_t *data, size_t len);
     /* Returns once everything programmed survives a power cut. */
     int32_t (*sync)(void *ctx);
+    /* Sectors of other lengths before those of sector_len bytes, as 16 KiB four times, then 64 KiB
+     * once; numbers count through all of them. NULL: all sectors are alike. */
+    const fwdelta_sectors *first;
+    uint32_t first_count;
 } fwdelta_target;
 
 /* Flash that an update in place reads, erases and programs: the slot, and the scratch flash beside
  * it. The two must not share a sector. */
 typedef struct fwdelta_flash {
     uint32_t abi;
-    /* bytes erased together, all sectors alike; 1 where no erase is needed. Sectors of different
-     * lengths: give the longest, and erase several short ones for one number. */
+    /* bytes erased together, behind `first`; 1 where no erase is needed */
     uint32_t sector_len;
     /* bytes in the medium */
     uint64_t len;
@@ -308,6 +321,9 @@ typedef struct fwdelta_flash {
     int32_t (*program)(void *ctx, uint64_t pos, const uint8_t *data, size_t len);
     /* Returns once everything erased and programmed in this medium survives a power cut. */
     int32_t (*sync)(void *ctx);
+    /* as in fwdelta_target */
+    const fwdelta_sectors *first;
+    uint32_t first_count;
 } fwdelta_flash;
 
 /* Signature verification by a crypto cell, ROM or other library. */
@@ -434,6 +450,10 @@ typedef struct fwdelta_device {
     uint64_t sequence;
     /* NULL: it knows nothing of itself; packages that ask something are refused */
     const fwdelta_facts *facts;
+    /* fwdelta_summary.manifest, 32 bytes, of the update that was applied and waits for its
+     * confirmation: only a package that leads back from that one is accepted as such. NULL: none
+     * waits. */
+    const uint8_t *pending;
 } fwdelta_device;
 
 /* A trust anchor that replaces another. */
@@ -516,6 +536,8 @@ typedef struct fwdelta_summary {
     char approved_by[FWDELTA_PLMN_LEN];
     /* bytes of the prompts to show on this device, in all languages; 0 for none */
     uint64_t prompts_len;
+    /* SHA-256 of the manifest: which package it is; fwdelta_device.pending until it is confirmed */
+    uint8_t manifest[32];
 } fwdelta_summary;
 
 /* When a prompt is shown. */
@@ -553,6 +575,8 @@ typedef struct fwdelta_component {
     uint32_t payload_name_len;
     /* 0: the new image is sent in full and no old image is read */
     uint32_t has_old;
+    /* not 0: it leads back from the update that is pending */
+    uint32_t is_way_back;
     uint64_t old_len;
     uint64_t new_len;
     uint64_t payload_len;
@@ -651,6 +675,50 @@ enum fwdelta_wish {
     FWDELTA_STREAM_DONE = 2
 };
 
+/* Where decoding to a slot of its own with checkpoints stands from one call to the next. Zeroed
+ * before its first use; then only handed back. It is lost with the power: the scratch flash knows
+ * where to go on. */
+typedef struct fwdelta_two_slots_state {
+    uint64_t opaque[FWDELTA_TWO_SLOTS_WORD_COUNT];
+} fwdelta_two_slots_state;
+
+/* One delta that is applied to a slot of its own and goes on after a power cut, or when a transport
+ * broke off. The same for every call of one start of the device. */
+typedef struct fwdelta_two_slots {
+    uint32_t abi;
+    const fwdelta_delta *delta;
+    /* NULL where has_old is 0 */
+    const fwdelta_source *old;
+    uint64_t old_len;
+    /* where the new image goes; read back when it is gone on with */
+    const fwdelta_flash *slot;
+    /* fwdelta_two_slots_scratch_len bytes for checkpoints */
+    const fwdelta_flash *scratch;
+    /* Bytes of the new image from one checkpoint to the next, rounded up to whole sectors: at most
+     * as many are made again. Each checkpoint erases and writes half of the scratch flash. May be
+     * another one at each start. */
+    uint64_t interval;
+    const fwdelta_limits *limits;
+    /* NULL: deltas that need one are refused (FWDELTA_UNSUPPORTED) */
+    const fwdelta_decompressor *decompressor;
+    /* NULL: none. Called before every read, with 0 of 0 bytes. */
+    const fwdelta_progress *progress;
+    fwdelta_two_slots_state *state;
+    /* fwdelta_delta_info.work_len bytes; uninitialised and without alignment. Not touched by the
+     * caller as long as `state` is in use. */
+    uint8_t *work;
+    size_t work_len;
+} fwdelta_two_slots;
+
+/* Where an update goes on. */
+typedef struct fwdelta_resume_at {
+    /* The byte of payload to be fed next. 0, the first, for deltas that need a decompressor, which
+     * has no state that could be saved: they take the payload again but make nothing of it again. */
+    uint64_t payload_pos;
+    /* bytes of the new image that are not made again */
+    uint64_t new_pos;
+} fwdelta_resume_at;
+
 /* Where an update in place stands from one call to the next. Zeroed before its first use; then
  * only handed back. It is lost with the power: the scratch flash knows where to go on. */
 typedef struct fwdelta_state {
@@ -677,9 +745,9 @@ typedef struct fwdelta_in_place {
     size_t work_len;
 } fwdelta_in_place;
 
-/* What the scratch flash says of an update in place. */
+/* What the scratch flash says of an update. */
 enum fwdelta_found {
-    /* it was not begun: the old image is whole */
+    /* it was not begun: in place, the old image is whole */
     FWDELTA_FOUND_NOTHING = 0,
     /* it was begun: resume it, whatever policy says by now */
     FWDELTA_FOUND_BEGUN = 1,
@@ -742,6 +810,16 @@ fwdelta_status fwdelta_check(const fwdelta_update *update, const fwdelta_part *p
 fwdelta_status fwdelta_apply(const fwdelta_update *update, const fwdelta_part *parts,
                              uint32_t part_count, fwdelta_error *error);
 
+/* Verifies the package `back` as fwdelta_verify does, its payloads too, and that it leads from the
+ * new images of `forward` back to the old ones: those are the components of the update that is about
+ * to be applied, as fwdelta_verify described them, in their order, and back->device->pending is its
+ * summary.manifest. To be called before the first write; then keep `back` until the update is
+ * confirmed. A package that is none is FWDELTA_E_BAD_ARGUMENT, one that leads back from another
+ * update FWDELTA_E_ROLLBACK. */
+fwdelta_status fwdelta_check_way_back(const fwdelta_update *back,
+                                      const fwdelta_component *forward, uint32_t forward_count,
+                                      fwdelta_error *error);
+
 /* Verifies the package, and one component's payload, as fwdelta_check does (steps 1 to 7); gives
  * the delta of that component for the calls below, which verify nothing. `decision` is then of the
  * manifest and of what the operator decision was. `payload` is where a detached payload is, NULL
@@ -787,6 +865,50 @@ fwdelta_status fwdelta_stream_finish(const fwdelta_stream *stream, fwdelta_error
 /* All of that in one call, the payload read from delta->payload_pos of `payload`. */
 fwdelta_status fwdelta_stream_run(const fwdelta_stream *stream, const fwdelta_source *payload,
                                   fwdelta_error *error);
+
+/* Bytes of scratch flash that checkpoints of an update to a slot of its own take, in sectors of
+ * `sector_len` bytes, the longest if they differ, programmed in units of `write_len`. The content of
+ * `work`, of fwdelta_delta_info.work_len bytes, is lost. */
+fwdelta_status fwdelta_two_slots_scratch_len(const fwdelta_delta *delta,
+                                             const fwdelta_limits *limits, uint32_t sector_len,
+                                             uint16_t write_len, uint8_t *work, size_t work_len,
+                                             uint64_t *out, fwdelta_error *error);
+
+/* An update to a slot of its own that goes on where it stopped, at every start of the device:
+ *
+ *   look       -> FWDELTA_FOUND_NOTHING: begin
+ *                 FWDELTA_FOUND_BEGUN:   resume, and fetch the payload from payload_pos on
+ *                 FWDELTA_FOUND_DONE:    boot it; when it has proved itself, clear
+ *   feed until FWDELTA_STREAM_DONE, finish
+ *
+ * The old image is never touched. After an error start again with look; after FWDELTA_E_NEW_DIGEST
+ * or FWDELTA_E_READ_FAILED of an update that was gone on with, what had been written is not what it
+ * was: begin. */
+
+/* Reads the journal; `*out` is an enum fwdelta_found. */
+fwdelta_status fwdelta_two_slots_look(const fwdelta_two_slots *update, uint32_t *out,
+                                      fwdelta_error *error);
+
+/* Checks the delta, the slot and the digest of the old image, and saves the first checkpoint; also
+ * where an earlier run got somewhere. */
+fwdelta_status fwdelta_two_slots_begin(const fwdelta_two_slots *update, fwdelta_error *error);
+
+/* Checks the same, and goes on from the last checkpoint. */
+fwdelta_status fwdelta_two_slots_resume(const fwdelta_two_slots *update, fwdelta_resume_at *out,
+                                        fwdelta_error *error);
+
+/* As fwdelta_stream_feed; payload from payload_pos on after a resume. At first it takes nothing, as
+ * it hashes what earlier runs wrote, a buffer a call. */
+fwdelta_status fwdelta_two_slots_feed(const fwdelta_two_slots *update, const void *input,
+                                      size_t input_len, size_t *taken, uint32_t *wish,
+                                      fwdelta_error *error);
+
+/* Makes the new image durable, checks its digest, and records that it is there. Only FWDELTA_OK
+ * means that. */
+fwdelta_status fwdelta_two_slots_finish(const fwdelta_two_slots *update, fwdelta_error *error);
+
+/* Erases the journal of an update that is done or not wanted. */
+fwdelta_status fwdelta_two_slots_clear(const fwdelta_two_slots *update, fwdelta_error *error);
 
 /* An update in place, at every start of the device (docs/in-place.md):
  *

@@ -2,11 +2,12 @@
 //!
 //! Meaning and units of every field stand in the header. `tests/c.rs` compares sizes, offsets and
 //! constants of both.
+// Long because it is all of the header once more, in one piece as that is.
 
 use core::ffi::{c_char, c_void};
 
 /// What every table and request carries in its first field.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 /// [`Failure::component`] of an error that is not about one component.
 pub const NO_COMPONENT: u32 = u32::MAX;
 /// Bytes of EF_FOTA.
@@ -34,6 +35,8 @@ pub const HEADER_LEN_MAX: usize = 512;
 pub const STATE_WORD_COUNT: usize = 512;
 /// Words of [`StreamState`].
 pub const STREAM_WORD_COUNT: usize = 640;
+/// Words of [`TwoSlotsState`].
+pub const TWO_SLOTS_WORD_COUNT: usize = 672;
 /// [`Stream`]: more payload is needed.
 pub const STREAM_NEEDS_INPUT: u32 = 0;
 /// [`Stream`]: there is more to do with what it has.
@@ -51,6 +54,16 @@ pub struct Source {
     pub ctx: *mut c_void,
     /// Fills `buf` from `pos`.
     pub read: Option<unsafe extern "C" fn(*mut c_void, u64, *mut u8, usize) -> i32>,
+}
+
+/// `fwdelta_sectors`
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Sectors {
+    /// Bytes of each of them.
+    pub len: u32,
+    /// How many.
+    pub count: u32,
 }
 
 /// `fwdelta_target`
@@ -75,6 +88,10 @@ pub struct Target {
     pub program: Option<unsafe extern "C" fn(*mut c_void, u64, *const u8, usize) -> i32>,
     /// Makes what was programmed durable.
     pub sync: Option<unsafe extern "C" fn(*mut c_void) -> i32>,
+    /// Sectors of other lengths, before all others.
+    pub first: *const Sectors,
+    /// Entries of `first`.
+    pub first_count: u32,
 }
 
 /// Verifies a signature of an algorithm other than Ed25519.
@@ -178,6 +195,8 @@ pub struct Device {
     pub sequence: u64,
     /// What it is and how it is; null: it knows nothing of itself.
     pub facts: *const Facts,
+    /// Manifest, 32 bytes, of the update that waits for its confirmation; null: none does.
+    pub pending: *const u8,
 }
 
 /// `fwdelta_installed`
@@ -322,6 +341,8 @@ pub struct Summary {
     pub approved_by: [c_char; PLMN_LEN],
     /// Bytes of the prompts for this device, 0 for none.
     pub prompts_len: u64,
+    /// SHA-256 of the manifest.
+    pub manifest: [u8; 32],
 }
 
 /// `fwdelta_prompt`
@@ -358,6 +379,8 @@ pub struct Component {
     pub payload_name_len: u32,
     /// Whether an old image is needed.
     pub has_old: u32,
+    /// Whether it leads back from the update that is pending.
+    pub is_way_back: u32,
     /// Length of the old image.
     pub old_len: u64,
     /// Length of the new image.
@@ -426,6 +449,10 @@ pub struct Flash {
     pub program: Option<unsafe extern "C" fn(*mut c_void, u64, *const u8, usize) -> i32>,
     /// Makes what was programmed durable.
     pub sync: Option<unsafe extern "C" fn(*mut c_void) -> i32>,
+    /// Sectors of other lengths, before all others.
+    pub first: *const Sectors,
+    /// Entries of `first`.
+    pub first_count: u32,
 }
 
 /// `fwdelta_delta`
@@ -556,4 +583,54 @@ pub struct Stream {
     pub work: *mut u8,
     /// Its length.
     pub work_len: usize,
+}
+
+/// `fwdelta_two_slots_state`
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct TwoSlotsState {
+    /// Nobody's business.
+    pub opaque: [u64; TWO_SLOTS_WORD_COUNT],
+}
+
+/// `fwdelta_two_slots`
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct TwoSlots {
+    /// [`ABI_VERSION`]
+    pub abi: u32,
+    /// What is applied.
+    pub delta: *const Delta,
+    /// The old image; null where none is needed.
+    pub old: *const Source,
+    /// Its length.
+    pub old_len: u64,
+    /// The slot for the new image, which is read back.
+    pub slot: *const Flash,
+    /// Checkpoints.
+    pub scratch: *const Flash,
+    /// Bytes of the new image from one checkpoint to the next.
+    pub interval: u64,
+    /// Ceilings.
+    pub limits: *const Limits,
+    /// Decompressor; null for none.
+    pub decompressor: *const Decompressor,
+    /// Called before every read; null for none.
+    pub progress: *const Progress,
+    /// Where decoding stands from call to call.
+    pub state: *mut TwoSlotsState,
+    /// Working memory.
+    pub work: *mut u8,
+    /// Its length.
+    pub work_len: usize,
+}
+
+/// `fwdelta_resume_at`
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct ResumeAt {
+    /// The byte of payload to be fed next.
+    pub payload_pos: u64,
+    /// Bytes of the new image that are not made again.
+    pub new_pos: u64,
 }

@@ -5,7 +5,7 @@ use core::ffi::c_void;
 
 use fwdelta_core::codec::{Decompressor, Flow};
 use fwdelta_core::format::key::PublicKey;
-use fwdelta_core::storage::{Geometry, ReadError, Source, Target};
+use fwdelta_core::storage::{Geometry, ReadError, Sector, Source, Target};
 use fwdelta_core::verify::Crypto;
 use fwdelta_core::{Category, Detail, Error, Result};
 
@@ -125,10 +125,42 @@ impl Source for Old<'_> {
     }
 }
 
+/// Where sectors are: some of other lengths, then all alike.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sectors<'a> {
+    pub(crate) first: &'a [abi::Sectors],
+    pub(crate) len: u32,
+}
+
+impl Sectors<'_> {
+    /// Bytes of the longest; 1 where nothing is erased.
+    fn longest(&self) -> u32 {
+        self.first.iter().map(|run| run.len).fold(self.len, u32::max)
+    }
+
+    /// The one that holds byte `pos`.
+    fn of(&self, pos: u64) -> Sector {
+        let (mut number, mut start) = (0u64, 0u64);
+        let behind = abi::Sectors { len: self.len, count: u32::MAX };
+        for run in self.first.iter().chain([&behind]) {
+            let (len, count) = (u64::from(run.len.max(1)), u64::from(run.count));
+            let at = pos.saturating_sub(start).checked_div(len).unwrap_or(0);
+            if at < count {
+                let number = u32::try_from(number.saturating_add(at)).unwrap_or(u32::MAX);
+                return Sector { number, start: start.saturating_add(at.saturating_mul(len)), len };
+            }
+            number = number.saturating_add(count);
+            start = start.saturating_add(len.saturating_mul(count));
+        }
+        Sector { number: u32::MAX, start, len: u64::from(self.len.max(1)) }
+    }
+}
+
 /// A slot.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Slot<'a> {
     pub(crate) table: &'a abi::Target,
+    pub(crate) sectors: Sectors<'a>,
     pub(crate) progress: &'a Progress<'a>,
 }
 
@@ -136,8 +168,12 @@ impl Target for Slot<'_> {
     type Error = ();
 
     fn geometry(&self) -> Geometry {
-        let abi::Target { len, sector_len, write_len, erased, .. } = *self.table;
-        Geometry { len, sector_len, write_len, erased }
+        let abi::Target { len, write_len, erased, .. } = *self.table;
+        Geometry { len, sector_len: self.sectors.longest(), write_len, erased }
+    }
+
+    fn sector(&self, pos: u64) -> Sector {
+        self.sectors.of(pos)
     }
 
     fn erase(&mut self, sector: u32) -> Answer {
@@ -159,6 +195,7 @@ impl Target for Slot<'_> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Chip<'a> {
     pub(crate) table: &'a abi::Flash,
+    pub(crate) sectors: Sectors<'a>,
     pub(crate) progress: &'a Progress<'a>,
 }
 
@@ -175,8 +212,12 @@ impl Target for Chip<'_> {
     type Error = ();
 
     fn geometry(&self) -> Geometry {
-        let abi::Flash { len, sector_len, write_len, erased, .. } = *self.table;
-        Geometry { len, sector_len, write_len, erased }
+        let abi::Flash { len, write_len, erased, .. } = *self.table;
+        Geometry { len, sector_len: self.sectors.longest(), write_len, erased }
+    }
+
+    fn sector(&self, pos: u64) -> Sector {
+        self.sectors.of(pos)
     }
 
     fn erase(&mut self, sector: u32) -> Answer {

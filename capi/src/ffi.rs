@@ -17,7 +17,8 @@ use crate::abi;
 use crate::driver::{Medium, Progress, Unpacker, Verifier};
 use crate::names;
 use crate::pointers::{
-    About, check_range, follow, give, limits, optional, slice, slice_mut, table, tell, writable,
+    About, check_range, follow, give, limits, optional, slice, slice_mut, slot, table, tell,
+    writable,
 };
 use crate::session::{Part, Parts, Request, Session, with_session};
 
@@ -32,11 +33,13 @@ unsafe fn request<'a>(
 ) -> Result<Request<'a>> {
     // SAFETY: for all of the block: pointers of the caller, as the header asks for.
     unsafe {
+        let raw = table(update.device)?;
         Ok(Request {
             package: Medium { table: table(update.package)?, progress },
             package_len: update.package_len,
             trust: slice(update.trust, update.trust_len)?,
-            device: device(table(update.device)?, room)?,
+            device: device(raw, room)?,
+            pending: array(raw.pending)?,
             limits: limits(follow(update.limits)?),
             verifier: Verifier::new(optional(update.crypto)?)?,
             unpacker: Unpacker(optional(update.decompressor)?),
@@ -71,9 +74,9 @@ unsafe fn facts<'a>(facts: Option<&'a abi::Facts>, room: &'a mut Room<'a>) -> Re
             false => Some(slice(raw.hardware, len(raw.hardware_count))?),
         };
         Ok(Facts {
-            vendor_id: uuid(raw.vendor_id)?,
-            class_id: uuid(raw.class_id)?,
-            device_id: uuid(raw.device_id)?,
+            vendor_id: array(raw.vendor_id)?,
+            class_id: array(raw.class_id)?,
+            device_id: array(raw.device_id)?,
             hardware,
             time: (raw.has_time != 0).then_some(raw.time),
             battery: (raw.has_battery != 0).then_some(raw.battery),
@@ -84,16 +87,16 @@ unsafe fn facts<'a>(facts: Option<&'a abi::Facts>, room: &'a mut Room<'a>) -> Re
     }
 }
 
-/// Follows a pointer to a UUID that may be null.
+/// Follows a pointer to `N` bytes, a UUID or a digest, that may be null.
 ///
 /// # Safety
-/// `pointer` is null or points to 16 bytes.
-unsafe fn uuid(pointer: *const u8) -> Result<Option<[u8; 16]>> {
+/// `pointer` is null or points to as many bytes.
+unsafe fn array<const N: usize>(pointer: *const u8) -> Result<Option<[u8; N]>> {
     if pointer.is_null() {
         return Ok(None);
     }
     // SAFETY: passed on.
-    let bytes = unsafe { slice(pointer, 16) }?;
+    let bytes = unsafe { slice(pointer, N) }?;
     bytes.try_into().map(Some).map_err(|_| Detail::BadArgument.into())
 }
 
@@ -128,7 +131,11 @@ unsafe fn device<'a>(device: &abi::Device, room: &'a mut Room<'a>) -> Result<Dev
 ///
 /// # Safety
 /// As the header says of `fwdelta_part`.
-unsafe fn parts<'a>(pointer: *const abi::Part, count: u32) -> Result<Parts<'a>> {
+unsafe fn parts<'a>(
+    pointer: *const abi::Part,
+    count: u32,
+    progress: &'a Progress<'a>,
+) -> Result<Parts<'a>> {
     let count = usize::try_from(count).ok().filter(|count| *count <= COMPONENT_COUNT_MAX);
     // SAFETY: for all of the block: pointers of the caller, as the header asks for.
     unsafe {
@@ -140,7 +147,7 @@ unsafe fn parts<'a>(pointer: *const abi::Part, count: u32) -> Result<Parts<'a>> 
                 old_len: raw.old_len,
                 payload: optional(raw.payload)?,
                 payload_len: raw.payload_len,
-                slot: table(raw.slot)?,
+                slot: slot(raw.slot, progress)?,
             });
         }
         Ok(parts)
@@ -203,6 +210,7 @@ fn summary(session: &Session<'_>) -> abi::Summary {
         approval_mode: package.decision.approval.map_or(0, |(_, mode)| mode as u8),
         approved_by,
         prompts_len: package.prompts().map_or(0, |(_, span)| span.len),
+        manifest: *package.auth.digest,
     }
 }
 
@@ -228,6 +236,7 @@ fn component(session: &mut Session<'_>, index: u8) -> core::result::Result<abi::
         payload_name,
         payload_name_len,
         has_old: u32::from(part.old.is_some()),
+        is_way_back: u32::from(header.undoes.is_some()),
         old_len: part.old.map_or(0, |old| old.len),
         new_len: part.new.len,
         payload_len: part.delta.len,
@@ -325,7 +334,7 @@ pub unsafe extern "C" fn fwdelta_check(
 ) -> u32 {
     let work = |session: &mut Session<'_>| {
         // SAFETY: passed on.
-        let parts = unsafe { parts(components, component_count) };
+        let parts = unsafe { parts(components, component_count, session.progress()) };
         session.check(&parts.map_err(|error| (error, None))?)
     };
     // SAFETY: passed on.
@@ -345,11 +354,32 @@ pub unsafe extern "C" fn fwdelta_apply(
 ) -> u32 {
     let work = |session: &mut Session<'_>| {
         // SAFETY: passed on.
-        let parts = unsafe { parts(components, component_count) };
+        let parts = unsafe { parts(components, component_count, session.progress()) };
         session.apply(&parts.map_err(|error| (error, None))?)
     };
     // SAFETY: passed on.
     unsafe { run(update, failure, work) }
+}
+
+/// Steps 1 to 7 for a package that leads back from another one.
+///
+/// # Safety
+/// Every pointer is null or as the header asks for.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fwdelta_check_way_back(
+    back: *const abi::Update,
+    forward: *const abi::Component,
+    forward_count: u32,
+    failure: *mut abi::Failure,
+) -> u32 {
+    let work = |session: &mut Session<'_>| {
+        let count = usize::try_from(forward_count).unwrap_or(usize::MAX);
+        // SAFETY: a pointer of the caller, as the header asks for.
+        let forward = unsafe { slice(forward, count) };
+        session.check_way_back(forward.map_err(|error| (error, None))?)
+    };
+    // SAFETY: passed on.
+    unsafe { run(back, failure, work) }
 }
 
 /// Steps 1 to 7 for one component; its delta.

@@ -6,9 +6,9 @@
 use fwdelta_core::Result;
 
 use crate::abi;
-use crate::driver::{Chip, Medium, Payload, Progress};
+use crate::driver::{Medium, Payload, Progress};
 use crate::in_place::{Update, unknown};
-use crate::pointers::{follow, limits, optional, slice_mut, table, tell, writable};
+use crate::pointers::{chip, follow, limits, optional, slice_mut, table, tell, writable};
 use crate::state::Seat;
 use crate::{delta, driver};
 
@@ -138,8 +138,8 @@ unsafe fn checked<'a>(
         Ok(Update {
             delta,
             limits: limits(follow(update.limits)?),
-            slot: Chip { table: table(update.slot)?, progress },
-            scratch: Chip { table: table(update.scratch)?, progress },
+            slot: chip(update.slot, progress)?,
+            scratch: chip(update.scratch, progress)?,
             payload: Payload { medium, pos: delta.payload_pos },
             seat: Seat::new(update.state, update.work, update.work_len)?,
         })

@@ -5,8 +5,8 @@ use core::ffi::c_void;
 use fwdelta_core::Result;
 
 use crate::abi;
-use crate::driver::{Medium, Old, Payload, Progress, Slot, Unpacker};
-use crate::pointers::{follow, limits, optional, slice, table, tell, writable};
+use crate::driver::{Medium, Old, Payload, Progress, Unpacker};
+use crate::pointers::{follow, limits, optional, slice, slot, table, tell, writable};
 use crate::state::Seat;
 use crate::stream::Stream;
 
@@ -54,7 +54,7 @@ unsafe fn checked<'a>(stream: &'a abi::Stream, progress: &'a Progress<'a>) -> Re
             delta: table(stream.delta)?,
             old: Old(old),
             old_len: stream.old_len,
-            slot: Slot { table: table(stream.slot)?, progress },
+            slot: slot(stream.slot, progress)?,
             limits: limits(follow(stream.limits)?),
             unpacker: Unpacker(optional(stream.decompressor)?),
             seat: Seat::new(stream.state, stream.work, stream.work_len)?,

@@ -3,7 +3,7 @@
 //! An error says that the old image is intact only where that is known: not before the journal was
 //! read and the old image's digest was right, since an earlier run may have begun.
 
-use fwdelta_core::apply::in_place::{Binding, Flash, Found, Progress, Ready, Rehearsal, Rewriting};
+use fwdelta_core::apply::in_place::{self, Binding, Flash, Found, Progress, Ready, Rewriting};
 use fwdelta_core::apply::verify_old;
 use fwdelta_core::format::delta::DeltaHeader;
 use fwdelta_core::{Detail, Error, Limits, Result};
@@ -29,7 +29,7 @@ pub(crate) fn unknown(error: Error) -> Error {
     Error { old_intact: false, ..error }
 }
 
-impl<'a> Update<'a> {
+impl Update<'_> {
     fn header(&self) -> Result<DeltaHeader> {
         let header = delta::header(self.delta, &self.limits).map_err(unknown)?;
         if header.in_place.is_some() {
@@ -41,11 +41,6 @@ impl<'a> Update<'a> {
 
     fn binding(&self) -> Binding {
         Binding::new(delta::header_bytes(self.delta), &self.delta.decision)
-    }
-
-    fn flash(&mut self) -> Flash<'_, Chip<'a>, Chip<'a>, Payload<'a>> {
-        let Self { slot, scratch, payload, .. } = self;
-        Flash { slot, scratch, payload }
     }
 
     /// What the scratch flash says.
@@ -74,45 +69,72 @@ impl<'a> Update<'a> {
         // Another image in the slot may be one that was half rewritten under another decision.
         verify_old(&header, &mut self.slot, self.seat.clear()).map_err(unknown)?;
         let work = self.seat.clear();
-        self.seat.put(Rehearsal::open(&header, work, &self.limits), Stage::Rehearsal)
+        let vacant = Stage::Rehearsal(in_place::Seat::default());
+        let Stage::Rehearsal(seat) = self.seat.place(vacant) else {
+            return Err(Detail::Bug.into());
+        };
+        seat.open(&header, work, &self.limits)?;
+        self.seat.keep();
+        Ok(())
     }
 
     /// What a rehearsal gives that was brought to its end.
     #[inline(never)]
     fn ready(&mut self) -> Result<Ready> {
-        match self.seat.take() {
-            Ok(Stage::Rehearsal(rehearsal)) => rehearsal.finish(),
-            Ok(Stage::Rewriting(_)) => Err(unknown(Detail::WrongState.into())),
-            Err(error) => Err(unknown(error)),
-        }
+        let ready = match self.seat.machine().map_err(unknown)? {
+            Stage::Rehearsal(seat) => seat.get().ok_or(Detail::Bug)?.finish(),
+            Stage::Rewriting(_) => Err(unknown(Detail::WrongState.into())),
+        };
+        self.seat.clear();
+        ready
     }
 
     /// Begins what was rehearsed to the end.
     #[inline(never)]
     pub(crate) fn begin(&mut self) -> Result<()> {
-        let (header, binding, limits) = (self.header()?, self.binding(), self.limits);
+        self.header()?;
         let ready = self.ready()?;
-        let work = self.seat.clear();
-        let begun = Rewriting::begin(ready, &header, work, &limits, binding, &mut self.flash());
-        self.seat.put(begun, Stage::Rewriting)
+        self.rewrite(Some(ready))
     }
 
     /// Goes on with what an earlier run began.
     #[inline(never)]
     pub(crate) fn resume(&mut self) -> Result<()> {
-        let (header, binding, limits) = (self.header()?, self.binding(), self.limits);
-        let work = self.seat.clear();
-        let resumed = Rewriting::resume(&header, work, &limits, binding, &mut self.flash());
-        self.seat.put(resumed, Stage::Rewriting)
+        self.rewrite(None)
+    }
+
+    /// Begins what is ready, else goes on.
+    fn rewrite(&mut self, ready: Option<Ready>) -> Result<()> {
+        let (header, binding) = (self.header()?, self.binding());
+        let Self { slot, scratch, payload, seat, limits, .. } = self;
+        let work = seat.clear();
+        let vacant = Stage::Rewriting(in_place::Seat::default());
+        let Stage::Rewriting(place) = seat.place(vacant) else {
+            return Err(unknown(Detail::Bug.into()));
+        };
+        let mut flash = Flash { slot, scratch, payload };
+        match ready {
+            Some(ready) => place.begin(ready, &header, work, limits, binding, &mut flash)?,
+            None => place.resume(&header, work, limits, binding, &mut flash)?,
+        };
+        seat.keep();
+        Ok(())
     }
 
     /// Does a bounded piece of work.
     pub(crate) fn step(&mut self) -> Result<abi::Step> {
         let Self { slot, scratch, payload, seat, .. } = self;
         let mut flash = Flash { slot, scratch, payload };
+        let bug = unknown(Detail::Bug.into());
         let (result, (page_done, page_count)) = match seat.machine().map_err(unknown)? {
-            Stage::Rehearsal(rehearsal) => (rehearsal.step(&mut flash), rehearsal.progress()),
-            Stage::Rewriting(rewriting) => (rewriting.step(&mut flash), rewriting.progress()),
+            Stage::Rehearsal(seat) => {
+                let rehearsal = seat.get().ok_or(bug)?;
+                (rehearsal.step(&mut flash), rehearsal.progress())
+            }
+            Stage::Rewriting(seat) => {
+                let rewriting = seat.get().ok_or(bug)?;
+                (rewriting.step(&mut flash), rewriting.progress())
+            }
         };
         let done = u32::from(result? == Progress::Done);
         Ok(abi::Step { done, page_done, page_count })
@@ -120,10 +142,12 @@ impl<'a> Update<'a> {
 
     /// Ends an update whose last step was done.
     pub(crate) fn finish(&mut self) -> Result<()> {
-        match self.seat.take().map_err(unknown)? {
-            Stage::Rewriting(rewriting) => rewriting.finish().map(drop).map_err(unknown),
-            Stage::Rehearsal(_) => Err(unknown(Detail::WrongState.into())),
-        }
+        let finished = match self.seat.machine().map_err(unknown)? {
+            Stage::Rewriting(seat) => seat.get().ok_or(Detail::Bug.into()).map(|it| it.finish()),
+            Stage::Rehearsal(_) => Err(Detail::WrongState.into()),
+        };
+        self.seat.clear();
+        finished.flatten().map(drop).map_err(unknown)
     }
 
     /// Forgets an update that is done, or was never begun.

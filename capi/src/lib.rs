@@ -1,10 +1,11 @@
 //! The C interface of fwdelta-core: `include/fwdelta.h` with its Rust side.
 //!
 //! The only `unsafe` code of the device half, and no logic but the order of calls. Pointers are
-//! checked in [`pointers`]; exported functions stand in [`ffi`] (packages), [`ffi_delta`] and
-//! [`ffi_stream`] (deltas that were authenticated); callbacks become core's traits in [`driver`];
-//! [`state`] keeps a machine from call to call; [`session`], [`mod@delta`], [`in_place`] and
-//! [`stream`] are plain safe Rust. No allocation, no globals, no I/O.
+//! checked in [`pointers`]; exported functions stand in [`ffi`] (packages), [`ffi_delta`],
+//! [`ffi_stream`] and [`ffi_two_slots`] (deltas that were authenticated); callbacks become core's
+//! traits in [`driver`]; [`state`] keeps a machine from call to call; [`session`], [`mod@delta`],
+//! [`in_place`], [`stream`] and [`two_slots`] are plain safe Rust. No allocation, no globals, no
+//! I/O.
 #![no_std]
 
 mod abi;
@@ -14,12 +15,14 @@ mod ffi;
 mod ffi_delta;
 mod ffi_policy;
 mod ffi_stream;
+mod ffi_two_slots;
 mod in_place;
 mod names;
 mod pointers;
 mod session;
 mod state;
 mod stream;
+mod two_slots;
 
 /// A panic is not part of the interface: core has no path to one, and in the build with the
 /// signature callback none is left in the library. So `fwdelta_panic` is declared and never

@@ -4,6 +4,7 @@
 use fwdelta_core::{Detail, Error, Limits, Result};
 
 use crate::abi;
+use crate::driver::{Chip, Progress, Sectors, Slot};
 
 /// An error and the component it is about.
 pub(crate) type About = (Error, Option<u8>);
@@ -42,6 +43,7 @@ versioned! {
     Delta:;
     InPlace:;
     Stream:;
+    TwoSlots:;
 }
 
 /// Follows a pointer.
@@ -77,6 +79,48 @@ pub(crate) unsafe fn optional<'a, T: Versioned>(pointer: *const T) -> Result<Opt
     }
     // SAFETY: passed on.
     unsafe { table(pointer) }.map(Some)
+}
+
+/// Follows a pointer to a slot that is only written.
+///
+/// # Safety
+/// As [`follow`].
+pub(crate) unsafe fn slot<'a>(
+    pointer: *const abi::Target,
+    progress: &'a Progress<'a>,
+) -> Result<Slot<'a>> {
+    // SAFETY: passed on.
+    let table = unsafe { table(pointer)? };
+    // SAFETY: passed on.
+    let sectors = unsafe { sectors(table.first, table.first_count, table.sector_len)? };
+    Ok(Slot { table, sectors, progress })
+}
+
+/// Follows a pointer to flash.
+///
+/// # Safety
+/// As [`follow`].
+pub(crate) unsafe fn chip<'a>(
+    pointer: *const abi::Flash,
+    progress: &'a Progress<'a>,
+) -> Result<Chip<'a>> {
+    // SAFETY: passed on.
+    let table = unsafe { table(pointer)? };
+    // SAFETY: passed on.
+    let sectors = unsafe { sectors(table.first, table.first_count, table.sector_len)? };
+    Ok(Chip { table, sectors, progress })
+}
+
+/// Follows a pointer to lengths of sectors.
+///
+/// # Safety
+/// As [`slice`].
+unsafe fn sectors<'a>(first: *const abi::Sectors, count: u32, len: u32) -> Result<Sectors<'a>> {
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    // SAFETY: passed on.
+    let first = unsafe { slice(first, count)? };
+    let is_sound = first.iter().all(|run| run.len > 1 && run.count > 0);
+    if is_sound { Ok(Sectors { first, len }) } else { Err(Detail::BadArgument.into()) }
 }
 
 /// Follows a pointer to `len` values; null is allowed where there are none.

@@ -7,6 +7,7 @@ use fwdelta_core::format::prompts::Prompts;
 use fwdelta_core::format::trust::Trust;
 use fwdelta_core::hash::{Sha256, Sha256Digest};
 use fwdelta_core::limits::{COMPONENT_COUNT_MAX, HEADER_LEN_MAX};
+use fwdelta_core::storage::Target as _;
 use fwdelta_core::verify::{Device, Facts, Package};
 use fwdelta_core::{Detail, Limits, Result};
 
@@ -22,6 +23,8 @@ pub(crate) struct Request<'a> {
     pub(crate) package_len: u64,
     pub(crate) trust: &'a [u8],
     pub(crate) device: Device<'a>,
+    /// Manifest of the update that waits for its confirmation.
+    pub(crate) pending: Option<Sha256Digest>,
     pub(crate) limits: Limits,
     pub(crate) verifier: Verifier<'a>,
     pub(crate) unpacker: Unpacker<'a>,
@@ -36,7 +39,7 @@ pub(crate) struct Part<'a> {
     pub(crate) old_len: u64,
     pub(crate) payload: Option<&'a abi::Source>,
     pub(crate) payload_len: u64,
-    pub(crate) slot: &'a abi::Target,
+    pub(crate) slot: Slot<'a>,
 }
 
 /// Storage of all components, by number.
@@ -50,14 +53,14 @@ pub(crate) fn with_session(
     request: Request<'_>,
     work: impl FnOnce(&mut Session<'_>) -> core::result::Result<(), About>,
 ) -> core::result::Result<(), About> {
-    let Request { package: mut file, limits, unpacker, work: buf, .. } = request;
+    let Request { package: mut file, pending, limits, unpacker, work: buf, .. } = request;
     let facts = request.device.facts;
     let alone = |error| (error, None);
     if buf.is_empty() {
         return Err(alone(Detail::BadArgument.into()));
     }
     let trust = Trust::parse(request.trust).map_err(alone)?;
-    let verified = Package::verify(
+    let mut verified = Package::verify(
         &mut file,
         request.package_len,
         request.envelope_buf,
@@ -66,8 +69,13 @@ pub(crate) fn with_session(
         &request.verifier,
         &limits,
     );
-    match &verified {
-        Ok(package) => work(&mut Session { package, file, limits, facts, unpacker, work: buf }),
+    match &mut verified {
+        Ok(package) => {
+            if let Some(manifest) = pending {
+                package.set_pending(manifest);
+            }
+            work(&mut Session { package, file, limits, facts, unpacker, work: buf })
+        }
         Err(error) => Err(alone(*error)),
     }
 }
@@ -88,7 +96,7 @@ impl<'a> Session<'a> {
         0..self.package.manifest.component_count()
     }
 
-    fn progress(&self) -> &'a Progress<'a> {
+    pub(crate) fn progress(&self) -> &'a Progress<'a> {
         self.file.progress
     }
 
@@ -119,6 +127,41 @@ impl<'a> Session<'a> {
             }
         }
         self.package.check_conditions(&self.facts).map_err(|error| (error, None))
+    }
+
+    /// Step 7 for a package that leads back from the update that is pending: it is whole, and its
+    /// components lead from the new images of `forward` to the old ones.
+    pub(crate) fn check_way_back(
+        &mut self,
+        forward: &[abi::Component],
+    ) -> core::result::Result<(), About> {
+        self.check_small()?;
+        if forward.len() != usize::from(self.package.manifest.component_count()) {
+            return Err((Detail::BadArgument.into(), None));
+        }
+        for (index, forward) in self.indices().zip(forward) {
+            self.check_one_way_back(index, forward)?;
+        }
+        Ok(())
+    }
+
+    fn check_one_way_back(
+        &mut self,
+        index: u8,
+        forward: &abi::Component,
+    ) -> core::result::Result<(), About> {
+        let about = |error| (error, Some(index));
+        let header = self.header(index)?;
+        let (old, new) = (header.old.map(|old| (old.len, old.digest)), header.new);
+        let leads_back = header.undoes.is_some()
+            && forward.has_old != 0
+            && old == Some((forward.new_len, forward.new_digest))
+            && (new.len, new.digest) == (forward.old_len, forward.old_digest);
+        if !leads_back {
+            return Err(about(Detail::BadArgument.into()));
+        }
+        let (mut payload, span) = self.payload(index, None, 0).map_err(about)?;
+        self.package.check_delta(&mut payload, span, index, self.work).map_err(about)
     }
 
     /// The prompt of `moment` in the language that fits `language` best: the operator's, if the
@@ -197,7 +240,7 @@ impl<'a> Session<'a> {
     /// Slot, workspace and decompressor, which the applier would only miss with other slots
     /// written.
     fn check_space(&mut self, _: u8, header: &DeltaHeader, part: &Part<'a>) -> Result<()> {
-        stream::check_slot(header, part.slot)?;
+        stream::check_slot(header, &part.slot.geometry())?;
         Applier::open(header, self.work, &self.limits)?;
         stream::check_decompressor(header, self.unpacker)
     }
@@ -218,7 +261,7 @@ impl<'a> Session<'a> {
         let (medium, span) = self.payload(index, part.payload, part.payload_len)?;
         let payload = Payload { medium, pos: span.pos };
         let mut old = self.old(part);
-        let mut new = Slot { table: part.slot, progress: self.progress() };
+        let mut new = part.slot;
         let mut unpacker = self.unpacker;
         let mut io = Io { old: &mut old, new: &mut new, decompressor: &mut unpacker };
         stream::decode(header, self.work, &self.limits, &mut io, payload)

@@ -1,6 +1,6 @@
 //! Where something stands between two calls, in memory of the caller.
 //!
-//! The caller's `fwdelta_state` or `fwdelta_stream_state` holds a mark and, behind it, a machine
+//! The caller's `fwdelta_state` or one of its peers holds a mark and, behind it, a machine
 //! that borrows the caller's working memory. Without the mark there is nothing to look at. A
 //! machine that is forgotten or overwritten needs no care: it owns no memory, and its hash is of
 //! nothing secret.
@@ -8,7 +8,8 @@
 use core::mem::MaybeUninit;
 
 use fwdelta_core::apply::Applier;
-use fwdelta_core::apply::in_place::{Rehearsal, Rewriting};
+use fwdelta_core::apply::in_place::{self, Rehearsal, Rewriting};
+use fwdelta_core::apply::two_slots::Writing;
 use fwdelta_core::{Detail, Result};
 
 use crate::abi;
@@ -22,11 +23,11 @@ pub(crate) trait Machine {
     const MARK: u64;
 }
 
-/// An update in place under way.
+/// An update in place under way: made in the caller's memory, and never moved.
 #[derive(Debug)]
 pub(crate) enum Stage {
-    Rehearsal(Rehearsal<'static>),
-    Rewriting(Rewriting<'static>),
+    Rehearsal(in_place::Seat<Rehearsal<'static>>),
+    Rewriting(in_place::Seat<Rewriting<'static>>),
 }
 
 impl Machine for Stage {
@@ -37,6 +38,11 @@ impl Machine for Stage {
 impl Machine for Applier<'static> {
     type Memory = abi::StreamState;
     const MARK: u64 = 0x6677_6465_6c74_6103;
+}
+
+impl Machine for Writing<'static> {
+    type Memory = abi::TwoSlotsState;
+    const MARK: u64 = 0x6677_6465_6c74_6106;
 }
 
 #[repr(C)]
@@ -55,6 +61,7 @@ const fn fits<M: Machine>() -> bool {
 
 const _: () = assert!(fits::<Stage>(), "make FWDELTA_STATE_WORD_COUNT larger");
 const _: () = assert!(fits::<Applier<'_>>(), "make FWDELTA_STREAM_WORD_COUNT larger");
+const _: () = assert!(fits::<Writing<'_>>(), "make FWDELTA_TWO_SLOTS_WORD_COUNT larger");
 
 /// The caller's state and working memory.
 #[derive(Debug)]
@@ -89,21 +96,37 @@ impl<M: Machine> Seat<M> {
         unsafe { core::slice::from_raw_parts_mut(self.work, self.work_len) }
     }
 
-    /// Keeps the machine that `make` gives, which borrows what [`Seat::clear`] lent last.
+    /// Keeps the machine that was made, which borrows what [`Seat::clear`] lent last.
     // Not moved twice: machines are large, and a microcontroller's stack is small.
     #[inline(always)]
-    pub(crate) fn put<T>(&mut self, made: Result<T>, wrap: impl FnOnce(T) -> M) -> Result<()> {
-        let Self { kept, work, work_len } = *self;
+    pub(crate) fn put(&mut self, made: Result<M>) -> Result<()> {
         match made {
-            // SAFETY: checked by `new`: room for a state, aligned, of nobody else.
-            Ok(machine) => unsafe {
-                (&raw mut (*kept).machine).write(MaybeUninit::new(wrap(machine)));
-                (&raw mut (*kept).work).write(work);
-                (&raw mut (*kept).work_len).write(work_len);
-                (&raw mut (*kept).mark).write(M::MARK);
+            Ok(machine) => {
+                self.place(machine);
+                self.keep();
                 Ok(())
-            },
+            }
             Err(error) => Err(error),
+        }
+    }
+
+    /// Writes a machine that is still to be finished where it stays: it counts from
+    /// [`Seat::keep`] on.
+    #[inline(always)]
+    pub(crate) fn place(&mut self, machine: M) -> &mut M {
+        // SAFETY: checked by `new`: room for a state, aligned, of nobody else. Not marked, so that
+        // nothing else looks at it.
+        unsafe { (*self.kept).machine.write(machine) }
+    }
+
+    /// From now on there is something under way: what [`Seat::place`] wrote.
+    pub(crate) fn keep(&mut self) {
+        let Self { kept, work, work_len } = *self;
+        // SAFETY: checked by `new`.
+        unsafe {
+            (&raw mut (*kept).work).write(work);
+            (&raw mut (*kept).work_len).write(work_len);
+            (&raw mut (*kept).mark).write(M::MARK);
         }
     }
 

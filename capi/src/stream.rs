@@ -2,7 +2,7 @@
 
 use fwdelta_core::apply::{Applier, Io, Step, verify_old};
 use fwdelta_core::format::delta::DeltaHeader;
-use fwdelta_core::storage::Source as _;
+use fwdelta_core::storage::{Geometry, Source as _, Target as _};
 use fwdelta_core::{Detail, Error, Limits, Result};
 
 use crate::abi;
@@ -34,11 +34,11 @@ impl Stream<'_> {
     pub(crate) fn open(&mut self) -> Result<()> {
         let header = delta::header(self.delta, &self.limits)?;
         let work = self.seat.clear();
-        check_slot(&header, self.slot.table)?;
+        check_slot(&header, &self.slot.geometry())?;
         check_decompressor(&header, self.unpacker)?;
         check_old(&header, &mut self.old, self.old_len, work)?;
         let work = self.seat.clear();
-        self.seat.put(Applier::open(&header, work, &self.limits), |applier| applier)
+        self.seat.put(Applier::open(&header, work, &self.limits))
     }
 
     /// Takes payload bytes; gives how many, and what is to be done.
@@ -46,12 +46,7 @@ impl Stream<'_> {
         let Self { old, slot, unpacker, seat, .. } = self;
         let mut io = Io { old, new: slot, decompressor: unpacker };
         let (taken, step) = seat.machine()?.feed(&mut io, input)?;
-        let step = match step {
-            Step::NeedInput => abi::STREAM_NEEDS_INPUT,
-            Step::Yield => abi::STREAM_YIELDS,
-            Step::Done => abi::STREAM_DONE,
-        };
-        Ok((taken, step))
+        Ok((taken, wish(step)))
     }
 
     /// Makes the new image durable and checks its digest.
@@ -63,7 +58,7 @@ impl Stream<'_> {
     pub(crate) fn run(&mut self, mut payload: Payload<'_>) -> Result<()> {
         let header = delta::header(self.delta, &self.limits)?;
         let work = self.seat.clear();
-        check_slot(&header, self.slot.table)?;
+        check_slot(&header, &self.slot.geometry())?;
         check_decompressor(&header, self.unpacker)?;
         check_old(&header, &mut self.old, self.old_len, work)?;
         self.slot.progress.expect(header.new.len);
@@ -74,8 +69,17 @@ impl Stream<'_> {
     }
 }
 
+/// What the caller is to do, as a number.
+pub(crate) const fn wish(step: Step) -> u32 {
+    match step {
+        Step::NeedInput => abi::STREAM_NEEDS_INPUT,
+        Step::Yield => abi::STREAM_YIELDS,
+        Step::Done => abi::STREAM_DONE,
+    }
+}
+
 /// Whether the slot can be written in its units and takes the new image.
-pub(crate) fn check_slot(header: &DeltaHeader, slot: &abi::Target) -> Result<()> {
+pub(crate) fn check_slot(header: &DeltaHeader, slot: &Geometry) -> Result<()> {
     let write_len = slot.write_len;
     if slot.sector_len == 0 || !(1..=WRITE_LEN_MAX).contains(&write_len) {
         return Err(Detail::BadArgument.into());

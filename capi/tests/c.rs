@@ -127,6 +127,16 @@ fn updates_in_place_survive_power_cuts_and_failing_drivers_from_c() {
     run_program("in_place", &libraries().built_in);
 }
 
+#[test]
+fn a_package_leads_back_from_its_own_update_only_from_c() {
+    run_program("way_back", &libraries().built_in);
+}
+
+#[test]
+fn updates_of_two_slots_go_on_after_power_cuts_from_c() {
+    run_program_with("two_slots", &libraries().callback, &[&images()]);
+}
+
 /// Writes the images that the stored deltas lead from and to; gives their folder.
 fn images() -> PathBuf {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("images");
@@ -351,7 +361,7 @@ fn c_type(rust: &str) -> String {
 /// Names of exported functions with the types of their arguments, then of what they return.
 fn rust_signatures() -> BTreeMap<String, Vec<String>> {
     let mut all = BTreeMap::new();
-    for file in ["ffi", "ffi_delta", "ffi_stream", "ffi_policy"] {
+    for file in ["ffi", "ffi_delta", "ffi_stream", "ffi_two_slots", "ffi_policy"] {
         let text = std::fs::read_to_string(here().join(format!("src/{file}.rs"))).unwrap();
         for part in text.split("extern \"C\" fn ").skip(1) {
             let (name, rest) = part.split_once('(').unwrap();
@@ -461,6 +471,7 @@ fn constants() -> Vec<(String, u64)> {
         ("FWDELTA_BEFORE_UPDATE", 3),
         ("FWDELTA_AFTER_UPDATE", u64::from(MOMENT_MAX)),
         ("FWDELTA_STREAM_WORD_COUNT", abi::STREAM_WORD_COUNT as u64),
+        ("FWDELTA_TWO_SLOTS_WORD_COUNT", abi::TWO_SLOTS_WORD_COUNT as u64),
         ("FWDELTA_STREAM_NEEDS_INPUT", u64::from(abi::STREAM_NEEDS_INPUT)),
         ("FWDELTA_STREAM_YIELDS", u64::from(abi::STREAM_YIELDS)),
         ("FWDELTA_STREAM_DONE", u64::from(abi::STREAM_DONE)),
@@ -508,7 +519,9 @@ fn layout_program() -> String {
     }
     layout! {
         Source fwdelta_source: abi ctx read;
-        Target fwdelta_target: abi sector_len len write_len erased ctx erase program sync;
+        Sectors fwdelta_sectors: len count;
+        Target fwdelta_target: abi sector_len len write_len erased ctx erase program sync first
+            first_count;
         Crypto fwdelta_crypto: abi ctx verify_ed25519 verify_other;
         Flow fwdelta_flow: consumed produced done;
         Decompressor fwdelta_decompressor: abi ctx start run;
@@ -518,19 +531,20 @@ fn layout_program() -> String {
         Facts fwdelta_facts: abi hardware_count hardware vendor_id class_id device_id time
             free_len has_time has_battery battery has_free_len is_authorized installed_count
             installed;
-        Device fwdelta_device: abi sim has_sequence ef_fota plmn sequence facts;
+        Device fwdelta_device: abi sim has_sequence ef_fota plmn sequence facts pending;
         Anchor fwdelta_anchor: anchor len version;
         Outcome fwdelta_outcome: sequence detail manifest;
         Update fwdelta_update: abi package package_len trust trust_len device limits crypto
             decompressor progress envelope_buf envelope_buf_len work work_len;
         Part fwdelta_part: old old_len payload payload_len slot;
         Summary fwdelta_summary: sequence vendor_id class_id component_count decision
-            approval_mode approved_by prompts_len;
+            approval_mode approved_by prompts_len manifest;
         Prompt fwdelta_prompt: text language text_len language_len by_operator;
         Component fwdelta_component: name name_len payload_uri_len payload_uri payload_name
-            payload_name_len has_old old_len new_len payload_len work_len old_digest new_digest
-            payload_digest;
-        Flash fwdelta_flash: abi sector_len len write_len erased ctx read erase program sync;
+            payload_name_len has_old is_way_back old_len new_len payload_len work_len old_digest
+            new_digest payload_digest;
+        Flash fwdelta_flash: abi sector_len len write_len erased ctx read erase program sync first
+            first_count;
         Delta fwdelta_delta: abi header_len payload_pos payload_len decision header;
         DeltaInfo fwdelta_delta_info: old_len new_len payload_len work_len slot_len has_old
             needs_decompressor in_place spare_count page_len old_digest new_digest;
@@ -540,6 +554,10 @@ fn layout_program() -> String {
         StreamState fwdelta_stream_state: opaque;
         Stream fwdelta_stream: abi delta old old_len slot limits decompressor progress state work
             work_len;
+        TwoSlotsState fwdelta_two_slots_state: opaque;
+        TwoSlots fwdelta_two_slots: abi delta old old_len slot scratch interval limits decompressor
+            progress state work work_len;
+        ResumeAt fwdelta_resume_at: payload_pos new_pos;
         Step fwdelta_step: done page_done page_count;
         Failure fwdelta_error: detail category old_intact component pos;
         Codes fwdelta_codes: fumo install_notify lwm2m;

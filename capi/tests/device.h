@@ -43,7 +43,7 @@ static void rig_open_bare(struct rig *rig, const char *dir, const char *package)
 }
 
 /* A device with the SIM of ef_fota.bin, issued by 26201, that confirmed update 6. */
-static void rig_open(struct rig *rig, const char *dir, const char *package)
+static inline void rig_open(struct rig *rig, const char *dir, const char *package)
 {
     struct bytes ef_fota = load(dir, "ef_fota.bin");
     rig_open_bare(rig, dir, package);

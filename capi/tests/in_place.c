@@ -12,6 +12,9 @@ void fwdelta_panic(void)
     abort();
 }
 
+/* The slot of in-place-mixed.fwd begins with these, before sectors of 2 KiB. */
+static const fwdelta_sectors mixed[] = { { 512, 2 }, { 1024, 1 } };
+
 /* Everything about one update; `update` refers to the rest. */
 struct bench {
     struct bytes old_bytes;
@@ -382,6 +385,28 @@ static void wrong_geometry(struct bench *bench)
     boots(bench);
 }
 
+/* Tables of sectors that are none, or not those of the delta, change nothing. */
+static void wrong_sectors(struct bench *bench)
+{
+    static const fwdelta_sectors tables[][2] = {
+        { { 512, 2 }, { 1024, 0 } }, { { 0, 2 }, { 1024, 1 } }, { { 1, 2 }, { 1024, 1 } },
+        { { 512, 1 }, { 1024, 1 } }, { { 1024, 1 }, { 512, 2 } },
+    };
+    size_t at;
+    bench_renew(bench);
+    CHECK(bench->slot_table.first == mixed && bench->slot_table.first_count == 2);
+    for (at = 0; at <= sizeof tables / sizeof *tables; at++) {
+        int is_none = at == sizeof tables / sizeof *tables;
+        bench->slot_table.first = is_none ? NULL : tables[at];
+        CHECK(boot(bench) == FWDELTA_USAGE);
+        CHECK(bench->error.detail == FWDELTA_E_BAD_ARGUMENT && is_true(bench));
+        CHECK(bench->board.operation_count == 0);
+    }
+    bench->slot_table.first = mixed;
+    bench_reset(bench);
+    boots(bench);
+}
+
 /* Every pointer that must not be NULL, every version, every missing callback: nothing is known of
  * the old image then. */
 static void misuse(struct bench *bench)
@@ -587,6 +612,13 @@ int main(int argc, char **argv)
     bench_close(&bench);
     bench_open(&bench, argv[1], "capi/in-place-plain.fwd", 2048, 1, 0xff);
     power_cuts(&bench, moments);
+    bench_close(&bench);
+    bench_open(&bench, argv[1], "capi/in-place-mixed.fwd", 2048, 8, 0xff);
+    bench.slot.first = mixed;
+    bench.slot.first_count = 2;
+    bench.slot_table = flash_table(&bench.slot);
+    power_cuts(&bench, moments);
+    wrong_sectors(&bench);
     bench_close(&bench);
     packaged(argv[1], packages);
     kinds_are_kept_apart(packages);

@@ -101,4 +101,27 @@ while read -r profile page spare interval; do
         --spare "$spare" --interval "$interval"
 done < "$out/in-place.tsv"
 rm "$out/in-place.tsv"
+
+# One for a slot whose first sectors are shorter than the others.
+cat > "$keys/mixed.toml" <<'GEOMETRY'
+page = "2K"
+spare = 1
+[[first]]
+len = "512"
+count = 2
+[[first]]
+len = "1K"
+count = 1
+GEOMETRY
+"$fwdelta" diff "$firmware/apollo/old.bin" "$firmware/apollo/new.bin" "$out/in-place-mixed.fwd" \
+    --profile plain --geometry "$keys/mixed.toml"
+
+# Two updates in place between the same images, each with its way back.
+mkdir "$out/way-back"
+cp "$out/trust.cbor" "$out/way-back/trust.cbor"
+for sequence in 8 9; do
+    "$fwdelta" build --old "$firmware/apollo/old.bin" --new "$firmware/apollo/new.bin" \
+        --key "$keys/vendor.key" --sequence "$sequence" --in-place --page 1K --spare 2 \
+        --rollback "$out/way-back/back$sequence.suit" -o "$out/way-back/update$sequence.suit"
+done
 ls -l "$out"

@@ -41,6 +41,9 @@ struct nor {
     uint16_t write_len;
     uint8_t erased;
     struct board *board;
+    /* sectors of other lengths before */
+    const fwdelta_sectors *first;
+    uint32_t first_count;
 };
 
 static struct board board_of(void)
@@ -139,12 +142,30 @@ static int32_t nor_read(void *ctx, uint64_t pos, uint8_t *buf, size_t len)
     return 0;
 }
 
+/* Where a sector starts; `*len` is its length. */
+static size_t nor_sector(const struct nor *nor, uint32_t sector, size_t *len)
+{
+    size_t pos = 0;
+    uint32_t at;
+    for (at = 0; at < nor->first_count; at++) {
+        if (sector < nor->first[at].count) {
+            *len = nor->first[at].len;
+            return pos + (size_t)sector * *len;
+        }
+        sector -= nor->first[at].count;
+        pos += (size_t)nor->first[at].count * nor->first[at].len;
+    }
+    *len = nor->sector_len;
+    return pos + (size_t)sector * *len;
+}
+
 static int32_t nor_erase(void *ctx, uint32_t sector)
 {
     struct nor *nor = ctx;
-    size_t pos = (size_t)sector * nor->sector_len;
+    size_t len;
+    size_t pos = nor_sector(nor, sector, &len);
     int is_cut;
-    CHECK(pos + nor->sector_len <= nor->cells.len);
+    CHECK(pos + len <= nor->cells.len);
     if (!nor->board->has_power || board_fails(nor->board, FAULT_ERASE)) {
         return 3;
     }
@@ -152,10 +173,10 @@ static int32_t nor_erase(void *ctx, uint32_t sector)
     if (is_cut && nor->board->cut == CUT_BEFORE) {
         return 3;
     }
-    memset(nor->cells.data + pos, nor->erased, nor->sector_len);
-    memset(nor->marks + pos, 0, nor->sector_len);
+    memset(nor->cells.data + pos, nor->erased, len);
+    memset(nor->marks + pos, 0, len);
     if (is_cut && nor->board->cut != CUT_AFTER) {
-        nor_tear(nor, pos, nor->sector_len);
+        nor_tear(nor, pos, len);
     }
     return is_cut ? 3 : 0;
 }
@@ -215,6 +236,8 @@ static inline fwdelta_flash flash_table(struct nor *nor)
     flash.erase = nor_erase;
     flash.program = nor_program;
     flash.sync = nor_sync;
+    flash.first = nor->first;
+    flash.first_count = nor->first_count;
     return flash;
 }
 

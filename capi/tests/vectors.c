@@ -186,6 +186,8 @@ static int run(const char *dir, const struct line *line, const struct bytes *new
 
     fwdelta_apply(&update, &part, 1, &error);
     if (error.detail == FWDELTA_E_BAD_STREAM && frame.compressed_seen && line->expect == 0) {
+        /* These two alone: what is decompressed to is shown from Rust and by the command. */
+        CHECK(strcmp(line->name, "valid-fast") == 0 || strcmp(line->name, "valid-bsdiff") == 0);
         printf("%s: needs all of zstd\n", line->name);
     } else if (error.detail != line->expect) {
         fprintf(stderr, "%s: %u %s, expected %u %s\n", line->name, (unsigned)error.detail,

@@ -12,7 +12,7 @@
 
 static fwdelta_flash flash_of(struct part *part)
 {
-    fwdelta_flash flash;
+    fwdelta_flash flash = { 0 };
 
     flash.abi = FWDELTA_ABI_VERSION;
     flash.sector_len = PAGE_LEN;

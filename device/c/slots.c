@@ -6,7 +6,7 @@
 
 static fwdelta_target target_of(struct part *part)
 {
-    fwdelta_target target;
+    fwdelta_target target = { 0 };
 
     target.abi = FWDELTA_ABI_VERSION;
     target.sector_len = PAGE_LEN;

@@ -18,8 +18,8 @@ mod chip {
     pub const STAGED_LEN: u32 = 8 << 10;
     /// Bytes of the slot.
     pub const SLOT_LEN: u32 = 24 << 10;
-    /// Bytes of working memory: profile `tiny`; that of `plain` fits in C only.
-    pub const WORK_LEN: usize = 3 << 10;
+    /// Bytes of working memory: profiles `tiny` and `plain`.
+    pub const WORK_LEN: usize = 11 << 9;
 
     const READY: *const u32 = 0x4001_e400 as *const u32;
     const CONFIG: *mut u32 = 0x4001_e504 as *mut u32;

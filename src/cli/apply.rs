@@ -270,7 +270,7 @@ fn rewritten(
     is_resumed: bool,
 ) -> Result<Report> {
     let [checked] = opened.checked.as_slice() else {
-        let what = "a package with several components cannot be applied in place";
+        let what = "a package with several components is not applied in place by this command";
         return Err(Error::input("--in-place", what));
     };
     let over = Over::new(checked.header, image, journal)?;

@@ -373,6 +373,12 @@ pub(crate) struct Files {
 
 impl Files {
     fn new(args: &DeviceArgs, manifest: &Manifest<'_>) -> Result<Self> {
+        // The image of `--in-place` stands for the old one.
+        if args.raw_old && !args.old.is_empty() && manifest.component_count() > 1 {
+            let what = "a package with several components is not applied in place by this command; \
+                        build one for each of them";
+            return Err(Error::input("--in-place", what));
+        }
         let olds = named(&args.old, manifest, "--old")?;
         let beside = args.package.parent().unwrap_or(Path::new(""));
         let payload_dir = args.payload_dir.clone().unwrap_or(beside.to_owned());

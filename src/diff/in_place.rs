@@ -218,7 +218,8 @@ pub fn footprint(header: &DeltaHeader, place: &Place, old: &[u8], new: &[u8]) ->
     let areas = Areas::of(header, place.write_len, &mut work)?;
     let way = Way { in_place, order: Order::Ascending };
     let count = way.schedule(old, new, &[]).rewritten_count() as u64;
-    let checkpoints = count.div_ceil(in_place.interval.into()).max(1);
+    // One when it begins, one before the first rewritten page of every interval.
+    let checkpoints = count.div_ceil(in_place.interval.into()) + 1;
     Ok(Footprint {
         rewritten_count: count,
         state_len: areas.state_len(),

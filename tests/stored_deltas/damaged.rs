@@ -103,8 +103,8 @@ fn by_library(case: &Case, file: &[u8], old: &[u8]) -> u16 {
     }
 }
 
-/// What the command says.
-fn by_command(case: &Case, file: &[u8], old: &[u8]) -> u16 {
+/// What the command says: 0 if it makes new.
+pub(crate) fn by_command(case: &Case, file: &[u8], old: &[u8]) -> u16 {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     fs::write(path("delta"), file).unwrap();
@@ -118,6 +118,8 @@ fn by_command(case: &Case, file: &[u8], old: &[u8]) -> u16 {
     let output = command.output().unwrap();
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     if output.status.success() {
+        let made = if case.options.in_place.is_some() { "old" } else { "new" };
+        assert!(fs::read(path(made)).unwrap() == case.new, "{}: another image", case.name);
         return 0;
     }
     let detail = u16::try_from(report["error"]["detail"].as_u64().unwrap()).unwrap();

@@ -55,11 +55,11 @@ Project tasks. Usage: cargo xtask TASK
                 and compare, in both profiles; prints sizes beside bsdiff's
   inplace DIR   for each pair of DIR (mcu*, if there are): what updating in place costs with 1
                 to 8 spare pages, beside detools
-  mutants [verification | PART]
+  mutants [verification | power | PART]
                 mistakes made on purpose: in the protocol of updates in place, where the power-cut
                 simulator has to find every one, and in the verification path, where the test of the
-                hole that a check closes has to. Only the latter, or only those with PART in their
-                name, if that is given
+                hole that a check closes has to. Only the latter, only the former, or only those
+                with PART in their name, if that is given
   peers [--corpus DIR] [--only PAIR,...] [--tools NAME,...] [--json FILE] [--timeout SECONDS]
         [--resume]
                 other people's delta tools, installed below target/peers, and ours on the pairs

@@ -113,8 +113,8 @@ const MUTANTS: [Mutant; 21] = [
     Mutant {
         name: "a resume appends to records that may be torn",
         file: REWRITING,
-        good: "let saved = save(&mut journal, machine, flash);",
-        bad: "let saved = if journal.generation == 0 { save(&mut journal, machine, flash) } \
+        good: "let saved = save(journal, machine, flash);",
+        bad: "let saved = if journal.generation == 0 { save(journal, machine, flash) } \
               else { Ok(()) };",
         tests: POWER_TESTS,
     },
@@ -142,8 +142,8 @@ const MUTANTS: [Mutant; 21] = [
     Mutant {
         name: "after a cut excerpts are looked for where the checkpoint before had them",
         file: REWRITING,
-        good: "            machine.book.excerpts.settle();\n        }",
-        bad: "        }",
+        good: "                machine.book.excerpts.settle();\n            }",
+        bad: "            }",
         tests: POWER_TESTS,
     },
     Mutant {
@@ -189,10 +189,11 @@ const MUTANTS: [Mutant; 21] = [
 const POWER_TESTS: &str = "--test in_place_power --test two_slots_power";
 
 /// Makes each mistake in turn and runs the tests that have to find it: only mistakes in the
-/// verification path for `verification`, only those whose name has `only` in it for anything else.
+/// verification path for `verification`, only those in the protocols of updates for `power`, only
+/// those whose name has `only` in it for anything else.
 pub(crate) fn all(runner: &mut Runner, only: Option<&str>) {
     let only = only.unwrap_or("");
-    let power = MUTANTS.iter().filter(|mutant| mutant.name.contains(only));
+    let power = MUTANTS.iter().filter(|mutant| only == "power" || mutant.name.contains(only));
     let is_chosen = |mutant: &&Mutant| only == "verification" || mutant.name.contains(only);
     let chosen: Vec<_> = power.chain(verification::MUTANTS.iter().filter(is_chosen)).collect();
     let copy = target_dir().join("mutants/work");

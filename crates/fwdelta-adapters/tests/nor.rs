@@ -1,14 +1,15 @@
 //! Flash behind `embedded-storage`, over a model that enforces the rules of flash and of traits.
 #![allow(missing_docs)]
 
+#[path = "../../../tests/common/drivers.rs"]
+mod drivers;
+
 use embedded_storage::nor_flash::{
     ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash,
 };
-use fwdelta::diff::{Delta, FirstPages, Options, Place, Profile, create, rewrite};
-use fwdelta::progress::Silent;
+use fwdelta::diff::{Delta, rewrite};
 use fwdelta_adapters::{BadPart, Nor};
-use fwdelta_core::apply::Applier;
-use fwdelta_core::apply::in_place::{Areas, Binding, Flash as Parts};
+use fwdelta_core::apply::in_place::{Binding, Flash as Parts};
 use fwdelta_core::storage::{Geometry, ReadError, Source as _, Target as _};
 use fwdelta_core::{Category, Detail, Limits};
 use fwdelta_sim::fault::{Fault, Kind, Random};
@@ -71,17 +72,6 @@ impl<const R: usize, const W: usize, const E: usize> NorFlash for Chip<R, W, E> 
     }
 }
 
-const PLACE: Place = Place {
-    page_len: 256,
-    first: FirstPages::NONE,
-    spare_count: 2,
-    write_len: 8,
-    erased: 0xff,
-    order: None,
-    interval: Some(1),
-    room: None,
-};
-
 /// Images, and a delta that is applied in place.
 fn update() -> (Vec<u8>, Vec<u8>, Delta) {
     let mut random = Random::new(7);
@@ -90,19 +80,12 @@ fn update() -> (Vec<u8>, Vec<u8>, Delta) {
     new.splice(100..150, [9; 70]);
     new.swap(1000, 2000);
     new.drain(2500..2600);
-    let options = Options {
-        profile: Profile::Plain,
-        threads: 1,
-        in_place: Some(PLACE),
-        ..Options::default()
-    };
-    let delta = create(&old, &new, &options, &Silent).unwrap();
+    let delta = drivers::in_place(&old, &new);
     (old, new, delta)
 }
 
 fn scratch_len(delta: &Delta, write_len: u16) -> usize {
-    let mut work = vec![0; Applier::workspace(&delta.header).unwrap() as usize];
-    Areas::of(&delta.header, write_len, &mut work).unwrap().scratch_len() as usize
+    drivers::scratch_len(delta, write_len) as usize
 }
 
 /// Rewrites what is in `slot`.

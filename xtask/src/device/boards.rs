@@ -32,8 +32,9 @@ impl Extent {
 }
 
 /// Updates that fit a board: program, pair of images, profile.
-const UPDATES: [(Board, Language, &str, &str); 11] = [
+const UPDATES: [(Board, Language, &str, &str); 12] = [
     (M0, Language::Rust, "apollo", "tiny"),
+    (M0, Language::Rust, "apollo", "plain"),
     (M4, Language::Rust, "apollo", "tiny"),
     (M4, Language::Rust, "apollo", "plain"),
     (M4, Language::Rust, "apollo", "small"),

@@ -44,6 +44,16 @@ pub struct Areas {
 }
 
 impl Areas {
+    /// Of flash that nothing is known of yet.
+    pub(super) const NOWHERE: Self = Self {
+        page_len: 0,
+        spare_count: 0,
+        write_len: 1,
+        excerpts_at: 0,
+        state_len: 0,
+        area_len: 0,
+    };
+
     /// Of `parts`, for flash that is programmed in units of `write_len` bytes.
     pub(super) fn new(parts: &AreaParts, write_len: u16) -> Result<Self> {
         let AreaParts { page_len, spare_count, state_len, excerpts_len, record_count } = *parts;

@@ -117,9 +117,16 @@ impl<'b> Package<'b> {
     /// [`Authentication::digest`]. Only a package that leads back from this one is then accepted as
     /// such; without this call there is none.
     #[must_use]
-    pub fn with_pending(self, manifest: Sha256Digest) -> Self {
-        let undo = if self.undo == Undo::Begun { Undo::Begun } else { Undo::Pending(manifest) };
-        Self { undo, ..self }
+    pub fn with_pending(mut self, manifest: Sha256Digest) -> Self {
+        self.set_pending(manifest);
+        self
+    }
+
+    /// The same for one that is not to be moved.
+    pub fn set_pending(&mut self, manifest: Sha256Digest) {
+        if self.undo != Undo::Begun {
+            self.undo = Undo::Pending(manifest);
+        }
     }
 
     /// Last part of step 8, after the old images and the room in the slots: what the package

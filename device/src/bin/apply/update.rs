@@ -1,6 +1,8 @@
 //! What a device does at every start.
 
-use fwdelta_core::apply::in_place::{Binding, Flash, Found, Progress, Ready, Rehearsal, Rewriting};
+use fwdelta_core::apply::in_place::{
+    Binding, Flash, Found, Progress, Ready, Rehearsal, Rewriting, Seat,
+};
 use fwdelta_core::apply::{Applier, verify_old};
 use fwdelta_core::format::delta::DeltaHeader;
 use fwdelta_core::format::envelope::{PayloadKey, Span};
@@ -22,7 +24,9 @@ const ANCHOR_LEN: usize = 256;
 /// Bytes hashed at a time.
 const PIECE_LEN: usize = 64;
 
-/// What an authentic package says.
+const LIMITS: Limits = Limits { envelope_len: ENVELOPE_LEN, ..Limits::DEVICE };
+
+/// What a package says.
 struct Update {
     header: DeltaHeader,
     payload: Span,
@@ -43,22 +47,39 @@ impl Source for Payload<'_> {
     }
 }
 
-/// Verifies, then begins, resumes or does nothing. The phases have the same memory: the buffers of
-/// the first are gone when the second begins.
+/// Goes on with what the journal knows; else verifies, then begins. What was begun was verified
+/// before: neither signatures nor policy are asked again, only whether the payload is still what it
+/// was. The phases have the same memory: the buffers of one are gone when the next begins.
 pub(crate) fn start(cut: &Cut) -> Result<()> {
-    let update = authenticate(cut);
-    report("signature_stack", stack::peak().saturating_sub(ENVELOPE_LEN + ANCHOR_LEN) as u64);
-    stack::paint();
+    let mut update = reopen(cut);
+    let found = update.as_ref().map_err(|error| *error).and_then(|update| look(update, cut));
+    report("found", found.map_or(u64::MAX, |found| found as u64));
+    let looked = stack::peak();
+    if found == Ok(Found::Nothing) {
+        stack::paint();
+        update = authenticate(cut);
+        report("signature_stack", (stack::peak() - ENVELOPE_LEN - ANCHOR_LEN) as u64);
+        stack::paint();
+    }
     let result = match &update {
-        Ok(update) => install(update, cut),
+        Ok(update) => found.and_then(|found| install(update, found, cut)),
         Err(error) => Err(*error),
     };
-    let peak = stack::peak();
+    let peak = stack::peak().max(looked);
     report("stack", peak.saturating_sub(WORK_LEN) as u64);
     report("ram", peak as u64);
     report("ram_len", stack::len() as u64);
     report("operations", cut.count().into());
     result
+}
+
+/// What the staged package says, authentic or not.
+#[inline(never)]
+fn reopen(cut: &Cut) -> Result<Update> {
+    let mut envelope = [0; ENVELOPE_LEN];
+    let mut staged = package(cut);
+    let package = Package::reopen(&mut staged, package_len(), &mut envelope, &LIMITS);
+    described(package.as_ref().map_err(|error| *error)?, &mut staged)
 }
 
 /// Everything that is known before the first byte of flash is written.
@@ -71,19 +92,27 @@ fn authenticate(cut: &Cut) -> Result<Update> {
     Part::new(0, TRUST_LEN, cut).read(0, anchor).map_err(|_| Detail::ReadFailed)?;
     let trust = Trust::parse(anchor)?;
 
-    let limits = Limits { envelope_len: ENVELOPE_LEN, ..Limits::DEVICE };
     let device = Device { sim: Sim::Absent, sequence: None, facts: Facts::default() };
-    let mut staged = package(cut);
-    let len = Note::PackageLen.number().unwrap_or(0).into();
+    let (mut staged, len) = (package(cut), package_len());
     let package =
-        Package::verify(&mut staged, len, &mut envelope, &trust, &device, &Ed25519, &limits);
+        Package::verify(&mut staged, len, &mut envelope, &trust, &device, &Ed25519, &LIMITS);
     let package = package.as_ref().map_err(|error| *error)?;
     package.check_texts(&mut staged, &mut piece)?;
-    let header = package.header(&mut staged, 0, &limits)?;
+    described(package, &mut staged)
+}
+
+/// The delta of a package, its header and payload checked against the manifest.
+#[inline(never)]
+fn described(package: &Package<'_>, staged: &mut Part<'_>) -> Result<Update> {
+    let mut piece = [0; PIECE_LEN];
+    let header = package.header(staged, 0, &LIMITS)?;
     let payload = package.envelope.payload(PayloadKey::Delta(0)).ok_or(Detail::MissingPayload)?;
-    package.check_delta(&mut staged, payload, 0, &mut piece)?;
-    let binding = Binding::new(package.auth.digest, &[]);
-    Ok(Update { header, payload, binding })
+    package.check_delta(staged, payload, 0, &mut piece)?;
+    Ok(Update { header, payload, binding: package.binding(0)? })
+}
+
+fn package_len() -> u64 {
+    Note::PackageLen.number().unwrap_or(0).into()
 }
 
 fn package(cut: &Cut) -> Part<'_> {
@@ -91,18 +120,29 @@ fn package(cut: &Cut) -> Part<'_> {
 }
 
 #[inline(never)]
-fn install(update: &Update, cut: &Cut) -> Result<()> {
+fn look(update: &Update, cut: &Cut) -> Result<Found> {
+    let mut work = [0; WORK_LEN];
+    let mut scratch = Part::new(SCRATCH_POS, SCRATCH_LEN, cut);
+    let work = lent(&mut work, &update.header)?;
+    Rewriting::look(&update.header, work, &mut scratch, &update.binding)
+}
+
+/// As much working memory as the header asks for.
+fn lent<'w>(work: &'w mut [u8], header: &DeltaHeader) -> Result<&'w mut [u8]> {
+    let len = Applier::workspace(header)? as usize;
+    work.get_mut(..len).ok_or(Detail::WorkspaceTooSmall.into())
+}
+
+#[inline(never)]
+fn install(update: &Update, found: Found, cut: &Cut) -> Result<()> {
     let Update { header, payload, binding } = update;
     let mut work = [0; WORK_LEN];
-    let work = work.get_mut(..Applier::workspace(header)? as usize);
-    let work = work.ok_or(Detail::WorkspaceTooSmall)?;
+    let work = lent(&mut work, header)?;
     report("workspace", work.len() as u64);
     report("context", size_of::<Rewriting<'_>>().max(size_of::<Rehearsal<'_>>()) as u64);
     let (mut slot, mut scratch) =
         (Part::new(SLOT_POS, SLOT_LEN, cut), Part::new(SCRATCH_POS, SCRATCH_LEN, cut));
     let mut payload = Payload { package: package(cut), start: payload.pos };
-    let found = Rewriting::look(header, work, &mut scratch, binding)?;
-    report("found", found as u64);
     let flash = &mut Flash { slot: &mut slot, scratch: &mut scratch, payload: &mut payload };
     match found {
         Found::Done => Ok(()),
@@ -116,14 +156,14 @@ fn install(update: &Update, cut: &Cut) -> Result<()> {
 
 type Parts<'f, 'c> = Flash<'f, Part<'c>, Part<'c>, Payload<'c>>;
 
-// A phase has a frame of its own, and none moves its state: there is no room for two of them.
+// A phase has a frame of its own, with the seat of its state: there is no room for two of them.
 
 #[inline(never)]
 fn rehearse(header: &DeltaHeader, work: &mut [u8], flash: &mut Parts<'_, '_>) -> Result<Ready> {
-    let mut rehearsal = Rehearsal::open(header, work, &Limits::DEVICE);
-    let rehearsing = rehearsal.as_mut().map_err(|error| *error)?;
-    while rehearsing.step(flash)? == Progress::Yield {}
-    rehearsing.finish()
+    let mut seat = Seat::default();
+    let rehearsal = seat.open(header, work, &LIMITS)?;
+    while rehearsal.step(flash)? == Progress::Yield {}
+    rehearsal.finish()
 }
 
 #[inline(never)]
@@ -134,7 +174,8 @@ fn begin(
     binding: Binding,
     flash: &mut Parts<'_, '_>,
 ) -> Result<()> {
-    finish(&mut Rewriting::begin(ready, header, work, &Limits::DEVICE, binding, flash), flash)
+    let mut seat = Seat::default();
+    finish(seat.begin(ready, header, work, &LIMITS, binding, flash)?, flash)
 }
 
 #[inline(never)]
@@ -144,12 +185,12 @@ fn resume(
     binding: Binding,
     flash: &mut Parts<'_, '_>,
 ) -> Result<()> {
-    finish(&mut Rewriting::resume(header, work, &Limits::DEVICE, binding, flash), flash)
+    let mut seat = Seat::default();
+    finish(seat.resume(header, work, &LIMITS, binding, flash)?, flash)
 }
 
 #[inline(never)]
-fn finish(rewriting: &mut Result<Rewriting<'_>>, flash: &mut Parts<'_, '_>) -> Result<()> {
-    let rewriting = rewriting.as_mut().map_err(|error| *error)?;
+fn finish(rewriting: &mut Rewriting<'_>, flash: &mut Parts<'_, '_>) -> Result<()> {
     while rewriting.step(flash)? == Progress::Yield {}
     rewriting.finish().map(drop)
 }

@@ -1,6 +1,6 @@
 //! What a boot loader does that rewrites its only slot (docs/in-place.md).
 
-use fwdelta_core::apply::in_place::{Binding, Flash, Found, Progress, Rehearsal, Rewriting};
+use fwdelta_core::apply::in_place::{Binding, Flash, Found, Progress, Rewriting, Seat};
 use fwdelta_core::apply::verify_old;
 use fwdelta_core::format::delta::DeltaHeader;
 use fwdelta_core::storage::Source;
@@ -17,19 +17,18 @@ pub(crate) fn run() -> Result<()> {
     let (limits, binding) = (&Limits::DEVICE, Binding::new(&bytes, &[]));
     let (slot, scratch, payload) = (&mut Medium, &mut Medium, &mut Medium);
     let mut flash = Flash { slot, scratch, payload };
-    let mut rewriting = match Rewriting::look(header, &mut work, flash.scratch, &binding)? {
+    let (mut first, mut second) = (Seat::default(), Seat::default());
+    let rewriting = match Rewriting::look(header, &mut work, flash.scratch, &binding)? {
         Found::Done => return Ok(()),
-        Found::Begun => Rewriting::resume(header, &mut work, limits, binding, &mut flash),
+        Found::Begun => second.resume(header, &mut work, limits, binding, &mut flash)?,
         Found::Nothing => {
             verify_old(header, flash.slot, &mut work)?;
-            let mut rehearsal = Rehearsal::open(header, &mut work, limits);
-            let rehearsal = rehearsal.as_mut().map_err(|error| *error)?;
+            let rehearsal = first.open(header, &mut work, limits)?;
             while rehearsal.step(&mut flash)? == Progress::Yield {}
             let ready = rehearsal.finish()?;
-            Rewriting::begin(ready, header, &mut work, limits, binding, &mut flash)
+            second.begin(ready, header, &mut work, limits, binding, &mut flash)?
         }
     };
-    let rewriting = rewriting.as_mut().map_err(|error| *error)?;
     while rewriting.step(&mut flash)? == Progress::Yield {}
     rewriting.finish().map(drop)
 }

@@ -64,15 +64,18 @@ impl Areas {
     /// `BadArgument` for a delta that is not applied in place, `WorkspaceTooSmall`.
     #[inline(never)]
     pub fn of(header: &DeltaHeader, write_len: u16, work: &mut [u8]) -> Result<Self> {
-        let in_place = super::parameters(header)?;
+        let mut machine = Machine::vacant(header, &super::parameters(header)?);
+        machine.lend(work, false)?;
+        Self::of_machine(&mut machine, write_len)
+    }
+
+    /// The same for a machine between two pages.
+    pub(super) fn of_machine(machine: &mut Machine<'_>, write_len: u16) -> Result<Self> {
+        let in_place = super::parameters(&machine.header)?;
         let mut measure = Measure::default();
-        // Not moved out: it is large, and a microcontroller's stack is small.
-        match &mut Machine::new(header, Memory::cut(header, work)?, false) {
-            Ok(machine) => machine.state(&mut measure)?,
-            Err(error) => return Err(*error),
-        }
+        machine.state(&mut measure)?;
         let parts = AreaParts {
-            page_len: in_place.pages(header.new.len).largest(),
+            page_len: in_place.pages(machine.header.new.len).largest(),
             spare_count: in_place.spare_count.into(),
             state_len: measure.0,
             excerpts_len: in_place.room.len.into(),

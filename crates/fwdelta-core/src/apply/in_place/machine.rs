@@ -14,7 +14,7 @@ use crate::codec::stored::Stored;
 use crate::codec::{Feed, NoDecompressor, Resumable, Saved};
 use crate::error::{Detail, Error, Result};
 use crate::format::chain::HASH_LEN;
-use crate::format::delta::{Coder, DeltaHeader};
+use crate::format::delta::{Coder, DeltaHeader, InPlace};
 use crate::format::pages::Span;
 use crate::state::Visit;
 use crate::storage::{Source, Target};
@@ -86,14 +86,46 @@ pub(super) struct Machine<'w> {
 }
 
 impl<'w> Machine<'w> {
-    /// Before the first byte.
-    pub(super) fn new(header: &DeltaHeader, memory: Memory<'w>, is_chained: bool) -> Result<Self> {
-        let in_place = super::parameters(header)?;
-        let Memory { marks, spare, excerpts, coder, input, output } = memory;
-        let decoder = match header.coder {
-            Coder::Stored => Decoder::Stored(Stored),
+    /// Without memory: it makes nothing before it is lent some.
+    ///
+    /// It is made in two steps, so that one place is enough for it: what is large is assigned where
+    /// it stays, and nothing of it is returned.
+    #[inline(always)]
+    pub(super) fn vacant(header: &DeltaHeader, in_place: &InPlace) -> Self {
+        let pages = in_place.pages(header.new.len);
+        let excerpts = Excerpts::new(in_place.room, &mut []);
+        Self {
+            header: *header,
+            book: Book::new(in_place, pages, &mut [], &mut [], excerpts),
+            buffer: Buffer::new(&mut []),
+            input: Input::unchained(0, &mut []),
+            is_chained: false,
+            read: 0,
+            decoder: Decoder::Stored(Stored),
+            is_announced: false,
+            phase: Phase::Op,
+            left: 0,
+        }
+    }
+
+    /// Before the first byte, with `work`, which has `Applier::workspace` bytes.
+    #[inline(never)]
+    pub(super) fn lend(&mut self, work: &'w mut [u8], is_chained: bool) -> Result<()> {
+        let (header, in_place) = (&self.header, super::parameters(&self.header)?);
+        let Memory { marks, spare, excerpts, coder, input, output } = Memory::cut(header, work)?;
+        let excerpts = Excerpts::new(in_place.room, excerpts);
+        let pages = in_place.pages(header.new.len);
+        self.book = Book::new(&in_place, pages, marks, spare, excerpts);
+        self.buffer = Buffer::new(output);
+        self.input = match is_chained {
+            true => Input::new(header, input),
+            false => Input::unchained(content_len(header), input),
+        };
+        self.is_chained = is_chained;
+        match header.coder {
+            Coder::Stored => self.decoder = Decoder::Stored(Stored),
             Coder::Bits { model_log } if cfg!(feature = "coder-plain") => {
-                Decoder::Bits(Bits::new(model_log, coder))
+                self.decoder = Decoder::Bits(Bits::new(model_log, coder));
             }
             #[cfg(feature = "coder-predicted")]
             Coder::Predicted(shape) => {
@@ -101,29 +133,13 @@ impl<'w> Machine<'w> {
                 let lens = (header.old.map_or(0, |old| old.len), header.new.len);
                 let predicted = predict::small(&shape, tables)?;
                 let (counts, inline) = (Counts::from(&shape), shape.has_inline);
-                let decoder =
-                    predict::decoder::Decoder::new(predicted, counts, inline, window, lens);
-                Decoder::Predicted(decoder)
+                self.decoder = Decoder::Predicted(predict::decoder::Decoder::new(
+                    predicted, counts, inline, window, lens,
+                ));
             }
             _ => return Err(Detail::NotBuiltIn.into()),
-        };
-        let pages = in_place.pages(header.new.len);
-        let input = match is_chained {
-            true => Input::new(header, input),
-            false => Input::unchained(content_len(header), input),
-        };
-        Ok(Self {
-            header: *header,
-            book: Book::new(&in_place, pages, marks, spare, Excerpts::new(in_place.room, excerpts)),
-            buffer: Buffer::new(output),
-            input,
-            is_chained,
-            read: 0,
-            decoder,
-            is_announced: false,
-            phase: Phase::Op,
-            left: 0,
-        })
+        }
+        Ok(())
     }
 
     /// All that a later run needs, compiled once for all visits: a device has little room for code.

@@ -11,6 +11,7 @@ mod excerpts;
 mod machine;
 mod rehearsal;
 mod rewriting;
+mod seat;
 mod view;
 
 pub use areas::excerpts_len;
@@ -21,6 +22,7 @@ pub use machine::{
 };
 pub use rehearsal::{Ready, Rehearsal};
 pub use rewriting::Rewriting;
+pub use seat::Seat;
 
 pub use super::areas::Areas;
 pub use super::journal::{Binding, Found};

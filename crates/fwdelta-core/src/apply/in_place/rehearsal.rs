@@ -1,11 +1,11 @@
 //! Decoding everything while nothing is written.
 
-use super::areas::Memory;
 use super::machine::Machine;
+use super::seat::Seat;
 use super::{Flash, Progress, check_slot, parameters};
 use crate::apply::{Applier, journal};
 use crate::error::{Detail, Error, Result};
-use crate::format::delta::{DeltaHeader, ImageId};
+use crate::format::delta::{DeltaHeader, ImageId, InPlace};
 use crate::hash::Sha256;
 use crate::limits::Limits;
 use crate::storage::{Source, Target};
@@ -36,15 +36,31 @@ impl<'w> Rehearsal<'w> {
     /// # Errors
     /// As [`DeltaHeader::check`] and [`Applier::workspace`]; `BadArgument` for a delta that is not
     /// applied in place.
-    #[inline(never)]
     pub fn open(header: &DeltaHeader, work: &'w mut [u8], limits: &Limits) -> Result<Self> {
+        let mut seat = Seat::default();
+        seat.open(header, work, limits)?;
+        seat.take()
+    }
+
+    /// Checks the header.
+    #[inline(never)]
+    pub(super) fn check(header: &DeltaHeader, limits: &Limits) -> Result<InPlace> {
         header.check(limits)?;
-        parameters(header)?;
+        let in_place = parameters(header)?;
         Applier::workspace(header)?;
-        let memory = Memory::cut(header, work)?;
-        let (hash, is_over) = (Sha256::new(), false);
-        let machine = Machine::new(header, memory, true);
-        machine.map(|machine| Self { machine, hash, is_inside: false, is_over })
+        Ok(in_place)
+    }
+
+    /// Before it is lent memory.
+    #[inline(always)]
+    pub(super) fn vacant(header: &DeltaHeader, in_place: &InPlace) -> Self {
+        let (machine, hash) = (Machine::vacant(header, in_place), Sha256::new());
+        Self { machine, hash, is_inside: false, is_over: false }
+    }
+
+    /// Lends it its memory.
+    pub(super) fn lend(&mut self, work: &'w mut [u8]) -> Result<()> {
+        self.machine.lend(work, true)
     }
 
     /// Does a bounded piece of work.

@@ -1,13 +1,13 @@
 //! The page loop: save, record, erase, write.
 
-use super::areas::Memory;
 use super::machine::Machine;
 use super::rehearsal::Ready;
+use super::seat::Seat;
 use super::{Areas, Binding, Flash, Found, Progress, check_slot};
-use crate::apply::journal::{self, Checkpoint, Journal, Loader, Stateful};
+use crate::apply::journal::{self, Journal, Loader, Stateful};
 use crate::apply::{Applier, Verified};
 use crate::error::{Detail, Error, Result};
-use crate::format::delta::DeltaHeader;
+use crate::format::delta::{DeltaHeader, InPlace};
 use crate::hash::Sha256;
 use crate::limits::Limits;
 use crate::storage::{Geometry, Source, Target};
@@ -83,7 +83,6 @@ impl<'w> Rewriting<'w> {
     /// # Errors
     /// `WrongState` when it was begun before, or another delta was rehearsed; `BadArgument` and
     /// `NoSpace` for the storage; `ReadFailed`, `WriteFailed`.
-    #[inline(never)]
     pub fn begin<T: Source + Target, X: Source + Target, P: Source>(
         ready: Ready,
         header: &DeltaHeader,
@@ -92,15 +91,9 @@ impl<'w> Rewriting<'w> {
         binding: Binding,
         flash: &mut Flash<'_, T, X, P>,
     ) -> Result<Self> {
-        let areas = prepare(header, work, limits, flash)?;
-        let found = journal::find(&areas, flash.scratch, &binding).map_err(unknown)?;
-        if found.is_some() {
-            return Err(unknown(Detail::WrongState.into()));
-        }
-        if ready.new != header.new {
-            return Err(Detail::WrongState.into());
-        }
-        Self::start(header, work, Journal::new(areas, binding, 1, 0), None, flash)
+        let mut seat = Seat::default();
+        seat.begin(ready, header, work, limits, binding, flash)?;
+        seat.take()
     }
 
     /// Goes on after a power cut.
@@ -108,7 +101,6 @@ impl<'w> Rewriting<'w> {
     /// # Errors
     /// `WrongState` when there is nothing to resume, else as [`Rewriting::begin`]. They say that
     /// the old image is intact only where the journal was read and says so.
-    #[inline(never)]
     pub fn resume<T: Source + Target, X: Source + Target, P: Source>(
         header: &DeltaHeader,
         work: &'w mut [u8],
@@ -116,52 +108,74 @@ impl<'w> Rewriting<'w> {
         binding: Binding,
         flash: &mut Flash<'_, T, X, P>,
     ) -> Result<Self> {
-        let areas = prepare(header, work, limits, flash).map_err(unknown)?;
-        let found = journal::find(&areas, flash.scratch, &binding).map_err(unknown)?;
-        let found = found.ok_or(unknown(Detail::WrongState.into()))?;
-        let journal = Journal::new(areas, binding, found.area, found.generation);
-        Self::start(header, work, journal, Some(&found), flash)
+        let mut seat = Seat::default();
+        seat.resume(header, work, limits, binding, flash)?;
+        seat.take()
     }
 
-    /// Starts a run: after what was `found`, if anything was. The machine stays where it is made
-    /// until the end, and is moved then: a microcontroller's stack has no room for more moves.
+    /// Before it is lent memory, and knows anything of the flash.
+    #[inline(always)]
+    pub(super) fn vacant(header: &DeltaHeader, in_place: &InPlace, binding: Binding) -> Self {
+        Self {
+            machine: Machine::vacant(header, in_place),
+            journal: Journal::new(Areas::NOWHERE, binding, 1, 0),
+            stage: Stage::Enter,
+            interval: in_place.interval.into(),
+            checkpoint: None,
+            before: 0,
+            write_len: 1,
+            has_failed: false,
+        }
+    }
+
+    /// Checks everything that can be checked without reading.
     #[inline(never)]
-    fn start<T: Source + Target, X: Source + Target, P: Source>(
+    pub(super) fn check_before(
         header: &DeltaHeader,
+        limits: &Limits,
+        slot: &Geometry,
+    ) -> Result<InPlace> {
+        header.check(limits)?;
+        Applier::workspace(header)?;
+        check_slot(slot, header)?;
+        super::parameters(header)
+    }
+
+    /// Begins what is ready, else goes on: finds what an earlier run left, and saves a checkpoint.
+    #[inline(never)]
+    pub(super) fn start<T: Source + Target, X: Source + Target, P: Source>(
+        &mut self,
+        ready: Option<Ready>,
         work: &'w mut [u8],
-        mut journal: Journal,
-        found: Option<&Checkpoint>,
         flash: &mut Flash<'_, T, X, P>,
-    ) -> Result<Self> {
-        let failed = |error| if found.is_some() { unknown(error) } else { error };
-        let memory = Memory::cut(header, work).map_err(failed)?;
-        let mut made = Machine::new(header, memory, false);
-        let machine = made.as_mut().map_err(|error| failed(*error))?;
-        if let Some(found) = found {
-            let areas = &journal.areas;
-            machine.state(&mut Loader::new(flash.scratch, areas, found.area)).map_err(unknown)?;
-            machine.book.ahead = found.saved;
-            machine.book.excerpts.settle();
+    ) -> Result<()> {
+        let failed = |error| failed(ready, error);
+        self.write_len = flash.slot.geometry().write_len;
+        let Self { machine, journal, .. } = self;
+        machine.lend(work, false).map_err(failed)?;
+        let areas = room_for(machine, &flash.scratch.geometry()).map_err(failed)?;
+        areas.check_whole(flash.scratch).map_err(failed)?;
+        journal.areas = areas;
+        let found = journal::find(&areas, flash.scratch, &journal.binding).map_err(unknown)?;
+        match (ready, &found) {
+            (Some(ready), None) if ready.new == machine.header.new => {}
+            (Some(_), None) => return Err(Detail::WrongState.into()),
+            (None, Some(found)) => {
+                *journal = Journal::new(areas, journal.binding, found.area, found.generation);
+                let loader = &mut Loader::new(flash.scratch, &areas, found.area);
+                machine.state(loader).map_err(unknown)?;
+                machine.book.ahead = found.saved;
+                machine.book.excerpts.settle();
+            }
+            _ => return Err(unknown(Detail::WrongState.into())),
         }
         let ahead = machine.book.ahead.as_slice().len() as u32;
-        let before = machine.book.count.saturating_add(ahead);
+        self.before = machine.book.count.saturating_add(ahead);
         // In any case: a torn record of the last run may look like none.
-        let saved = save(&mut journal, machine, flash);
-        saved.map_err(|error| Error { old_intact: before == 0, ..error })?;
-        let checkpoint = Some(machine.book.count).filter(|_| machine.is_announced);
-        let interval = super::parameters(header)?.interval.into();
-        let write_len = flash.slot.geometry().write_len;
-        let (stage, has_failed) = (Stage::Enter, false);
-        made.map(|machine| Self {
-            machine,
-            journal,
-            stage,
-            interval,
-            checkpoint,
-            before,
-            write_len,
-            has_failed,
-        })
+        let saved = save(journal, machine, flash);
+        saved.map_err(|error| Error { old_intact: self.before == 0, ..error })?;
+        self.checkpoint = Some(machine.book.count).filter(|_| machine.is_announced);
+        Ok(())
     }
 
     /// Does a bounded piece of work.
@@ -388,27 +402,22 @@ fn unknown(error: Error) -> Error {
     Error { old_intact: false, ..error }
 }
 
-/// Where things are in scratch flash of this geometry, which has room for them.
-fn areas_in(header: &DeltaHeader, work: &mut [u8], scratch: &Geometry) -> Result<Areas> {
-    crate::apply::output::check_geometry(scratch)?;
-    let areas = Areas::of(header, scratch.write_len, work)?;
-    areas.check_room(scratch)?;
-    Ok(areas)
+/// An error before the journal was read: what is ready to begin has the old image intact.
+pub(super) fn failed(ready: Option<Ready>, error: Error) -> Error {
+    if ready.is_some() { error } else { unknown(error) }
 }
 
-/// Checks everything that can be checked without reading.
-#[inline(never)]
-fn prepare<T: Source + Target, X: Source + Target, P: Source>(
-    header: &DeltaHeader,
-    work: &mut [u8],
-    limits: &Limits,
-    flash: &mut Flash<'_, T, X, P>,
-) -> Result<Areas> {
-    header.check(limits)?;
-    Applier::workspace(header)?;
-    let scratch = flash.scratch.geometry();
-    check_slot(&flash.slot.geometry(), header)?;
-    let areas = areas_in(header, work, &scratch)?;
-    areas.check_whole(flash.scratch)?;
+/// Where things are in scratch flash of this geometry, which has room for them.
+fn areas_in(header: &DeltaHeader, work: &mut [u8], scratch: &Geometry) -> Result<Areas> {
+    let mut machine = Machine::vacant(header, &super::parameters(header)?);
+    machine.lend(work, false)?;
+    room_for(&mut machine, scratch)
+}
+
+/// The same for a machine between two pages.
+fn room_for(machine: &mut Machine<'_>, scratch: &Geometry) -> Result<Areas> {
+    crate::apply::output::check_geometry(scratch)?;
+    let areas = Areas::of_machine(machine, scratch.write_len)?;
+    areas.check_room(scratch)?;
     Ok(areas)
 }
