@@ -64,7 +64,7 @@ fn edits() -> impl Strategy<Value = Vec<(Edit, usize, usize, u64)>> {
         Just(Edit::Move),
         Just(Edit::Nudge)
     ];
-    let len = prop_oneof![1usize..9, 1usize..200];
+    let len = prop_oneof![4 => 1usize..9, 4 => 1usize..200, 1 => 200usize..3000];
     proptest::collection::vec((kind, 0usize..PART_LEN, len, any::<u64>()), 0..12)
 }
 
@@ -241,10 +241,35 @@ fn the_memory_stated_is_needed_and_enough() {
     }
 }
 
+/// A short pair with compressed data, so to speak, in the middle of new, or at its end.
+fn noisy_pairs() -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
+    let (old, _, _) = &PAIRS[0];
+    let old = old[..2500].to_vec();
+    let mut random = Random::new(7);
+    let noise: Vec<u8> = (0..3000).map(|_| random.bits() as u8).collect();
+    [1000, 2500].map(|at| (old.clone(), [&old[..at], &noise, &old[at..]].concat())).into_iter()
+}
+
+#[test]
+fn noise_costs_its_length() {
+    for (old, new) in noisy_pairs() {
+        for profile in [Profile::Tiny, Profile::Small] {
+            let delta = delta::delta(&old, &new, profile);
+            assert!(applied(&old, &delta).as_ref() == Ok(&new));
+            // Its length, a cover or two, and the description of an image of nothing special.
+            assert!((3000..3064).contains(&delta.payload.len()), "{}", delta.payload.len());
+        }
+    }
+}
+
 #[test]
 fn every_truncation_is_refused() {
     let step = if std::env::var_os("FWDELTA_EXHAUSTIVE").is_some() { 1 } else { 7 };
-    for (old, new, Delta { header, payload }) in short_deltas() {
+    let noisy = noisy_pairs().map(|(old, new)| {
+        let delta = delta::delta(&old, &new, Profile::Small);
+        (old, new, delta)
+    });
+    for (old, new, Delta { header, payload }) in short_deltas().chain(noisy) {
         let last = payload.len().saturating_sub(8)..payload.len();
         for payload_len in (0..payload.len()).step_by(step).chain(last) {
             let header = DeltaHeader { payload_len: payload_len as u64, ..header };

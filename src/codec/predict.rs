@@ -9,6 +9,7 @@ use fwdelta_core::exec::map::Listed;
 use fwdelta_core::format::pages::Span;
 use fwdelta_core::format::shape::Shape;
 
+use super::noise;
 use super::pages::{Pacer, Schedule, Shadow, within};
 use super::range::RangeEncoder;
 use crate::matching::Cover;
@@ -215,11 +216,20 @@ impl<'a, 'w, M: Model> Encoder<'a, 'w, M> {
             Some(next) if end == listed_pos => u64::from(next.old_pos).wrapping_sub(gap),
             _ => self.places.old_end(),
         };
-        self.predicted.start_literals(gap_pos);
+        self.predicted.start_literals(gap_pos, end - pos);
         let (mut old, old_len) = (self.plan.old, self.plan.old.len() as u64);
         for (pos, byte) in (pos..).zip(&self.plan.new[pos as usize..end as usize]) {
             self.arrive(pos)?;
-            self.predicted.literal(&mut self.coder, &mut old, old_len, *byte)?;
+            if let Some(len) = self.predicted.block_due() {
+                let block = &self.plan.new[pos as usize..][..len as usize];
+                self.predicted.block(&mut self.coder, noise::is_flat(block))?;
+            }
+            if self.predicted.noise_left() > 0 {
+                self.coder.put_as_is(*byte);
+                self.predicted.enter_noise(&[*byte]);
+            } else {
+                self.predicted.literal(&mut self.coder, &mut old, old_len, *byte)?;
+            }
             self.hand_out();
         }
         Ok(())

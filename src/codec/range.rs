@@ -14,6 +14,11 @@ pub struct RangeEncoder {
     held: Option<u8>,
     held_ff_count: u64,
     out: Vec<u8>,
+    /// Bytes shifted out so far, and those of them that are sure.
+    shifted: u64,
+    sure: u64,
+    /// Bytes that stand as they are, behind so many of the coder's own.
+    as_is: VecDeque<(u64, Vec<u8>)>,
     /// Numbers to be coded behind the length of the run at hand.
     deferred: VecDeque<(u32, u64)>,
 }
@@ -26,6 +31,9 @@ impl Default for RangeEncoder {
             held: None,
             held_ff_count: 0,
             out: Vec::new(),
+            shifted: 0,
+            sure: 0,
+            as_is: VecDeque::new(),
             deferred: VecDeque::new(),
         }
     }
@@ -35,6 +43,15 @@ impl RangeEncoder {
     /// Puts off a number until the length of the run at hand is coded.
     pub(super) fn defer(&mut self, number: (u32, u64)) {
         self.deferred.push_back(number);
+    }
+
+    /// Puts a byte where a decoder has read all of the coder's bytes that it has needed so far.
+    pub(super) fn put_as_is(&mut self, byte: u8) {
+        let place = self.shifted + CODE_LEN as u64;
+        match self.as_is.back_mut().filter(|(last, _)| *last == place) {
+            Some((_, bytes)) => bytes.push(byte),
+            None => self.as_is.push_back((place, vec![byte])),
+        }
     }
 
     /// Bytes that are sure and were not taken yet.
@@ -61,6 +78,7 @@ impl RangeEncoder {
 
     /// Moves the top byte of `low` out, holding it back while a carry may reach it.
     fn shift(&mut self) {
+        self.shifted += 1;
         let carry = (self.low >> 32) as u8;
         let top = (self.low >> 24) as u8;
         if carry != 0 || top != 0xff {
@@ -76,12 +94,21 @@ impl RangeEncoder {
 
     fn release(&mut self, carry: u8) {
         if let Some(held) = self.held.take() {
-            self.out.push(held.wrapping_add(carry));
+            self.push(held.wrapping_add(carry));
             for _ in 0..self.held_ff_count {
-                self.out.push(0xff_u8.wrapping_add(carry));
+                self.push(0xff_u8.wrapping_add(carry));
             }
         }
         self.held_ff_count = 0;
+    }
+
+    /// Appends a byte that is sure, and what stands behind it.
+    fn push(&mut self, byte: u8) {
+        self.out.push(byte);
+        self.sure += 1;
+        while let Some((_, bytes)) = self.as_is.pop_front_if(|(place, _)| *place == self.sure) {
+            self.out.extend(bytes);
+        }
     }
 }
 

@@ -55,18 +55,26 @@ impl<'w> Averaged<'w> {
         Ok(bit)
     }
 
+    /// Codes a byte, which is not `other`.
     fn bits<C: BitCoder>(
         &mut self,
         coder: &mut C,
         value: u8,
+        other: Option<u8>,
         contexts: impl Fn(u32, u32) -> [u32; 2],
     ) -> Result<u8> {
         let mut node = 1u32;
-        for at in (0..8).rev() {
+        for at in (1..8).rev() {
             let bit = self.code(coder, contexts(node, at), value >> at & 1 != 0)?;
             node = node << 1 | u32::from(bit);
         }
-        Ok(node as u8)
+        match other {
+            Some(other) if node == (256 | u32::from(other)) >> 1 => Ok(other ^ 1),
+            _ => {
+                let bit = self.code(coder, contexts(node, 0), value & 1 != 0)?;
+                Ok((node << 1) as u8 | u8::from(bit))
+            }
+        }
     }
 }
 
@@ -109,7 +117,7 @@ const fn tag(kind: u32) -> u32 {
 
 impl Model for Averaged<'_> {
     const IS_LARGE: bool = false;
-    const STREAK: u32 = 8;
+    const STREAK: u32 = 4;
 
     fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
         visit.bytes(self.words.as_flattened_mut())
@@ -144,7 +152,12 @@ impl Model for Averaged<'_> {
         let head = f.at | u32::from(f.differing != 0) << 3 | u32::from(f.is_last) << 4;
         let head = head | u32::from(is_word) << 5;
         let by_kind = f.at | (f.kind as u32) << 3;
-        self.bits(coder, value, |node, at| {
+        let contexts =
+            [tag(23) | head << 12 | 1 << 9, tag(24) | by_kind << 14 | f.differing << 3 | 2];
+        if !f.is_last && !self.code(coder, contexts, value != f.expected)? {
+            return Ok(f.expected);
+        }
+        self.bits(coder, value, Some(f.expected), |node, at| {
             let agrees = (expected | 256) >> (at + 1) == node;
             let coming = if agrees { 1 + (expected >> at & 1) } else { 0 };
             let rest = if agrees { at << 2 } else { (node & 31) << 2 | 1 << 8 };
@@ -165,7 +178,7 @@ impl Model for Averaged<'_> {
             true => last & 255,
             false => (last >> 6 & 3) << 2 | last >> 14 & 3,
         };
-        self.bits(coder, value, |node, _| {
+        self.bits(coder, value, None, |node, _| {
             [tag(25) | parity << 8 | node, tag(26) | tops << 9 | parity << 8 | node]
         })
     }

@@ -150,7 +150,7 @@ impl<'w, M: Model> Decoder<'w, M> {
             Some(cover) if len == gap => u64::from(cover.old_pos).wrapping_sub(gap),
             _ => self.places.old_end(),
         };
-        self.predicted.start_literals(gap_pos);
+        self.predicted.start_literals(gap_pos, len);
         Ok(Some(Op::Literal { len }))
     }
 
@@ -183,6 +183,17 @@ impl<'w, M: Model> Decoder<'w, M> {
         self.predicted.start_cover(old_pos, len);
         (self.made, self.given, self.next) = (Made::default(), 0, Next::Op);
         Op::Cover { old_pos, len }
+    }
+
+    /// Copies noise from the input; gives how many bytes of it are at hand.
+    fn noise(&mut self, input: &mut Input<'_>, out: &mut [u8]) -> usize {
+        let most = usize::try_from(self.predicted.noise_left()).unwrap_or(usize::MAX);
+        let len = most.min(out.len()).min(input.readable().len());
+        let out = out.get_mut(..len).unwrap_or(&mut []);
+        crate::codec::copy(out, input.readable());
+        input.consume(len);
+        self.predicted.enter_noise(out);
+        len
     }
 
     fn step<C: BitCoder>(&mut self, coder: &mut C) -> Result<Option<Op>> {
@@ -270,12 +281,28 @@ impl<M: Model> Symbols for Decoder<'_, M> {
         out: &mut [u8],
     ) -> Result<usize> {
         let mut count = 0;
-        for to in out {
+        while let Some(room) = out.get_mut(count..).filter(|room| !room.is_empty()) {
+            if self.predicted.noise_left() > 0 {
+                let len = self.noise(feed.input, room);
+                count += len;
+                match len {
+                    0 if feed.input.is_complete() => return Err(Detail::BadStream.into()),
+                    0 => break,
+                    _ => continue,
+                }
+            }
             if !feed.input.has_group(GROUP_LEN_MAX) {
                 break;
             }
             let coder = &mut RangeDecoder { state: &mut self.range, input: feed.input };
-            *to = self.predicted.literal(coder, old, self.window.old_len(), 0)?;
+            if self.predicted.block_due().is_some() {
+                self.predicted.block(coder, false)?;
+                continue;
+            }
+            let byte = self.predicted.literal(coder, old, self.window.old_len(), 0)?;
+            if let Some(to) = room.first_mut() {
+                *to = byte;
+            }
             count += 1;
         }
         Ok(count)

@@ -4,6 +4,7 @@
 //! one may be, the likeliest first. Coded is which of them it is, nearly always the first.
 
 mod averaged;
+mod blocks;
 pub(crate) mod decoder;
 mod heads;
 mod history;
@@ -30,7 +31,6 @@ pub use predictor::{Candidates, Predictor};
 pub use prologue::{Counts, Places, Prologue, Tables};
 pub use workspace::{large, projection, projection_len, small, tables_len, window_len};
 
-use super::model::LOG_BITS;
 use super::range::BitCoder;
 use crate::error::{Detail, Result};
 use crate::exec::unit::Kind;
@@ -212,16 +212,7 @@ pub trait Model {
         let log = 63u32.wrapping_sub(value.leading_zeros());
         let base = (number as u32) << 16;
         let special = (context + 1) << 24;
-        let mut node = 1u32;
-        for at in (0..LOG_BITS).rev() {
-            let bit = log.wrapping_shr(at) & 1 != 0;
-            let bit = self.decide(coder, [base + node, base + node + special], 0, bit)?;
-            node = node << 1 | u32::from(bit);
-        }
-        let log = node & 63;
-        if log == 63 {
-            return Err(Detail::BadStream.into());
-        }
+        let log = self.log(coder, [base, base + special], log)?;
         let mut prefix = 1u64;
         for at in (0..log).rev() {
             let known = log.wrapping_sub(1).wrapping_sub(at);
@@ -235,6 +226,29 @@ pub trait Model {
             prefix = prefix << 1 | u64::from(bit);
         }
         Ok(prefix.wrapping_sub(1))
+    }
+
+    /// Codes a logarithm below 63: how many eights it has, one by one, for few have any, then the
+    /// rest.
+    ///
+    /// # Errors
+    /// As [`Model::number`].
+    fn log<C: BitCoder>(&mut self, coder: &mut C, bases: [u32; 2], log: u32) -> Result<u32> {
+        let mut eights = 0u32;
+        while self.decide(coder, bases.map(|base| base + eights), 0, log >> 3 > eights)? {
+            eights += 1;
+            if eights == 8 {
+                return Err(Detail::BadStream.into());
+            }
+        }
+        let mut node = 1u32;
+        for at in (0..3).rev() {
+            let contexts = bases.map(|base| base + (eights + 1 << 3 | node));
+            let bit = self.decide(coder, contexts, 0, log.wrapping_shr(at) & 1 != 0)?;
+            node = node << 1 | u32::from(bit);
+        }
+        let log = eights << 3 | node & 7;
+        if log == 63 { Err(Detail::BadStream.into()) } else { Ok(log) }
     }
 }
 

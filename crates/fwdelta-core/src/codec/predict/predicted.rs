@@ -1,5 +1,6 @@
 //! Units and literals through a model: the same code decodes and encodes.
 
+use super::blocks::Blocks;
 use super::literals::{Matches, Past};
 use super::predictor::{Guess, Predictor, word_of};
 use super::{ByteFeatures, FlagFeatures, LiteralFeatures, Model, Number};
@@ -79,6 +80,7 @@ pub struct Predicted<'w, M> {
     /// What it codes with.
     pub model: M,
     matches: Option<Matches<'w>>,
+    blocks: Blocks,
     cover: Cover,
     pos: u64,
     tail: u64,
@@ -102,6 +104,7 @@ impl<'w, M: Model> Predicted<'w, M> {
             predictor,
             model,
             matches,
+            blocks: Blocks::default(),
             cover: Cover::default(),
             pos: 0,
             tail: 0,
@@ -138,6 +141,7 @@ impl<'w, M: Model> Predicted<'w, M> {
     pub(super) fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
         self.model.state(visit)?;
         self.predictor.state(visit)?;
+        self.blocks.state(visit)?;
         self.cover.state(visit)?;
         visit.u64(&mut self.pos)?;
         visit.u64(&mut self.tail)?;
@@ -153,7 +157,7 @@ impl<'w, M: Model> Predicted<'w, M> {
     /// Goes on at position `pos` of new, in the middle of nothing.
     pub fn seek(&mut self, pos: u64) {
         self.pos = pos;
-        self.cover = Cover::default();
+        (self.cover, self.blocks) = (Cover::default(), Blocks::default());
     }
 
     /// Enters old into the index of matches; to be called from its front to its back.
@@ -170,9 +174,10 @@ impl<'w, M: Model> Predicted<'w, M> {
         }
     }
 
-    /// A run of literals begins; `gap_pos` is where old goes on beside it.
-    pub fn start_literals(&mut self, gap_pos: u64) {
+    /// A run of `len` literals begins; `gap_pos` is where old goes on beside it.
+    pub fn start_literals(&mut self, gap_pos: u64, len: u64) {
         self.gap_pos = gap_pos;
+        self.blocks = if M::IS_LARGE { Blocks::default() } else { Blocks::of(len) };
         if let Some(matches) = &mut self.matches {
             matches.start_run();
         }
@@ -390,7 +395,7 @@ impl<'w, M: Model> Predicted<'w, M> {
             self.predictor.learn_known(&unit, self.pos, first);
             return Ok(first);
         }
-        let guess = self.predictor.guess(unit, self.pos);
+        let guess = self.predictor.guess(&unit, self.pos);
         let word = self.choose(coder, &guess, truth, is_big, place)?;
         self.predictor.learn(&guess, word);
         Ok(word)
@@ -489,7 +494,40 @@ impl<'w, M: Model> Predicted<'w, M> {
         Ok(word_of(&made, unit.len, is_big))
     }
 
-    /// Codes a literal byte.
+    /// How many literals the block has that begins here, if one does.
+    #[must_use]
+    pub fn block_due(&self) -> Option<u64> {
+        self.blocks.due()
+    }
+
+    /// Codes whether the block that begins here is noise, whose bytes stand as they are between
+    /// those of the range coder.
+    ///
+    /// # Errors
+    /// `BadStream` when the input ends.
+    pub fn block<C: BitCoder>(&mut self, coder: &mut C, is_noise: bool) -> Result<()> {
+        let context = 1 << 22 | u32::from(self.blocks.is_noise);
+        let is_noise = self.model.decide(coder, [context; 2], 3, is_noise)?;
+        self.blocks.start(is_noise);
+        Ok(())
+    }
+
+    /// How many bytes of noise come next.
+    #[must_use]
+    pub const fn noise_left(&self) -> u64 {
+        self.blocks.noise_left()
+    }
+
+    /// These come, at most [`Predicted::noise_left`].
+    pub fn enter_noise(&mut self, bytes: &[u8]) {
+        for byte in bytes.get(bytes.len().saturating_sub(8)..).unwrap_or(&[]) {
+            self.tail = self.tail << 8 | u64::from(*byte);
+        }
+        self.pos = self.pos.wrapping_add(bytes.len() as u64);
+        self.blocks.pass(bytes.len() as u64);
+    }
+
+    /// Codes a literal byte that is no noise.
     ///
     /// # Errors
     /// `BadStream` when the input ends, `ReadFailed`.
@@ -518,6 +556,7 @@ impl<'w, M: Model> Predicted<'w, M> {
             matches.settle(past.expected, byte);
         }
         self.enter(byte);
+        self.blocks.pass(1);
         self.gap_pos = self.gap_pos.wrapping_add(1);
         Ok(byte)
     }

@@ -22,6 +22,8 @@ const RAW: usize = 1;
 const STRIDES: [usize; 2] = [2, 3];
 /// The old word changed like others of its value or operation.
 const LIKE: [usize; 2] = [4, 5];
+/// Stands for an origin that was not looked for.
+const UNKNOWN: u8 = u8::MAX;
 /// Of what a score can reach.
 const SCORE_MAX: i16 = 256;
 /// Trust in what the memo says, plus how often it was right.
@@ -78,7 +80,29 @@ pub struct Guess {
     new_addr: u64,
     base: u64,
     mapped_target: u64,
-    by_origin: [Option<u64>; ORIGIN_COUNT],
+    by_origin: ByOrigin,
+}
+
+/// A word of each origin that has one.
+#[derive(Clone, Copy, Debug, Default)]
+struct ByOrigin {
+    words: [u64; ORIGIN_COUNT],
+    /// Bit `i`: origin `i` has one.
+    known: u8,
+}
+
+impl ByOrigin {
+    fn put(&mut self, origin: usize, word: u64) {
+        if let Some(slot) = self.words.get_mut(origin) {
+            *slot = word;
+            self.known |= 1 << (origin & 7);
+        }
+    }
+
+    fn get(&self, origin: usize) -> Option<u64> {
+        let is_known = self.known >> (origin & 7) & 1 != 0;
+        self.words.get(origin).copied().filter(|_| is_known)
+    }
 }
 
 /// Predicts units from what it knows of both images and has seen so far.
@@ -90,6 +114,8 @@ pub struct Predictor<'w> {
     values: Values<'w>,
     deltas: Deltas,
     scores: [[i16; ORIGIN_COUNT]; KIND_COUNT],
+    /// What [`best`] says of whole units of each kind, once it was asked.
+    best: [u8; KIND_COUNT],
 }
 
 impl<'w> Predictor<'w> {
@@ -103,6 +129,7 @@ impl<'w> Predictor<'w> {
             values,
             deltas: Deltas::default(),
             scores: [[0; ORIGIN_COUNT]; KIND_COUNT],
+            best: [UNKNOWN; KIND_COUNT],
         }
     }
 
@@ -117,12 +144,14 @@ impl<'w> Predictor<'w> {
             visit.bytes(&mut bytes)?;
             *score = i16::from_le_bytes(bytes);
         }
+        self.best = [UNKNOWN; KIND_COUNT];
         Ok(())
     }
 
     /// What `unit` may be at `new_pos`.
-    pub fn guess(&mut self, unit: Unit, new_pos: u64) -> Guess {
-        let mut guess = Guess { unit, new_pos, trust: TRUST_NONE, ..Guess::default() };
+    #[inline(always)]
+    pub fn guess(&mut self, unit: &Unit, new_pos: u64) -> Guess {
+        let mut guess = Guess { unit: *unit, new_pos, trust: TRUST_NONE, ..Guess::default() };
         self.refer(&mut guess);
         self.vary(&mut guess);
         self.rank(&mut guess);
@@ -136,28 +165,35 @@ impl<'w> Predictor<'w> {
         if !kind.is_reference() && !is_striding {
             return word;
         }
-        let Some(scores) = self.scores.get(kind as usize) else { return word };
-        let is_value = len == 4 && kind.is_value();
-        let valid = [kind.is_reference(), true, is_striding, is_striding, is_value, is_value];
-        let mut best = (RAW, i16::MIN);
-        for (origin, (score, is_valid)) in scores.iter().zip(valid).enumerate() {
-            if is_valid && *score > best.1 {
-                best = (origin, *score);
-            }
-        }
+        let origin = self.best(unit);
         let plus = |delta: u32| word & !0xffff_ffff | u64::from((word as u32).wrapping_add(delta));
         let back = |at: usize| match (len, at) {
             (8, 2) => 6,
             (8, _) | (_, 2) => 2,
             _ => 1,
         };
-        match best.0 {
+        match origin {
             MAPPED => self.mapped(unit, new_pos),
             RAW => word,
             at @ (2 | 3) => plus(self.deltas.get(new_pos, back(at))),
             4 => plus(self.values.delta(word as u32)),
             _ => plus(self.deltas.get(new_pos, 6)),
         }
+    }
+
+    /// The origin of the first candidate.
+    fn best(&mut self, unit: &Unit) -> usize {
+        let at = unit.kind as usize;
+        let (Some(scores), Some(known)) = (self.scores.get(at), self.best.get_mut(at)) else {
+            return RAW;
+        };
+        if !is_whole(unit) {
+            return best(scores, unit.kind, false).into();
+        }
+        if *known == UNKNOWN {
+            *known = best(scores, unit.kind, true);
+        }
+        (*known).into()
     }
 
     /// A reference, led to where its target is in new.
@@ -198,9 +234,7 @@ impl<'w> Predictor<'w> {
     /// Leads a reference to where its target is in new.
     fn refer(&mut self, guess: &mut Guess) {
         let unit = guess.unit;
-        if let Some(raw) = guess.by_origin.get_mut(RAW) {
-            *raw = Some(unit.word);
-        }
+        guess.by_origin.put(RAW, unit.word);
         if !unit.kind.is_reference() {
             return;
         }
@@ -216,9 +250,7 @@ impl<'w> Predictor<'w> {
             None => mapped,
         };
         let word = reference::write(&unit, guess.new_addr, best, guess.base);
-        if let Some(slot) = guess.by_origin.get_mut(MAPPED) {
-            *slot = Some(word);
-        }
+        guess.by_origin.put(MAPPED, word);
     }
 
     /// What a reference counts from in new, 0 if that is its own address or nothing.
@@ -245,11 +277,7 @@ impl<'w> Predictor<'w> {
         let pos = guess.new_pos;
         let plus = |delta: u32| word & !0xffff_ffff | u64::from((word as u32).wrapping_add(delta));
         let Guess { by_origin, .. } = guess;
-        let mut put = |origin: usize, word: u64| {
-            if let Some(slot) = by_origin.get_mut(origin) {
-                *slot = Some(word);
-            }
-        };
+        let mut put = |origin: usize, word: u64| by_origin.put(origin, word);
         if is_striding(&guess.unit) {
             let strides = if len == 8 { [6, 2] } else { [2, 1] };
             for (origin, stride) in STRIDES.into_iter().zip(strides) {
@@ -282,7 +310,7 @@ impl<'w> Predictor<'w> {
             order = [1, 0, 2, 3, 4, 5];
         }
         for origin in order {
-            let Some(word) = guess.by_origin.get(origin).copied().flatten() else { continue };
+            let Some(word) = guess.by_origin.get(origin) else { continue };
             guess.candidates.add(word, origin);
             if origin == MAPPED && guess.trust >= TRUST_MEMO {
                 let Guess { unit, new_addr, mapped_target, base, .. } = *guess;
@@ -318,7 +346,7 @@ impl<'w> Predictor<'w> {
     fn remember(&mut self, guess: &Guess, word: u64, target: u64) {
         let from = guess.unit.target;
         let is_known = guess.trust >= TRUST_MEMO;
-        if guess.by_origin.first() == Some(&Some(word)) {
+        if guess.by_origin.get(MAPPED) == Some(word) {
             if guess.trust >= 2 {
                 self.memo.learn(from, target, true, is_known);
             }
@@ -333,8 +361,8 @@ impl<'w> Predictor<'w> {
             return;
         }
         let Some(scores) = self.scores.get_mut(kind as usize) else { return };
-        for (score, candidate) in scores.iter_mut().zip(guess.by_origin) {
-            if let Some(candidate) = candidate {
+        for (score, origin) in scores.iter_mut().zip(0..) {
+            if let Some(candidate) = guess.by_origin.get(origin) {
                 let goal = if candidate == word { SCORE_MAX } else { 0 };
                 *score += (goal - *score) / 8;
             }
@@ -344,7 +372,32 @@ impl<'w> Predictor<'w> {
         {
             *score += 1;
         }
+        if let Some(best) = self.best.get_mut(kind as usize) {
+            *best = UNKNOWN;
+        }
     }
+}
+
+/// Whether a unit has the length that most of its kind have.
+fn is_whole(unit: &Unit) -> bool {
+    unit.len == 4
+        || unit.kind == Kind::Pointer64
+        || !(unit.kind.is_table_word() || unit.kind.is_value())
+}
+
+/// The origin with the highest score among those that units of `kind` have, the first of equal
+/// ones.
+fn best(scores: &[i16; ORIGIN_COUNT], kind: Kind, is_whole: bool) -> u8 {
+    let is_striding = kind == Kind::Pointer64 || is_whole && kind.is_table_word();
+    let is_value = is_whole && kind.is_value();
+    let valid = [kind.is_reference(), true, is_striding, is_striding, is_value, is_value];
+    let mut best = (RAW as u8, i16::MIN);
+    for ((origin, score), is_valid) in (0..).zip(scores).zip(valid) {
+        if is_valid && *score > best.1 {
+            best = (origin, *score);
+        }
+    }
+    best.0
 }
 
 /// Whether a unit may change like its neighbours in a table.
