@@ -10,7 +10,7 @@ use super::args::{self, SimArgs};
 use super::output;
 use super::progress::Bar;
 use super::recipients::decrypt_keys;
-use super::report::{Report, success_codes};
+use super::report::{Report, states, success_codes};
 use super::state::{Pending, State};
 use crate::core::format::envelope::Envelope;
 use crate::core::format::manifest::Manifest;
@@ -18,6 +18,7 @@ use crate::core::format::trust::Trust;
 use crate::core::hash::{Sha256Digest, sha256};
 use crate::core::storage::{ReadError, Source};
 use crate::core::verify::handoff::{Outcome, emit_result};
+use crate::core::verify::stages::Stage;
 use crate::core::verify::{Basis, Device, Package};
 use crate::core::{Detail, Limits};
 use crate::diff::FileSource;
@@ -223,6 +224,7 @@ impl Opened<'_, '_> {
             // Whose prompts a device would show: only those of an approval that counted.
             "prompts": self.package.prompts().map(|(key, _)| key_text(key)),
             "codes": success_codes(),
+            "states": states(Stage::Ready),
         })
     }
 }

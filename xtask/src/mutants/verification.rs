@@ -23,6 +23,7 @@ const TREE: &str = "src/descriptor/tree.rs";
 const STATE: &str = "src/cli/state.rs";
 const RECEIVE: &str = "src/cli/verify.rs";
 const ANCHOR: &str = "src/cli/trust.rs";
+const TRUST_FILE: &str = "src/package/trust_file.rs";
 const ACCEPT: &str = "src/cli/trust/rotate.rs";
 
 /// Tests of `tests/vulnerabilities.rs` whose name begins so.
@@ -371,6 +372,13 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: ANCHOR,
         good: "(entry.accepts(Mode::Secret) && is_clear)",
         bad: "(entry.accepts(Mode::Secret) && is_clear && false)",
+        tests: "--test policy_cli an_anchor_that_gives_a_key_away",
+    },
+    Mutant {
+        name: "operators: strings in clear beside mode secret are not refused",
+        file: TRUST_FILE,
+        good: "        entry.refuse_key_given_away(subject)?;\n",
+        bad: "",
         tests: "--test policy_cli an_anchor_that_gives_a_key_away",
     },
 ];
