@@ -65,10 +65,12 @@ fn the_documented_story() {
     let report = bench.json(&verify);
     assert_eq!(report["decision"], "approved");
     assert_eq!(report["codes"]["fumo"], 200);
+    assert_eq!(report["states"], serde_json::json!({ "fumo": 50, "lwm2m": 2 }));
     assert_eq!(report["components"][0]["old_checked"], false);
     let apply = ["apply", "approved.suit", "--trust", "trust.toml", "--old", &old, "-o", "new"];
     let report = bench.json(&[&apply[..], &["--ef-fota", "sim.bin", "--state", "st"]].concat());
     assert_eq!((&report["ok"], &report["sequence"]), (&Value::from(true), &Value::from(7)));
+    assert_eq!(report["states"], serde_json::json!({ "fumo": 90, "lwm2m": 0 }));
     assert_eq!(bench.read("new"), std::fs::read(&new).unwrap());
     // Where no EF_FOTA is given the minimal trust file asks for no approval.
     bench.ok(&["apply", "update.suit", "--trust", "trust.toml", "--old", &old, "-o", "new2"]);
@@ -81,6 +83,7 @@ fn the_documented_story() {
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let codes = serde_json::json!({ "fumo": 405, "install_notify": 953, "lwm2m": 8 });
     assert_eq!(report["codes"], codes);
+    assert_eq!(report["states"], serde_json::json!({ "fumo": 80, "lwm2m": 0 }));
     let inspected = bench.json(&["inspect", "approved.suit"]);
     assert_eq!(inspected["blocks"][1]["plmn"], "26201");
     assert_eq!(inspected["blocks"][1]["has_string"], true);

@@ -17,8 +17,10 @@ import cbor2
 import independent_delta
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from independent_demands import check_demands
 from independent_encryption import check_encryption
-from independent_signatures import check_algorithms, public_key, verifies
+from independent_signatures import check_algorithms, has_lattices, public_key, verifies
+from independent_trust import check_trust
 
 STRING, PLMN, MODE, REQUIREMENT, PROMPTS = -70001, -70002, -70003, -70004, -70005
 SECRET = bytes.fromhex("00112233445566778899aabbccddeeff")
@@ -272,7 +274,11 @@ def main():
         run("index", path, "--key", work / "vendor.key", "--sequence", "1", "-o", work / "index")
         check_index((work / "index").read_bytes(), path.read_bytes(), keys)
         check_algorithms(Package, run, work, pairs[0] / "new.bin", check)
-        check_encryption(Package, run, work, pairs[0], firmware.parent / "vectors", chain_holds,
+        vectors = firmware.parent / "vectors"
+        check_trust(Package, command, run, work, vectors / "new.bin", vectors, check)
+        check_demands(Package, command, run, work, vectors / "new.bin", vectors, has_lattices(),
+                      check)
+        check_encryption(Package, run, work, pairs[0], vectors, chain_holds,
                          independent_delta.decode, check)
     print(f"\ntest result: {'ok' if not failed else 'FAILED'}. {passed} passed; {failed} failed")
     return 1 if failed or not passed else 0

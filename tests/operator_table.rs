@@ -81,7 +81,7 @@ fn trust(operator_rules: &str, device: &str) -> Vec<u8> {
     trust_file::compile(&text, "trust.toml", &mut load).unwrap()
 }
 
-const ALL_MODES: &str = "modes = [\"string\", \"secret\", \"signed\"]";
+const ALL_MODES: &str = "modes = [\"string\", \"secret\", \"signed\"]\nstrings_differ = true";
 
 fn sim(operator: &str, condition: u8, string: [u8; 16]) -> Sim {
     let bytes = [&[condition][..], &string].concat();

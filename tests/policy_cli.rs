@@ -139,25 +139,38 @@ fn a_confirmed_update_never_takes_the_counter_back() {
 
 /// A string in clear in one package is the key of mode secret for every other one.
 #[test]
-fn an_anchor_that_gives_a_key_away_is_warned_of() {
+fn an_anchor_that_gives_a_key_away_is_refused() {
     let bench = Bench::new();
     bench.run("keygen --out k");
-    let warned = |rules: &str| {
+    let compiled = |rules: &str| {
         let text = format!(
             "version = 1\n[vendor]\nkeys = [\"k.pub\"]\n[[operator]]\nplmn = \"26201\"\n\
              keys = [\"o.pub\"]\n{rules}\n"
         );
         bench.write("t.toml", text.as_bytes());
-        let said = bench.run("trust compile t.toml -o t.cbor");
-        assert_eq!(said["ok"], true, "{said}");
-        said["warnings"].as_array().unwrap().len()
+        bench.run("trust compile t.toml -o t.cbor")
     };
+    let warnings = |said: &serde_json::Value| said["warnings"].as_array().map(Vec::len);
     bench.run("keygen --out o");
-    assert_eq!(warned("modes = [\"secret\", \"string\"]"), 1);
-    assert_eq!(warned("modes = [\"secret\", \"signed\"]\nstring = \"required\""), 1);
-    assert_eq!(warned("modes = [\"secret\", \"signed\"]"), 0);
-    assert_eq!(warned("modes = [\"secret\"]"), 0);
-    assert_eq!(warned("modes = [\"string\", \"signed\"]"), 0);
+    for rules in [
+        "modes = [\"secret\", \"string\"]",
+        "modes = [\"secret\", \"signed\"]\nstring = \"required\"",
+    ] {
+        let said = compiled(rules);
+        let message = said["error"]["message"].as_str().unwrap();
+        assert!(message.contains("operator 26201: mode secret beside strings"), "{message}");
+        // Who knows better says so, and whoever looks at the anchor is told.
+        let said = compiled(&format!("{rules}\nstrings_differ = true"));
+        assert_eq!(warnings(&said), Some(1), "{said}");
+        assert_eq!(warnings(&bench.run("trust show t.cbor")), Some(1));
+    }
+    for rules in [
+        "modes = [\"secret\", \"signed\"]",
+        "modes = [\"secret\"]",
+        "modes = [\"string\", \"signed\"]\nstring = \"required\"",
+    ] {
+        assert_eq!(warnings(&compiled(rules)), Some(0), "{rules}");
+    }
 }
 
 /// A pipe in the place of a package would be waited for without end.
@@ -262,4 +275,29 @@ fn prompts_of_an_operator_are_shown_if_its_key_signed_them() {
     assert!(!shown(""), "whose key it is nobody knows");
     with("stranger");
     assert!(!shown("--trust trust.cbor"));
+}
+
+#[test]
+fn prompts_of_an_operator_fit_on_the_displays_of_the_release() {
+    let bench = Bench::new();
+    bench.run("keygen --out o");
+    bench.write("release.toml", b"version = \"1.0\"\n[display.handset]\nchars = 110\n");
+    bench.write("prompts.toml", b"[en]\nbefore_update = \"Now?\"\n");
+    let approve = "approve p.suit --operator 20801 --key o.key --prompts prompts.toml -o out.suit";
+    let add = "sign add p.suit --operator 20801 --key o.key --prompts prompts.toml -o out.suit";
+    let long = "x".repeat(111);
+    for command in [approve, add] {
+        let command = format!("{command} --release release.toml");
+        assert_eq!(bench.run(&command)["ok"], true);
+        for text in [
+            format!("[en]\nbefore_update = \"{long}\"\n"),
+            format!("[en]\nbefore_update = \"Now?\"\n[de]\nafter_update = \"{long}\"\n"),
+        ] {
+            bench.write("prompts.toml", text.as_bytes());
+            let said = bench.run(&command);
+            let message = said["error"]["message"].as_str().unwrap();
+            assert!(message.starts_with("prompts.toml") && message.contains("handset"), "{said}");
+        }
+        bench.write("prompts.toml", b"[en]\nbefore_update = \"Now?\"\n");
+    }
 }

@@ -289,6 +289,95 @@ fn operators_prompts_come_with_their_signature() {
     assert!(desk.read("out").windows(4).any(|window| window == b"Ours"));
 }
 
+impl Desk {
+    /// The arguments that attach `sig` of `request` by `key` to the new anchor in `file`.
+    fn attach_to_anchor(file: &str, key: &str, request: &str, output: &str) -> Vec<String> {
+        let line = format!(
+            "sign attach {file} --current v1.cbor --key {key}.pub --request {request} \
+             --signature sig -o {output}"
+        );
+        line.split(' ').map(str::to_owned).collect()
+    }
+
+    /// Prepares the new anchor in `file` for `key`, and signs elsewhere.
+    fn prepare_anchor(&self, file: &str, key: &str) {
+        let public = format!("{key}.pub");
+        let prepare = ["sign", "prepare", file, "--current", "v1.cbor", "--key", &public];
+        self.ok(&[&prepare[..], &["-o", "tbs"]].concat());
+        self.sign_elsewhere(key, "tbs", "sig");
+    }
+}
+
+#[test]
+fn an_anchor_is_signed_by_people_whose_keys_are_elsewhere() {
+    let desk = Desk::new();
+    desk.ok(&["trust", "compile", "trust.toml", "-o", "v1.cbor"]);
+    desk.write("trust.toml", TRUST.replace("version = 1", "version = 2").as_bytes());
+    desk.ok(&["trust", "compile", "trust.toml", "-o", "v2.cbor"]);
+    let accept = ["trust", "accept", "next.cbor", "--current", "v1.cbor", "-o", "got.cbor"];
+    // Every one prepares from the trust file; signatures gather in the signed form.
+    let mut file = "trust.toml";
+    for (key, needed) in [("pq", 2), ("a", 1), ("b", 0)] {
+        desk.prepare_anchor("trust.toml", key);
+        let attach = Desk::attach_to_anchor(file, key, "tbs", "next.cbor");
+        let report = desk.json(&strs(&attach));
+        assert_eq!(report["complete"], needed == 0, "{key}");
+        assert_eq!(report["current"]["signed"], 2 - needed, "{key}");
+        if needed > 0 {
+            desk.fails(402, &accept);
+        }
+        file = "next.cbor";
+    }
+    desk.ok(&accept);
+    assert_eq!(desk.read("got.cbor"), desk.read("v2.cbor"));
+    // The same bytes as by keys at hand.
+    let rotate = "trust rotate trust.toml --current v1.cbor --key pq.key --key a.key --key b.key";
+    let rotate: Vec<_> = rotate.split(' ').chain(["-o", "at-hand.cbor"]).collect();
+    desk.ok(&rotate);
+    assert_eq!(desk.read("at-hand.cbor"), desk.read("next.cbor"));
+}
+
+#[test]
+fn what_is_not_of_this_anchor_is_not_attached_to_it() {
+    let desk = Desk::new();
+    desk.ok(&["trust", "compile", "trust.toml", "-o", "v1.cbor"]);
+    for (version, name) in [("2", "v2.cbor"), ("3", "v3.cbor"), ("1", "same.cbor")] {
+        let text = TRUST.replace("version = 1", &format!("version = {version}"));
+        desk.write("next.toml", text.as_bytes());
+        desk.ok(&["trust", "compile", "next.toml", "-o", name]);
+    }
+    let fails = |detail: u16, file: &str, key: &str, request: &str| {
+        desk.fails(detail, &strs(&Desk::attach_to_anchor(file, key, request, "out")))
+    };
+    desk.prepare_anchor("v2.cbor", "a");
+    let said = fails(401, "v3.cbor", "a", "tbs");
+    assert!(said.contains("another anchor"), "{said}");
+    fails(401, "v2.cbor", "b", "tbs");
+    fails(401, "v2.cbor", "a", "new.bin");
+    // What the same key signed of a package.
+    desk.ok(&["sign", "prepare", "draft.suit", "--key", "a.pub", "-o", "package.tbs"]);
+    fails(401, "v2.cbor", "a", "package.tbs");
+    desk.sign_elsewhere("a", "package.tbs", "sig");
+    fails(403, "v2.cbor", "a", "tbs");
+    desk.sign_elsewhere("b", "tbs", "sig");
+    fails(403, "v2.cbor", "a", "tbs");
+    // Neither keys that would not count, nor versions that do not follow, nor a second time.
+    let prepare = |file: &'static str, key: &'static str| {
+        ["sign", "prepare", file, "--current", "v1.cbor", "--key", key, "-o", "out"]
+    };
+    assert!(desk.fails(901, &prepare("v2.cbor", "op.pub")).contains("neither anchor"));
+    assert!(desk.fails(901, &prepare("same.cbor", "a.pub")).contains("version 1"));
+    desk.sign_elsewhere("a", "tbs", "sig");
+    desk.ok(&strs(&Desk::attach_to_anchor("v2.cbor", "a", "tbs", "next.cbor")));
+    desk.fails(116, &prepare("next.cbor", "a.pub"));
+    fails(116, "next.cbor", "a", "tbs");
+    // Without --current it is taken for a package, which it is not.
+    for file in ["v2.cbor", "next.cbor", "next.toml"] {
+        let said = desk.fails(901, &["sign", "prepare", file, "--key", "a.pub", "-o", "out"]);
+        assert!(said.contains("--current"), "{said}");
+    }
+}
+
 /// SoftHSM's library, where Debian and others put it.
 fn softhsm() -> Option<&'static Path> {
     let places = [

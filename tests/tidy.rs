@@ -10,6 +10,8 @@ mod numbers;
 mod rules;
 #[path = "tidy/source.rs"]
 mod source;
+#[path = "tidy/stages.rs"]
+mod stages;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,8 +20,18 @@ use fwdelta::core::Detail;
 use source::Source;
 
 /// Folders of code we wrote.
-const FOLDERS: [&str; 9] =
-    ["src", "crates", "xtask/src", "tests", "benches", "capi", "fuzz", "device", "examples"];
+const FOLDERS: [&str; 10] = [
+    "src",
+    "crates",
+    "xtask/src",
+    "tests",
+    "benches",
+    "capi",
+    "fuzz",
+    "device",
+    "interop",
+    "examples",
+];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

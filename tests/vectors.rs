@@ -338,7 +338,7 @@ fn anchors() -> [(&'static str, String); 8] {
         )
     };
     let vendor = "keys = [\"vendor\"]";
-    let modes = "modes = [\"string\", \"secret\", \"signed\"]";
+    let modes = "modes = [\"string\", \"secret\", \"signed\"]\nstrings_differ = true";
     let ours = "vendor_domain = \"example.invalid\"\nclass = \"device\"";
     [
         ("trust.cbor", text(vendor, modes, ours)),

@@ -193,7 +193,6 @@ impl<'a> Session<'a> {
     ) -> core::result::Result<abi::Delta, About> {
         let about = |error| (error, Some(index));
         self.check_small()?;
-        self.package.check_conditions(&self.facts).map_err(|error| (error, None))?;
         let component = self.package.manifest.component(index).map_err(|error| (error, None))?;
         let span = if component.detached.is_some() && detached.is_none() {
             Span { pos: 0, len: component.delta.len }
@@ -202,6 +201,8 @@ impl<'a> Session<'a> {
             self.package.check_delta(&mut payload, span, index, self.work).map_err(about)?;
             span
         };
+        // In the order of the specification: what may be otherwise in an hour comes last.
+        self.package.check_conditions(&self.facts).map_err(|error| (error, None))?;
         let (mut header, decision) = ([0; HEADER_LEN_MAX], decision(self.package));
         let bytes = self.package.read_header(&mut self.file, index, &mut header).map_err(about)?;
         let (abi, header_len) = (abi::ABI_VERSION, bytes.len() as u32);

@@ -140,6 +140,17 @@ static void vector_free(struct vector *vector)
     free(vector->old.data);
 }
 
+/* What may be otherwise in an hour is asked last: a damaged payload is refused, not put off. */
+static void damaged_is_not_deferred(const fwdelta_update *update, struct bytes *package)
+{
+    fwdelta_delta delta;
+    fwdelta_error error;
+    CHECK(fwdelta_delta_of_package(update, 0, NULL, 0, &delta, &error) == FWDELTA_POLICY);
+    package->data[package->len - 1] ^= 1;
+    CHECK(fwdelta_delta_of_package(update, 0, NULL, 0, &delta, &error) == FWDELTA_CORRUPT);
+    CHECK(error.detail == FWDELTA_E_PAYLOAD_DIGEST);
+}
+
 /* Applies a vector; 1 if it was accepted. */
 static int run(const char *dir, const struct line *line, const struct bytes *new_image)
 {
@@ -200,6 +211,9 @@ static int run(const char *dir, const struct line *line, const struct bytes *new
     CHECK(error.category != FWDELTA_WRONG_OLD || flash_is_untouched(&flash));
     CHECK(error.category != FWDELTA_SIGNATURE || flash_is_untouched(&flash));
     CHECK(error.category != FWDELTA_POLICY || flash_is_untouched(&flash));
+    if (error.detail == FWDELTA_E_BATTERY_LOW || error.detail == FWDELTA_E_NOT_AUTHORIZED) {
+        damaged_is_not_deferred(&update, &vector.package);
+    }
     vector_free(&vector);
     free(flash.cells.data);
     return error.detail == 0;

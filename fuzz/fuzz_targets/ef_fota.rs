@@ -36,7 +36,7 @@ static ANCHORS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
         let text = format!(
             "version = 1\n[vendor]\nkeys = [\"vendor\"]\n[[operator]]\nplmn = \"{OPERATOR}\"\n\
              keys = [\"{OPERATOR}\"]\nmodes = [\"string\", \"secret\", \"signed\"]\n\
-             [device]\nallow_bit = {bit}\n"
+             strings_differ = true\n[device]\nallow_bit = {bit}\n"
         );
         let mut load = |name: &str| -> fwdelta::Result<PublicKey> { Ok(key(name).public()) };
         trust_file::compile(&text, "trust.toml", &mut load).expect("a good trust file")

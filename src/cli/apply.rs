@@ -2,16 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::journaled::{JournalArgs, Partial, Progressed};
 use super::output::{self, Beside};
 use super::over::Over;
-use super::report::Report;
+use super::report::{Report, states};
 use super::state::{State, WaysBack};
 use super::verify::{DeviceArgs, Opened, named, with_begun, with_package, with_way_back};
 use crate::core::apply::in_place::Found;
 use crate::core::verify::Package;
+use crate::core::verify::stages::Stage;
 use crate::core::{Detail, Limits};
 use crate::diff::{FileSource, FileTarget};
 use crate::error::{Error, Result};
@@ -73,11 +74,23 @@ fn applied(args: &Args) -> Result<Report> {
         written.extend(next_state(args, opened)?);
         Beside::commit_all(written)?;
         settle_way_back(args)?;
-        let mut json = opened.json();
+        let mut json = applied_json(args, opened);
         json["outputs"] = json!(outputs);
         let names: Vec<_> = outputs.iter().map(|path| path.display().to_string()).collect();
         Ok(Report::new(format!("{}: written, digest checked", names.join(", ")), json))
     })
+}
+
+/// What was found, and where the update stands now.
+fn applied_json(args: &Args, opened: &Opened<'_, '_>) -> Value {
+    let stage = match (opened.is_way_back(), args.unconfirmed) {
+        (true, _) => Stage::FailedKept,
+        (false, true) => Stage::Updating,
+        (false, false) => Stage::DoneKept,
+    };
+    let mut json = opened.json();
+    json["states"] = states(stage);
+    json
 }
 
 /// The state after this package, on its way into its file: one that leads back leaves nothing
@@ -199,7 +212,7 @@ fn kept(
         written.push(keep_one(args, opened, index, path, &journal)?);
     }
     let state = next_state(args, opened)?;
-    let mut json = opened.json();
+    let mut json = applied_json(args, opened);
     json["outputs"] = json!(outputs);
     json["journals"] = written.iter().map(|(_, done)| done.json()).collect();
     let mut texts = Vec::new();
@@ -281,7 +294,7 @@ fn rewritten(
     next_state(args, opened)?.map_or(Ok(()), Beside::commit)?;
     over.forget()?;
     settle_way_back(args)?;
-    let mut json = opened.json();
+    let mut json = applied_json(args, opened);
     json["outputs"] = json!([image]);
     json["resumed"] = is_resumed.into();
     json["journal_len"] = over.scratch_len().into();

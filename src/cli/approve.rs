@@ -40,6 +40,9 @@ pub(crate) struct Args {
     /// The operator's own prompts (TOML: a table per language), shown instead of the vendor's
     #[arg(long, value_name = "FILE")]
     prompts: Option<PathBuf>,
+    /// The release file, whose displays the operator's prompts must fit on
+    #[arg(long, value_name = "FILE", requires = "prompts")]
+    release: Option<PathBuf>,
     /// Where to write the approved package
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
@@ -55,7 +58,7 @@ enum ModeName {
 pub(crate) fn run(args: &Args) -> Result<Report> {
     let package = output::read(&args.package)?;
     let key = args.key.as_deref().map(token::signer).transpose()?;
-    let prompts = prompts(args.prompts.as_deref())?;
+    let prompts = prompts(args.prompts.as_deref(), args.release.as_deref())?;
     let method = method(args, key.as_ref())?;
     let approval = Approval { plmn: args.operator, method, prompts: prompts.as_deref() };
     let approved =
@@ -118,10 +121,11 @@ pub(crate) fn string(text: Option<&str>, file: Option<&Path>) -> Result<Option<[
     }
 }
 
-/// An operator's prompts as a payload.
-pub(crate) fn prompts(path: Option<&Path>) -> Result<Option<Vec<u8>>> {
+/// An operator's prompts as a payload, if they fit on every display of the release.
+pub(crate) fn prompts(path: Option<&Path>, release: Option<&Path>) -> Result<Option<Vec<u8>>> {
     let Some(path) = path else { return Ok(None) };
     let subject = path.display().to_string();
     let prompts = crate::release::prompts::Prompts::from_toml(&args::text(path)?, &subject)?;
+    args::release(release)?.check_prompts(&prompts, &subject)?;
     Ok(Some(prompts.to_cbor()))
 }

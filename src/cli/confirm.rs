@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::report::Report;
+use super::report::{Report, states};
 use super::state::{State, WaysBack};
+use crate::core::verify::stages::Stage;
 use crate::error::{Error, Result};
 
 /// Confirm the update that was applied with --unconfirmed: from now on it cannot be undone
@@ -28,5 +29,6 @@ pub(super) fn run(args: &Args) -> Result<Report> {
     stored.after(sequence, None).prepare(path)?.commit()?;
     WaysBack::beside(path).forget()?;
     let text = format!("{}: update {sequence} is confirmed", path.display());
-    Ok(Report::new(text, json!({ "sequence": sequence })))
+    let json = json!({ "sequence": sequence, "states": states(Stage::DoneKept) });
+    Ok(Report::new(text, json))
 }

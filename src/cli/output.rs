@@ -35,13 +35,8 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// The same for what only its owner may read, whatever stood there before.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut beside = Beside::create(path)?;
+    let mut beside = Beside::private(path)?;
     let failed = |error| Error::io("write", path, error);
-    #[cfg(unix)]
-    {
-        let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-        beside.file().set_permissions(private).map_err(failed)?;
-    }
     beside.file().write_all(bytes).and_then(|()| beside.file().sync_all()).map_err(failed)?;
     let persisted = beside.temp.persist(path);
     persisted.map_err(|error| Error::io("create", path, error.error))?;
@@ -71,13 +66,23 @@ impl Beside {
     /// onto a folder would fail only after other files were renamed, and one onto a device, as
     /// /dev/null, would replace it.
     pub(crate) fn create(path: &Path) -> Result<Self> {
-        check_plain(path)?;
-        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
         let mut builder = tempfile::Builder::new();
-        builder.prefix(".fwdelta-");
         #[cfg(unix)]
         builder.permissions(permissions());
+        Self::made_by(&mut builder, path)
+    }
+
+    /// The same for its owner only, from the start: who opens a file before its mode is changed
+    /// can go on reading it.
+    fn private(path: &Path) -> Result<Self> {
+        Self::made_by(&mut tempfile::Builder::new(), path)
+    }
+
+    fn made_by(builder: &mut tempfile::Builder<'_, '_>, path: &Path) -> Result<Self> {
+        check_plain(path)?;
+        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
         let temp = builder
+            .prefix(".fwdelta-")
             .tempfile_in(dir.unwrap_or(Path::new(".")))
             .map_err(|error| Error::io("create", path, error))?;
         Ok(Self { temp, path: path.to_owned() })
@@ -219,6 +224,20 @@ mod tests {
         let mut beside = Beside::create(path).unwrap();
         beside.file().write_all(text.as_bytes()).unwrap();
         beside
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_private_never_was_anything_else() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("record");
+        let others = |file: &File| file.metadata().unwrap().permissions().mode() & 0o077;
+        assert_eq!(others(Beside::private(&path).unwrap().file()), 0);
+        fs::write(&path, "for all").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        write_private(&path, b"for one").unwrap();
+        assert_eq!(others(&File::open(&path).unwrap()), 0);
     }
 
     #[test]

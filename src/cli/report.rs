@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::core::verify::codes::{Codes, SUCCESS, codes_of};
+use crate::core::verify::stages::Stage;
 use crate::error::Error;
 
 /// The outcome of a command.
@@ -51,6 +52,11 @@ fn codes(codes: Codes) -> Value {
     })
 }
 
+/// Where an update stands, in the words of two protocols.
+pub(crate) fn states(stage: Stage) -> Value {
+    json!({ "fumo": stage.fumo(), "lwm2m": stage.lwm2m() })
+}
+
 /// Prints an error to standard error and, as JSON, to standard output.
 pub(crate) fn print_error(error: &Error, as_json: bool) {
     eprintln!("error: {error}");
@@ -75,5 +81,6 @@ pub(crate) fn print_error(error: &Error, as_json: bool) {
         },
         "exit_code": error.exit_code(),
         "codes": codes(codes_of(detail)),
+        "states": states(Stage::left_by(detail)),
     }));
 }

@@ -1,5 +1,7 @@
 //! `fwdelta sign`: signatures by keys that are not on this machine, or that come later.
 
+mod anchor;
+
 use std::path::{Path, PathBuf};
 
 use clap::{Subcommand, ValueEnum};
@@ -26,7 +28,10 @@ Examples:
   fwdelta sign attach draft.suit --key vendor.pub --request vendor.tbs \\
       --signature vendor.sig -o update.suit
   fwdelta sign add update.suit --key 'pkcs11:token=Release;object=second' -o signed.suit
-  fwdelta sign prepare signed.suit --operator 26201 --key op.pub -o op.tbs")]
+  fwdelta sign prepare signed.suit --operator 26201 --key op.pub -o op.tbs
+  fwdelta sign prepare trust.toml --current trust.cbor --key vendor.pub -o anchor.tbs
+  fwdelta sign attach trust.toml --current trust.cbor --key vendor.pub --request anchor.tbs \\
+      --signature anchor.sig -o next.cbor")]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,
@@ -36,8 +41,11 @@ pub(crate) struct Args {
 enum Command {
     /// Write the bytes that a key is to sign
     Prepare {
-        /// The package, which may have no signature yet
+        /// The package, which may have no signature yet, or the new trust anchor
         package: PathBuf,
+        /// The trust anchor that devices have now, if a new one is to be signed
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["operator", "require"])]
+        current: Option<PathBuf>,
         /// The public key, or a pkcs11: URI
         #[arg(long, value_name = "FILE|URI")]
         key: PathBuf,
@@ -49,8 +57,11 @@ enum Command {
     },
     /// Add a signature of prepared bytes, if it verifies
     Attach {
-        /// The package that they were prepared for; signatures may have been added since
+        /// The package or anchor that they were prepared for; signatures may have been added since
         package: PathBuf,
+        /// The trust anchor that devices have now, if a new one is signed
+        #[arg(long, value_name = "FILE", conflicts_with = "prompts")]
+        current: Option<PathBuf>,
         /// The public key
         #[arg(long, value_name = "FILE|URI")]
         key: PathBuf,
@@ -63,7 +74,7 @@ enum Command {
         /// The operator's prompts that the bytes were prepared with
         #[arg(long, value_name = "FILE")]
         prompts: Option<PathBuf>,
-        /// Where to write the package
+        /// Where to write the package or anchor
         #[arg(short, long, value_name = "FILE")]
         output: PathBuf,
     },
@@ -114,6 +125,9 @@ struct StatementArgs {
     /// Operators: prompts of their own (TOML: a table per language)
     #[arg(long, value_name = "FILE", requires = "operator")]
     prompts: Option<PathBuf>,
+    /// Operators: the release file, whose displays these prompts must fit on
+    #[arg(long, value_name = "FILE", requires = "prompts")]
+    release: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -123,6 +137,10 @@ enum ModeName {
 }
 
 impl StatementArgs {
+    fn prompts(&self) -> Result<Option<Vec<u8>>> {
+        approve::prompts(self.prompts.as_deref(), self.release.as_deref())
+    }
+
     fn statement<'p>(&self, prompts: Option<&'p [u8]>) -> Result<Statement<'p>> {
         let Some(plmn) = self.operator else {
             let requirement = self.require.as_ref().map(|list| list.0.clone());
@@ -143,17 +161,29 @@ impl StatementArgs {
 
 pub(crate) fn run(args: &Args) -> Result<Report> {
     match &args.command {
-        Command::Prepare { package, key, statement, output } => {
+        Command::Prepare { package, current: Some(current), key, output, .. } => {
+            anchor::prepare(package, current, key, output)
+        }
+        Command::Attach {
+            package: file,
+            current: Some(current),
+            key,
+            request,
+            signature,
+            output,
+            ..
+        } => anchor::Attachment { file, current, key, request, signature, output }.attach(),
+        Command::Prepare { package, key, statement, output, .. } => {
             let key = token::public_key(key)?;
-            let bytes = output::read(package)?;
-            let prompts = approve::prompts(statement.prompts.as_deref())?;
+            let bytes = package_at(package)?;
+            let prompts = statement.prompts()?;
             let request = sign::prepare(&bytes, &key, &statement.statement(prompts.as_deref())?);
             prepared(&request.map_err(|error| error.about(package.display()))?, &key, output)
         }
-        Command::Attach { package, key, request, signature, prompts, output } => {
+        Command::Attach { package, key, request, signature, prompts, output, .. } => {
             let key = token::public_key(key)?;
-            let (bytes, tbs) = (output::read(package)?, output::read(request)?);
-            let prompts = approve::prompts(prompts.as_deref())?;
+            let (bytes, tbs) = (package_at(package)?, output::read(request)?);
+            let prompts = approve::prompts(prompts.as_deref(), None)?;
             let proof = output::read(signature)?;
             let signed = sign::attach(&bytes, &tbs, &key, &proof, prompts.as_deref());
             let signed = signed.map_err(|error| {
@@ -169,7 +199,7 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
         Command::Add { package, key, statement, output } => {
             let key = token::signer(key)?;
             let bytes = output::read(package)?;
-            let prompts = approve::prompts(statement.prompts.as_deref())?;
+            let prompts = statement.prompts()?;
             let signed = sign::sign(&bytes, &key, &statement.statement(prompts.as_deref())?);
             let signed = signed.map_err(|error| error.about(package.display()))?;
             written(&signed, &bytes, &key.public(), output)
@@ -181,6 +211,12 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
             Ok(Report::new(text, with_key(json!({ "pub": output }), &key)))
         }
     }
+}
+
+fn package_at(path: &Path) -> Result<Vec<u8>> {
+    let bytes = output::read(path)?;
+    anchor::refuse(path, &bytes)?;
+    Ok(bytes)
 }
 
 fn name(key: &PublicKey) -> String {

@@ -5,6 +5,8 @@ mod rotate;
 
 use std::path::PathBuf;
 
+pub(super) use rotate::{either_form, json_of, text_of};
+
 use clap::Subcommand;
 use serde_json::{Value, json};
 

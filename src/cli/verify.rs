@@ -10,7 +10,7 @@ use super::args::{self, SimArgs};
 use super::output;
 use super::progress::Bar;
 use super::recipients::decrypt_keys;
-use super::report::{Report, success_codes};
+use super::report::{Report, states, success_codes};
 use super::state::{Pending, State};
 use crate::core::format::envelope::Envelope;
 use crate::core::format::manifest::Manifest;
@@ -18,6 +18,7 @@ use crate::core::format::trust::Trust;
 use crate::core::hash::{Sha256Digest, sha256};
 use crate::core::storage::{ReadError, Source};
 use crate::core::verify::handoff::{Outcome, emit_result};
+use crate::core::verify::stages::Stage;
 use crate::core::verify::{Basis, Device, Package};
 use crate::core::{Detail, Limits};
 use crate::diff::FileSource;
@@ -25,7 +26,7 @@ use crate::error::{Error, Result};
 use crate::hex::hex;
 use crate::image;
 use crate::package::ALGORITHMS;
-use crate::package::assemble::{Parts, key_text, manifest_digest};
+use crate::package::assemble::{key_text, manifest_digest};
 use crate::package::encrypt::DecryptKey;
 use crate::package::inspect::mode_name;
 use crate::package::receive::{self, Checked, Extent, Supply};
@@ -145,8 +146,7 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
         if opened.checked.iter().any(|checked| !checked.old) {
             text += "\nold image not given, not checked";
         }
-        let signed = opened.package.manifest.summary.text;
-        let sbom = signed_sbom(&args.device.package, signed)?;
+        let sbom = signed_sbom(&args.device.package, opened)?;
         let mut json = opened.json();
         json["sbom_sha256"] = json!(sbom);
         if let Some(path) = &args.sbom {
@@ -159,16 +159,18 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
     args.device.recorded(verified)
 }
 
-/// What the text says of the bill of materials. The file is read once more and may have changed
-/// meanwhile, so the text is compared again with its digest in the manifest that was verified.
-fn signed_sbom(path: &Path, digest: Option<Sha256Digest>) -> Result<Option<String>> {
-    let package = output::read(path)?;
-    let parts = Parts::read(&package)?;
-    let Some(text) = parts.text else { return Ok(None) };
-    if digest != Some(manifest_digest(text)) {
-        return Err(Error::from(Detail::TextDigest).about(path.display()));
+/// What the text says of the bill of materials. It is read once more, from the file that was
+/// verified, whose content may have changed meanwhile: so its digest is compared again.
+fn signed_sbom(path: &Path, opened: &mut Opened<'_, '_>) -> Result<Option<String>> {
+    let about = |detail: Detail| Error::from(detail).about(path.display());
+    let Some(span) = opened.package.envelope.text else { return Ok(None) };
+    // At most the limit for texts, as the envelope was read with it.
+    let mut text = vec![0; usize::try_from(span.len).map_err(|_| about(Detail::StringTooLong))?];
+    opened.file.read(span.pos, &mut text).map_err(|_| about(Detail::ReadFailed))?;
+    if opened.package.manifest.summary.text != Some(manifest_digest(&text)) {
+        return Err(about(Detail::TextDigest));
     }
-    parse_sbom(text)
+    parse_sbom(&text)
 }
 
 fn check_sbom(path: &Path, signed: Option<&str>) -> Result<()> {
@@ -223,6 +225,7 @@ impl Opened<'_, '_> {
             // Whose prompts a device would show: only those of an approval that counted.
             "prompts": self.package.prompts().map(|(key, _)| key_text(key)),
             "codes": success_codes(),
+            "states": states(Stage::Ready),
         })
     }
 }

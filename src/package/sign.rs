@@ -98,15 +98,7 @@ pub fn attach(
         let remedy = "the request was made for another package; prepare one for this";
         return Err(Error::from(Detail::DigestMismatch).remedy(remedy));
     }
-    let signature = plain(key.algorithm(), signature);
-    if ALGORITHMS.verify(key.raw(), request, &signature) != Some(true) {
-        let remedy = format!(
-            "it is not a signature of these bytes by this key ({} of {} bytes expected)",
-            key.algorithm().name(),
-            key.algorithm().signature_len()
-        );
-        return Err(Error::from(Detail::BadSignature).remedy(remedy));
-    }
+    let signature = verified(key, request, signature)?;
     let block = encode(|w| emit_block(w, protected, &signature));
     check_key(&parts, &block, key)?;
     add(parts, block, prompts)
@@ -165,6 +157,20 @@ fn read_request(request: &[u8]) -> Result<(&[u8], &[u8])> {
         Error::from(Detail::BadValue).remedy(remedy)
     };
     read().map_err(|_| foreign())?.ok_or_else(foreign)
+}
+
+/// The signature as COSE has it, if it is one of `request` by `key`; of ESP256 DER is taken too.
+pub(super) fn verified(key: &PublicKey, request: &[u8], signature: &[u8]) -> Result<Vec<u8>> {
+    let signature = plain(key.algorithm(), signature);
+    if ALGORITHMS.verify(key.raw(), request, &signature) == Some(true) {
+        return Ok(signature);
+    }
+    let remedy = format!(
+        "it is not a signature of these bytes by this key ({} of {} bytes expected)",
+        key.algorithm().name(),
+        key.algorithm().signature_len()
+    );
+    Err(Error::from(Detail::BadSignature).remedy(remedy))
 }
 
 /// ESP256 as COSE has it: tools other than tokens give DER.

@@ -69,6 +69,28 @@ struct OperatorEntry {
     string: StringRule,
     #[serde(default)]
     attach_keys: Vec<String>,
+    /// No string of mode secret is used in clear.
+    #[serde(default)]
+    strings_differ: bool,
+}
+
+impl OperatorEntry {
+    /// A string that is in clear in one package is the key of mode secret for every other one.
+    fn refuse_key_given_away(&self, subject: &str) -> Result<()> {
+        let accepts = |wanted: ModeName| self.modes.iter().any(|mode| mode.bit() == wanted.bit());
+        let is_clear = accepts(ModeName::String)
+            || accepts(ModeName::Signed) && self.string == StringRule::Required;
+        if !accepts(ModeName::Secret) || !is_clear || self.strings_differ {
+            return Ok(());
+        }
+        let what = format!(
+            "operator {}: mode secret beside strings in clear: who has read the string in one \
+             package can approve any other; accept secret alone, or not at all, or say \
+             strings_differ = true if no SIM's string is used in both ways",
+            self.plmn
+        );
+        Err(Error::input(subject, what))
+    }
 }
 
 fn signed() -> Vec<ModeName> {
@@ -203,6 +225,7 @@ pub fn compile(text: &str, subject: &str, load: &mut LoadKey<'_>) -> Result<Vec<
             let what = format!("operator plmn \"{}\" is not five or six digits", entry.plmn);
             Error::input(subject, what)
         })?;
+        entry.refuse_key_given_away(subject)?;
         entries.push((plmn, keys(&entry.keys)?, keys(&entry.attach_keys)?, entry));
     }
     entries.sort_by_key(|entry| entry.0);

@@ -184,18 +184,29 @@ fn displays(
 
 /// Every prompt in every language, fallbacks and built-in ones too: a user would see those.
 fn check_displays(release: &Release, subject: &str) -> Result<()> {
-    for (name, display) in &release.displays {
-        for language in release.notes.languages() {
-            for moment in Moment::ALL {
-                let prompt = release.notes.prompt(language, moment);
-                display.fits(prompt).map_err(|what| {
-                    let moment = moment.name();
-                    let shorten = "shorten it, or give this language a prompt of its own";
-                    let what = format!("prompt {moment} of {language} {what} ({name}); {shorten}");
-                    Error::input(subject, what)
-                })?;
-            }
+    for language in release.notes.languages() {
+        for moment in Moment::ALL {
+            let prompt = release.notes.prompt(language, moment);
+            fits_everywhere(release, (language, moment), prompt, subject)?;
         }
+    }
+    Ok(())
+}
+
+/// Whether a prompt fits on every display of the release.
+pub(super) fn fits_everywhere(
+    release: &Release,
+    (language, moment): (&Tag, Moment),
+    prompt: &str,
+    subject: &str,
+) -> Result<()> {
+    for (name, display) in &release.displays {
+        display.fits(prompt).map_err(|what| {
+            let moment = moment.name();
+            let shorten = "shorten it, or give this language a prompt of its own";
+            let what = format!("prompt {moment} of {language} {what} ({name}); {shorten}");
+            Error::input(subject, what)
+        })?;
     }
     Ok(())
 }

@@ -183,6 +183,22 @@ impl Release {
         file::parse(toml_text, subject, load)
     }
 
+    /// Whether an operator's prompts fit on every display of this release, as its own do; a prompt
+    /// that an operator leaves out is not shown on its network.
+    ///
+    /// # Errors
+    /// An input error that names `subject`, the prompt, its language and the display.
+    pub fn check_prompts(&self, prompts: &Prompts, subject: &str) -> Result<()> {
+        for language in prompts.languages() {
+            for moment in Moment::ALL {
+                if let Some(prompt) = prompts.get(language, moment) {
+                    file::fits_everywhere(self, (language, moment), prompt, subject)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// SUIT vendor id.
     #[must_use]
     pub fn vendor_id(&self) -> [u8; 16] {

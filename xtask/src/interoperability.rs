@@ -1,12 +1,10 @@
 //! What others' tools make of our output: each installed from its registry, below target/.
-//!
-//! `suit_validator` is a dependency of `tests/independent_suit.rs`; here is what is not Rust.
 
 use std::path::{Path, PathBuf};
 
 use crate::python;
 use crate::runner::{Done, Runner, StepResult};
-use crate::tool::{cargo, command, root, run, step, target_dir};
+use crate::tool::{cargo, command, root, run, step, succeeds, target_dir};
 
 /// Tools that one script needs.
 struct Peer {
@@ -38,11 +36,24 @@ const PEERS: &[Peer] = &[
     },
 ];
 
-/// Every script; one whose tools cannot be had is skipped.
+/// Every tool; one that cannot be had is skipped.
 pub(crate) fn all(runner: &mut Runner) {
+    runner.step("packages read by suit_validator", packages_by_suit_validator);
     for peer in PEERS {
         runner.step(peer.step, || one(peer));
     }
+}
+
+/// Its crates are compiled into a folder of their own, as they are not those of the workspace.
+fn packages_by_suit_validator() -> StepResult {
+    const MANIFEST: &str = "--locked --manifest-path interop/Cargo.toml";
+    if !succeeds(&mut cargo(&format!("fetch {MANIFEST}"))) {
+        return Ok(Done::Skipped("suit_validator 0.1.3 cannot be fetched".to_owned()));
+    }
+    run(&mut cargo("build --bin fwdelta"))?;
+    let program = target_dir().join("debug/fwdelta");
+    let mut test = cargo(&format!("test {MANIFEST} --target-dir"));
+    step(test.arg(target_dir().join("interop")).env("FWDELTA", program))
 }
 
 fn one(peer: &Peer) -> StepResult {

@@ -4,7 +4,8 @@ use crate::runner::{Done, Runner};
 use crate::tool::{cargo, root, run, step, target_dir};
 
 /// Packages outside the workspace, with what of them can be compiled as a test would be.
-const OUTSIDE: [(&str, &str); 2] = [("capi", "--lib --tests"), ("fuzz", "--bins")];
+const OUTSIDE: [(&str, &str); 3] =
+    [("capi", "--lib --tests"), ("fuzz", "--bins"), ("interop", "--all-targets")];
 
 /// All of them.
 pub(crate) fn all(runner: &mut Runner) {

@@ -287,4 +287,28 @@ mod tests {
             assert_ne!(mutant.good, mutant.bad);
         }
     }
+
+    /// Whether some mistake has to be found by the test that a document names as `FILE.rs::TEST`.
+    fn has_mutant(named: &str) -> bool {
+        let (file, test) = named.split_once(".rs::").unwrap();
+        verification::MUTANTS.iter().any(|mutant| {
+            let tests = mutant.tests.strip_prefix("--test ").unwrap();
+            let (its_file, its_test) = tests.split_once(' ').unwrap_or((tests, ""));
+            its_file == file && test.starts_with(its_test)
+        })
+    }
+
+    #[test]
+    fn every_hole_of_the_threat_model_has_a_mistake_that_its_test_finds() {
+        let document = fs::read_to_string(root().join("docs/threat-model.md")).unwrap();
+        let section = document.split("\n## 6. ").nth(1).unwrap().split("\n## ").next().unwrap();
+        let rows: Vec<_> = section.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+        assert!(rows.len() > 10, "{}", rows.len());
+        for row in rows {
+            let shown = row.trim_end_matches('|').rsplit('|').next().unwrap();
+            let mut tests = shown.split('`').filter_map(|part| part.strip_prefix("tests/"));
+            assert!(tests.any(has_mutant), "no mistake is found by a test of {row}");
+        }
+        assert!(!has_mutant("vulnerabilities.rs::no_such_test"));
+    }
 }

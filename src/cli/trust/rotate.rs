@@ -17,7 +17,8 @@ use crate::package::rotation::{Progress, endorse, progress};
 /// Sign an anchor that replaces another, so that devices accept it
 ///
 /// As many keys must sign as the present anchor asks for, and as many as the new one does. They
-/// can do so at different times and places: give the output to the next signer.
+/// can do so at different times and places: give the output to the next signer. Whose key is in no
+/// file here signs with `fwdelta sign prepare` and `attach`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -102,7 +103,7 @@ pub(super) fn show(file: &Path) -> Result<Report> {
 }
 
 /// A trust file compiled, or a compiled anchor, signed or not.
-fn either_form(path: &Path) -> Result<Vec<u8>> {
+pub(in crate::cli) fn either_form(path: &Path) -> Result<Vec<u8>> {
     if path.extension().is_some_and(|extension| extension == "toml") {
         return args::trust(path);
     }
@@ -114,7 +115,8 @@ fn kids(kids: &[[u8; 8]]) -> Vec<String> {
     kids.iter().map(|kid| hex(kid)).collect()
 }
 
-fn text_of(done: &Progress) -> String {
+/// What a rotation still lacks, for people.
+pub(in crate::cli) fn text_of(done: &Progress) -> String {
     let count = |(have, need): (u8, u8)| match need.checked_sub(have) {
         None | Some(0) => format!("{have} signed, enough"),
         Some(missing) => format!("{have} signed, {missing} more must"),
@@ -132,7 +134,8 @@ fn text_of(done: &Progress) -> String {
     text
 }
 
-fn json_of(done: &Progress) -> Value {
+/// The same for programs.
+pub(in crate::cli) fn json_of(done: &Progress) -> Value {
     let count = |(have, need)| json!({ "signed": have, "needed": need });
     json!({
         "complete": done.is_complete(),

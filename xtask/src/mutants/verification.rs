@@ -23,6 +23,8 @@ const TREE: &str = "src/descriptor/tree.rs";
 const STATE: &str = "src/cli/state.rs";
 const RECEIVE: &str = "src/cli/verify.rs";
 const ANCHOR: &str = "src/cli/trust.rs";
+const TRUST_FILE: &str = "src/package/trust_file.rs";
+const ENDORSE: &str = "src/package/rotation.rs";
 const ACCEPT: &str = "src/cli/trust/rotate.rs";
 
 /// Tests of `tests/vulnerabilities.rs` whose name begins so.
@@ -33,6 +35,7 @@ macro_rules! hole {
 }
 
 const TABLE: &str = "--test operator_table";
+const VECTORS: &str = "--test vectors core_gives_the_expected_detail";
 
 pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
@@ -157,6 +160,20 @@ pub(super) const MUTANTS: &[Mutant] = &[
         tests: "--test trust_rotation the_thresholds_of_both",
     },
     Mutant {
+        name: "rotation: versions may jump",
+        file: ROTATION,
+        good: "        1..=TRUST_JUMP_MAX => Ok(new),",
+        bad: "        1.. => Ok(new),",
+        tests: "--test trust_rotation the_version_only_grows",
+    },
+    Mutant {
+        name: "rotation: signatures that are attached are not verified",
+        file: ENDORSE,
+        good: "    let signature = verified(key, request, signature)?;\n    let mut sheet",
+        bad: "    let signature = signature.to_vec();\n    let mut sheet",
+        tests: "--test signing what_is_not_of_this_anchor",
+    },
+    Mutant {
         name: "bspatch CVE-2014-9862: negative lengths are taken as they are",
         file: BSDIFF,
         good: "let len = u64::try_from(number(len)).map_err(|_| Detail::BadCover)?;",
@@ -239,6 +256,41 @@ pub(super) const MUTANTS: &[Mutant] = &[
         good: "if now >= expires =>",
         bad: "if now >= expires && false =>",
         tests: hole!("freeze"),
+    },
+    Mutant {
+        name: "demands: every revision of the hardware will do",
+        file: FACTS,
+        good: "        if !fits {\n",
+        bad: "        if false {\n",
+        tests: VECTORS,
+    },
+    Mutant {
+        name: "demands: a device that does not know its id passes",
+        file: FACTS,
+        good: "Some(id) if self.device_id != Some(*id) =>",
+        bad: "Some(id) if self.device_id.is_some_and(|own| own != *id) =>",
+        tests: VECTORS,
+    },
+    Mutant {
+        name: "demands: a component that is not there passes",
+        file: FACTS,
+        good: "if !found.is_some_and(|found| wanted.accepts(found.version)) {",
+        bad: "if found.is_some_and(|found| !wanted.accepts(found.version)) {",
+        tests: VECTORS,
+    },
+    Mutant {
+        name: "demands: a battery that nobody measured is full",
+        file: FACTS,
+        good: "self.battery.is_some_and(|charge| charge >= least)",
+        bad: "self.battery.is_none_or(|charge| charge >= least)",
+        tests: VECTORS,
+    },
+    Mutant {
+        name: "demands: nobody needs to authorize",
+        file: FACTS,
+        good: "if demands.priority.is_some() && !self.is_authorized {",
+        bad: "if false {",
+        tests: VECTORS,
     },
     Mutant {
         name: "mix and match: delta headers are not compared with their digest",
@@ -371,6 +423,13 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: ANCHOR,
         good: "(entry.accepts(Mode::Secret) && is_clear)",
         bad: "(entry.accepts(Mode::Secret) && is_clear && false)",
+        tests: "--test policy_cli an_anchor_that_gives_a_key_away",
+    },
+    Mutant {
+        name: "operators: strings in clear beside mode secret are not refused",
+        file: TRUST_FILE,
+        good: "        entry.refuse_key_given_away(subject)?;\n",
+        bad: "",
         tests: "--test policy_cli an_anchor_that_gives_a_key_away",
     },
 ];

@@ -11,6 +11,7 @@ mod operator;
 mod package;
 mod rotation;
 mod signers;
+pub mod stages;
 #[cfg(feature = "encryption")]
 mod unwrap;
 
