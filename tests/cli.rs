@@ -39,7 +39,7 @@ impl Bench {
         bench.ok(&["keygen", "--out", "op"]);
         bench.write("trust.toml", TRUST.as_bytes());
         let string: Vec<u8> = (0..16).collect();
-        bench.write("sim.bin", &[&[1][..], &string].concat());
+        bench.write("sim.bin", [&[1][..], &string].concat());
         bench
     }
 }
@@ -325,7 +325,7 @@ before_update = "Jetzt neu starten?"
     let preview = ["describe", "up.suit", "--preview", "--release", "displays.toml"];
     let release = bench.read("release.toml");
     let displays = b"[display.handset]\ncolumns = 40\nlines = 5\n";
-    bench.write("displays.toml", &[&release[..], displays].concat());
+    bench.write("displays.toml", [&release[..], displays].concat());
     let report = bench.json(&preview);
     let sets = report["preview"].as_array().unwrap();
     let of = |set: &Value| (set["language"].clone(), set["operator"].clone());
@@ -358,7 +358,7 @@ fn bad_input_is_named_with_a_remedy() {
         bench.fails(&[&args[..], sequence].concat())
     };
     bench.write("cut.fwd", b"FWD\x01\x58");
-    bench.write("cut.suit", &[0xd8, 0x6b, 0xa2, 0x02]);
+    bench.write("cut.suit", [0xd8, 0x6b, 0xa2, 0x02]);
     for ((code, message), expected, what) in [
         (build("missing.key", &["--sequence", "1"]), 18, "missing.key"),
         (build("vendor.pub", &["--sequence", "1"]), 19, "keygen"),
@@ -372,7 +372,7 @@ fn bad_input_is_named_with_a_remedy() {
         assert!(code == expected && message.contains(what), "{code} {message}");
     }
     assert!(!bench.path("up.suit").exists());
-    bench.write("short.bin", &[1; 16]);
+    bench.write("short.bin", [1; 16]);
     bench.ok(&[
         "build",
         "--old",

@@ -52,7 +52,7 @@ impl Desk {
             desk.ok(&["keygen", "--out", name, "--algorithm", algorithm]);
         }
         desk.write("trust.toml", TRUST.as_bytes());
-        desk.write("sim.bin", &[&[1][..], &(0..16).collect::<Vec<u8>>()].concat());
+        desk.write("sim.bin", [&[1][..], &(0..16).collect::<Vec<u8>>()].concat());
         desk.ok(&[
             "build",
             "--old",
@@ -77,7 +77,7 @@ impl Desk {
     fn sign_elsewhere(&self, key: &str, request: &str, signature: &str) {
         let pem = String::from_utf8(self.read(&format!("{key}.key"))).unwrap();
         let key = SecretKey::from_pem(&pem, key).unwrap();
-        self.write(signature, &key.sign(&self.read(request)).unwrap());
+        self.write(signature, key.sign(&self.read(request)).unwrap());
     }
 
     /// Prepares for `key`, signs elsewhere, attaches to `package`.
@@ -110,7 +110,7 @@ fn strs(args: &[String]) -> Vec<&str> {
 fn people_sign_one_after_another_and_none_has_the_others_key() {
     let desk = Desk::new();
     let all = desk.verify("update.suit");
-    desk.write("update.suit", &desk.read("draft.suit"));
+    desk.write("update.suit", desk.read("draft.suit"));
     desk.refuses(109, &strs(&all));
     // Everyone prepares from the draft; the order in which signatures come does not matter.
     desk.attach("draft.suit", "pq", "update.suit", "update.suit", &["--require", "26201"]);
@@ -324,7 +324,7 @@ fn an_anchor_is_signed_by_people_whose_keys_are_elsewhere() {
         assert_eq!(report["complete"], needed == 0, "{key}");
         assert_eq!(report["current"]["signed"], 2 - needed, "{key}");
         if needed > 0 {
-            desk.fails(402, &accept);
+            desk.refuses(402, &accept);
         }
         file = "next.cbor";
     }
@@ -347,7 +347,7 @@ fn what_is_not_of_this_anchor_is_not_attached_to_it() {
         desk.ok(&["trust", "compile", "next.toml", "-o", name]);
     }
     let fails = |detail: u16, file: &str, key: &str, request: &str| {
-        desk.fails(detail, &strs(&Desk::attach_to_anchor(file, key, request, "out")))
+        desk.refuses(detail, &strs(&Desk::attach_to_anchor(file, key, request, "out")))
     };
     desk.prepare_anchor("v2.cbor", "a");
     let said = fails(401, "v3.cbor", "a", "tbs");
@@ -365,15 +365,15 @@ fn what_is_not_of_this_anchor_is_not_attached_to_it() {
     let prepare = |file: &'static str, key: &'static str| {
         ["sign", "prepare", file, "--current", "v1.cbor", "--key", key, "-o", "out"]
     };
-    assert!(desk.fails(901, &prepare("v2.cbor", "op.pub")).contains("neither anchor"));
-    assert!(desk.fails(901, &prepare("same.cbor", "a.pub")).contains("version 1"));
+    assert!(desk.refuses(901, &prepare("v2.cbor", "op.pub")).contains("neither anchor"));
+    assert!(desk.refuses(901, &prepare("same.cbor", "a.pub")).contains("version 1"));
     desk.sign_elsewhere("a", "tbs", "sig");
     desk.ok(&strs(&Desk::attach_to_anchor("v2.cbor", "a", "tbs", "next.cbor")));
-    desk.fails(116, &prepare("next.cbor", "a.pub"));
+    desk.refuses(116, &prepare("next.cbor", "a.pub"));
     fails(116, "next.cbor", "a", "tbs");
     // Without --current it is taken for a package, which it is not.
     for file in ["v2.cbor", "next.cbor", "next.toml"] {
-        let said = desk.fails(901, &["sign", "prepare", file, "--key", "a.pub", "-o", "out"]);
+        let said = desk.refuses(901, &["sign", "prepare", file, "--key", "a.pub", "-o", "out"]);
         assert!(said.contains("--current"), "{said}");
     }
 }
