@@ -814,8 +814,8 @@ fwdelta_status fwdelta_apply(const fwdelta_update *update, const fwdelta_part *p
 /* Verifies the package `back` as fwdelta_verify does, its payloads too, and that it leads from the
  * new images of `forward` back to the old ones: those are the components of the update that is
  * about to be applied, as fwdelta_verify described them, in their order, and back->device->pending
- * is its summary.manifest. To be called before the first write; then keep `back` until the update is
- * confirmed. A package that is none is FWDELTA_E_BAD_ARGUMENT, one that leads back from another
+ * is its summary.manifest. To be called before the first write; then keep `back` until the update
+ * is confirmed. A package that is none is FWDELTA_E_BAD_ARGUMENT, one that leads back from another
  * update FWDELTA_E_ROLLBACK. */
 fwdelta_status fwdelta_check_way_back(const fwdelta_update *back,
                                       const fwdelta_component *forward, uint32_t forward_count,
