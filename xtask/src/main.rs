@@ -14,6 +14,7 @@ mod mutants;
 mod peers;
 mod python;
 mod runner;
+mod speed;
 mod suite;
 mod tool;
 
@@ -69,6 +70,8 @@ Project tasks. Usage: cargo xtask TASK
                 target/peers/peers.json), tables in docs/benchmarks.md and plots in docs/plots,
                 or all below target/peers with --tools. A run that takes longer than SECONDS
                 (default 600) is given up; --resume keeps what FILE has of the rivals
+  speed DIR     how fast deltas of the pairs of DIR are applied, of which new has 1 MB or more, in
+                memory and one thread, beside HDiffPatch in the same run: a table and medians
   vectors       make testdata/vectors, testdata/deltas, testdata/capi, the fuzz targets' seeds and
                 the README's table of sizes anew; only when a format changes
   --help        this text
@@ -99,6 +102,7 @@ fn main() -> ExitCode {
         ["size", "--write"] => device::size(&mut runner, true),
         ["extremes"] => extremes::all(&mut runner),
         ["interoperability"] => interoperability::all(&mut runner),
+        ["speed", dir] => speed::all(&mut runner, &PathBuf::from(dir)),
         ["vectors"] => suite::vectors(&mut runner),
         ["inplace", dir] => in_place::all(&mut runner, &PathBuf::from(dir)),
         ["mutants"] => mutants::all(&mut runner, None),
