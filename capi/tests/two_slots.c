@@ -302,7 +302,7 @@ static int is_refused(struct bench *bench, fwdelta_status status, uint16_t detai
     return is_so;
 }
 
-/* Calls in the wrong order, storage that does not fit, pointers that are none: nothing is touched. */
+/* Calls in the wrong order, storage that does not fit, no pointers: nothing is touched. */
 static void misuse(struct bench *bench)
 {
     const struct bench good = *bench;
