@@ -713,7 +713,7 @@ typedef struct fwdelta_two_slots {
 /* Where an update goes on. */
 typedef struct fwdelta_resume_at {
     /* The byte of payload to be fed next. 0, the first, for deltas that need a decompressor, which
-     * has no state that could be saved: they take the payload again but make nothing of it again. */
+     * has no state that could be saved: they take the payload again, but make nothing of it. */
     uint64_t payload_pos;
     /* bytes of the new image that are not made again */
     uint64_t new_pos;
@@ -811,8 +811,8 @@ fwdelta_status fwdelta_apply(const fwdelta_update *update, const fwdelta_part *p
                              uint32_t part_count, fwdelta_error *error);
 
 /* Verifies the package `back` as fwdelta_verify does, its payloads too, and that it leads from the
- * new images of `forward` back to the old ones: those are the components of the update that is about
- * to be applied, as fwdelta_verify described them, in their order, and back->device->pending is its
+ * new images of `forward` back to the old ones: those are the components of the update that is to
+ * be applied, as fwdelta_verify described them, in their order, and back->device->pending is its
  * summary.manifest. To be called before the first write; then keep `back` until the update is
  * confirmed. A package that is none is FWDELTA_E_BAD_ARGUMENT, one that leads back from another
  * update FWDELTA_E_ROLLBACK. */
@@ -867,8 +867,8 @@ fwdelta_status fwdelta_stream_run(const fwdelta_stream *stream, const fwdelta_so
                                   fwdelta_error *error);
 
 /* Bytes of scratch flash that checkpoints of an update to a slot of its own take, in sectors of
- * `sector_len` bytes, the longest if they differ, programmed in units of `write_len`. The content of
- * `work`, of fwdelta_delta_info.work_len bytes, is lost. */
+ * `sector_len` bytes, the longest if they differ, programmed in units of `write_len`. The content
+ * of `work`, of fwdelta_delta_info.work_len bytes, is lost. */
 fwdelta_status fwdelta_two_slots_scratch_len(const fwdelta_delta *delta,
                                              const fwdelta_limits *limits, uint32_t sector_len,
                                              uint16_t write_len, uint8_t *work, size_t work_len,
