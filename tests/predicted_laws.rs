@@ -187,6 +187,24 @@ proptest! {
             prop_assert!(applied(&old, &delta) == Ok(new.clone()), "{profile:?}");
         }
     }
+
+    /// What is not enough for the smallest tables is refused, and what is said to be enough is.
+    #[test]
+    fn too_little_device_memory_is_refused((old, new) in pair(), len in 1u64..4 << 20) {
+        for profile in [Profile::Tiny, Profile::Plain, Profile::Max] {
+            let options = Options { profile, device_memory_len: Some(len), ..Options::default() };
+            match create(&old, &new, &options, &Silent) {
+                Ok(delta) => {
+                    prop_assert!(delta.header.workspace_len <= len, "{profile:?}");
+                    prop_assert!(applied(&old, &delta) == Ok(new.clone()), "{profile:?}");
+                }
+                Err(error) => {
+                    prop_assert_eq!(error.detail(), Detail::BadArgument);
+                    prop_assert!(len < 1 << 20, "{}", error);
+                }
+            }
+        }
+    }
 }
 
 /// No number of the format is as long as such an address: nothing is predicted then.

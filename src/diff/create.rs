@@ -120,16 +120,30 @@ pub fn chain(payload: &[u8], chunk_len: usize) -> (Vec<u8>, [u8; HASH_LEN]) {
 /// The delta has been applied by core's interpreter and its result compared with `new`.
 ///
 /// # Errors
-/// [`Error::Cancelled`], and `Bug` when the result differs.
+/// [`Error::Cancelled`], [`Error::Input`] when it cannot be applied in the memory that the device
+/// has, and `Bug` when the result differs.
 pub fn create(old: &[u8], new: &[u8], options: &Options, progress: &dyn Progress) -> Result<Delta> {
     with_threads(options.threads, || {
         let (delta, is_tried) = encode(old, new, options, progress)?;
+        check_memory(&delta.header, options)?;
         if !is_tried {
             check(old, new, &delta, progress)?;
         }
         checkpoint(progress, Stage::Check, new.len() as u64, new.len() as u64)?;
         Ok(delta)
     })
+}
+
+/// Whether the device has the memory to apply it.
+fn check_memory(header: &DeltaHeader, options: &Options) -> Result<()> {
+    let needed = header.workspace_len;
+    let Some(len) = options.device_memory_len.filter(|len| *len < needed) else { return Ok(()) };
+    let name = header.coder.name();
+    let message = format!(
+        "too few to apply {name} with the least tables there are: {needed} bytes needed, {len} there; \
+         give more, or take a smaller profile"
+    );
+    Err(Error::input("memory of the device (--ram)", message))
 }
 
 /// Does `work` with `count` threads, 0 for one per processor.

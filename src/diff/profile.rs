@@ -8,7 +8,7 @@ use fwdelta_core::format::chain::{ChainStart, HASH_LEN};
 use fwdelta_core::format::delta::{
     Coder, DIGEST_LEN, DeltaHeader, ImageId, StreamShape, WINDOW_LOG_MIN,
 };
-use fwdelta_core::format::shape::{BUFFER_LOG_MIN, Shape};
+use fwdelta_core::format::shape::{BUFFER_LOG_MIN, MATCH_LOG_MIN, PROBABILITY_LOG_MIN, Shape};
 
 use crate::exec::describe::Description;
 
@@ -56,6 +56,8 @@ const SIZES: [[u8; 4]; 8] = [
 ];
 /// Of the memory there is, at most this much goes to tables other than that of covers, in 16ths.
 const TABLES_SHARE: u64 = 14;
+/// The same of profile `max`.
+const MAX_TABLES_SHARE: u64 = 15;
 /// Tables of profile `max`.
 const MAX: Shape = Shape {
     model_log: 23,
@@ -116,7 +118,7 @@ pub(super) fn shape(
         covers.min(1 << 20) as u32
     };
     let base = if is_max {
-        let base = fitted(described, new_len, cover_count);
+        let base = shrunk(fitted(described, new_len, cover_count), memory_len, fixed);
         let fits =
             |shape: &Shape| fixed(shape) <= memory_len && room(shape) as usize >= cover_count;
         reaching(base, new_len, fits)
@@ -185,6 +187,31 @@ fn fitted(described: Shape, new_len: u64, cover_count: usize) -> Shape {
         runs,
         ..MAX
     }
+}
+
+/// `base` with tables that leave room for covers in `memory_len` bytes, if there are such.
+fn shrunk(base: Shape, memory_len: u64, fixed: impl Fn(&Shape) -> u64) -> Shape {
+    let share = memory_len / 16 * MAX_TABLES_SHARE;
+    let lowered = |shape: &Shape| {
+        let less = |log: u8, min: u8| log.saturating_sub(1).max(min);
+        let smaller = Shape {
+            model_log: less(shape.model_log, PROBABILITY_LOG_MIN),
+            memo_log: less(shape.memo_log, 1),
+            value_log: less(shape.value_log, 0),
+            buffer_log: less(shape.buffer_log, BUFFER_LOG_MIN),
+            match_log: less(shape.match_log, MATCH_LOG_MIN),
+            ring_log: less(shape.ring_log, MATCH_LOG_MIN),
+            ..*shape
+        };
+        (smaller != *shape).then_some(smaller)
+    };
+    let mut shape = base;
+    while fixed(&shape) > share
+        && let Some(smaller) = lowered(&shape)
+    {
+        shape = smaller;
+    }
+    shape
 }
 
 /// `base`, remembering as much of new as it has and leaves room for all covers.
