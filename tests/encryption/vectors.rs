@@ -80,7 +80,7 @@ fn regenerate_in_place() {
     let mut lines = vec![PLAIN_HEADER.to_owned()];
     for (algorithm, profile, name, key) in [
         (BOTH[0], Profile::Plain, "in-place-a128gcm", "device.key"),
-        (BOTH[1], Profile::Small, "in-place-chacha20-poly1305", "group.key"),
+        (BOTH[1], Profile::Plain, "in-place-chacha20-poly1305", "group.key"),
     ] {
         let encryption = made(algorithm, vec![pair(1).0, group(3).0]);
         let package = in_place(profile, Some(encryption));
