@@ -1,6 +1,7 @@
 //! The library as C sees it: header and library agree, C programs run, no path to a panic is left.
 //!
 //! Needs a C and a C++ compiler (`CC`, `CXX`; default `cc`, `c++`) and `nm`.
+// Long because the header is compared with the library as a whole.
 
 #[path = "../src/abi.rs"]
 #[allow(dead_code)] // Its layout is what is tested.
