@@ -111,6 +111,18 @@ impl Error {
         10 + self.category() as u8
     }
 
+    /// The same error at a time when the old image may be overwritten in part.
+    #[must_use]
+    pub fn after_begin(self) -> Self {
+        match self {
+            Error::Core { error, subject, remedy } => {
+                let error = fwdelta_core::Error { old_intact: false, ..error };
+                Error::Core { error, subject, remedy }
+            }
+            other => other,
+        }
+    }
+
     /// Whether the old image still stands.
     #[must_use]
     pub fn old_intact(&self) -> bool {

@@ -59,7 +59,7 @@ fn a_header_that_declares_much_is_refused_before_allocation() {
     let streams = StreamShape { window_log: 10, block_len: 256, ..StreamShape::default() };
     let projected = Coder::Projected(StreamShape { covers: all, buffer_log: 7, ..streams });
     let described = Shape { old_segments: all, new_segments: all, runs: all, ..shape };
-    let chain = Some(ChainStart { chunk_len: 1 << 24, first_hash: [0; 32] });
+    let chain = Some(ChainStart { chunk_len: 1 << 24, first_hash: [0; 32], is_sealed: false });
     let most = 1 << 62;
     let cases = [
         (DeltaHeader { new: id(most - 1), ..small }, Detail::ImageTooLarge),

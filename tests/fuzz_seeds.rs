@@ -7,6 +7,7 @@ mod delta;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fwdelta::codec::predict::{Plan, encode};
 use fwdelta::codec::{Script, bits, bsdiff, projected, streams};
@@ -14,11 +15,13 @@ use fwdelta::core::apply::memory_len;
 use fwdelta::core::exec::layout::Content;
 use fwdelta::core::exec::map::Listed;
 use fwdelta::core::format::delta::{Coder, DeltaHeader, Shape, StreamShape};
+use fwdelta::core::format::encryption::ContentAlgorithm;
 use fwdelta::descriptor::{FileFacts, PackageFacts, describe};
 use fwdelta::diff::{Delta, Options, Profile};
 use fwdelta::matching::{self, Costs};
 use fwdelta::package::assemble::Parts;
 use fwdelta::package::build::{BuildOptions, Images, build};
+use fwdelta::package::encrypt::{Encryption, GroupKey, RecipientKey};
 use fwdelta::package::{PublicKey, trust_file};
 use fwdelta::plan::{Entry, Image, Index, Part, emit_table};
 use fwdelta::progress::Silent;
@@ -390,6 +393,53 @@ fn reanchored_seeds(seeds: &mut Seeds) {
     }
 }
 
+/// Encryption-infos for recipients of both kinds; payloads that decode, under what is done to their
+/// chunks; images that are rewritten in place.
+fn encrypted_seeds(seeds: &mut Seeds) {
+    let (recipients, old) = (encryption_recipients(), numbers());
+    let old = &old[..2048];
+    let new = [&old[100..700], &[7; 9], &old[1000..1500], &old[40..90]].concat();
+    for (number, algorithm) in
+        [ContentAlgorithm::A128Gcm, ContentAlgorithm::ChaCha20Poly1305].into_iter().enumerate()
+    {
+        for (name, range) in [("device", 0..1), ("group", 1..2), ("both", 0..2)] {
+            let encryption = Encryption::new(algorithm, recipients[range].to_vec()).unwrap();
+            let encryption = encryption.with_random(Arc::new(|bytes| {
+                bytes.fill(5);
+                Ok(())
+            }));
+            let info = encryption.seal(&[], 64).unwrap().info;
+            let seed = Input::default().bytes(&[0]).bytes(&info).0;
+            seeds.insert(("encrypted", format!("info-{number}-{name}")), seed);
+        }
+        let covers = matching::plain_covers(old, &new, &Costs::SMALL, &Silent).unwrap();
+        let script = Script { old, new: &new, covers: &covers };
+        let payloads = [new.clone(), bits::encode(&script, 11).unwrap()];
+        for (coder, payload) in payloads.into_iter().enumerate() {
+            for change in 0..6u8 {
+                let seed = Input::default().bytes(&[1, number as u8, 9, coder as u8]);
+                let seed = seed.below(new.len() as u16, 4096).below(40, 300);
+                let seed = seed.bytes(&[1, 0, change, 3, 2, 0, 0, 0, 0, 0, 0, 0]).bytes(&payload);
+                let name = format!("stream-{number}-{coder}-{change}");
+                seeds.insert(("encrypted", name), seed.0);
+            }
+        }
+        for pages in 0..3u8 {
+            let seed = Input::default().bytes(&[2, number as u8, 20, pages, 1]);
+            let seed = seed.below(300 + u16::from(pages), 4096).bytes(&[3]).below(1200, 2000);
+            let seed = seed.bytes(&delta::noise(&mut Random::new(8), 1201, 30));
+            let seed = seed.bytes(&noise(u64::from(pages), 60)).0;
+            seeds.insert(("encrypted", format!("in-place-{number}-{pages}")), seed);
+        }
+    }
+}
+
+/// A device, and the group whose key the target has.
+fn encryption_recipients() -> [RecipientKey; 2] {
+    let PublicKey::Esp256(point) = common::key("p256").public() else { panic!("a point") };
+    [RecipientKey::Point(point), RecipientKey::Group(GroupKey::new([3; 16]))]
+}
+
 #[test]
 fn seeds_are_as_they_are_made() {
     let mut seeds = Seeds::new();
@@ -403,6 +453,7 @@ fn seeds_are_as_they_are_made() {
     ef_fota_seeds(&mut seeds);
     resigned_seeds(&mut seeds);
     reanchored_seeds(&mut seeds);
+    encrypted_seeds(&mut seeds);
     for ((target, name), seed) in seeds {
         let file = dir().join(target).join(name);
         if std::env::var_os("FWDELTA_REGENERATE").is_some() {

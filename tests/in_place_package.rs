@@ -120,6 +120,34 @@ fn a_resume_asks_neither_trust_nor_sim() {
 }
 
 #[test]
+fn an_encrypted_one_asks_for_its_key_at_every_start() {
+    let bench = Bench::new();
+    bench.ok("keygen --algorithm a128kw --out fleet");
+    bench.ok("keygen --algorithm ecdh-es --out device");
+    bench.ok("build --old old --new new --key vendor.key --sequence 7 --profile small --in-place \
+         --page 1K --spare 2 --order ascending --group-key fleet.key --recipient device.pub \
+         -o update.suit");
+    bench.ok("approve update.suit --operator 26201 --key op.key -o update.suit");
+    let plain = bench.apply("update.suit");
+    assert_eq!(bench.exit_code(&plain), 15, "no key");
+    assert_eq!(bench.read("image"), bench.old);
+    let with_key = format!("{plain} --decrypt-key fleet.key");
+    let output = bench.run(&with_key, 58 << 10);
+    assert!(output.status.signal().is_some(), "{output:?}");
+    let half = bench.read("image");
+    assert!(half != bench.old && half != bench.new);
+    let output = bench.run(&plain, 1 << 30);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(15), "{said}");
+    assert!(said.contains("\"old_intact\": false") && said.contains("NotRecipient"), "{said}");
+    assert_eq!(bench.read("image"), half, "without the key nothing is written");
+    let report = bench.ok(&format!("{plain} --decrypt-key device.key"));
+    assert!(report.contains("\"resumed\": true"), "{report}");
+    assert_eq!(bench.read("image"), bench.new);
+    assert!(!bench.path("journal").exists());
+}
+
+#[test]
 fn another_package_does_not_go_on_with_it() {
     let bench = Bench::new();
     bench.cut();

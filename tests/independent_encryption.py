@@ -139,3 +139,15 @@ def check_encryption(Package, run, work, pair, vectors, chain_holds, decode, che
         found = opened(package, 2, *load_key(vectors / "encrypted" / key))
         image = found and decode(unchained(*found), found[1], b"")
         check(f"vector {name}", image == new if expected == "0" else found is None)
+    for line in (vectors / "encrypted/in-place.tsv").read_text().splitlines()[1:]:
+        name, key, expected, plain = line.split("\t")
+        package = Package((vectors / f"encrypted/{name}.suit").read_bytes())
+        found = opened(package, 3, *load_key(vectors / "encrypted" / key))
+        digest = found and hashlib.sha256(found[1]).hexdigest()
+        check(f"vector {name} with {key}", digest == plain if expected == "0" else found is None)
+    for line in (vectors / "encrypted/keys.tsv").read_text().splitlines()[1:]:
+        name, kid, secret = line.split("\t")
+        key, own = load_key(vectors / "encrypted" / name)
+        number = key if isinstance(key, bytes) else \
+            key.private_numbers().private_value.to_bytes(32, "big")
+        check(f"key file {name}", (own.hex(), number.hex()) == (kid, secret))

@@ -48,6 +48,8 @@ extern "C" {
 #define FWDELTA_STREAM_WORD_COUNT 640u
 /* Words of a fwdelta_two_slots_state. */
 #define FWDELTA_TWO_SLOTS_WORD_COUNT 672u
+/* Bytes of room for a content key; A128GCM uses the first 16. */
+#define FWDELTA_CONTENT_KEY_LEN 32u
 /* fwdelta_error.component of an error that is not about one component. */
 #define FWDELTA_NO_COMPONENT UINT32_MAX
 
@@ -344,6 +346,68 @@ typedef struct fwdelta_crypto {
                             size_t signature_len);
 } fwdelta_crypto;
 
+/* How a payload is encrypted: numbers of COSE algorithms. */
+enum fwdelta_cipher {
+    FWDELTA_CIPHER_NONE = 0,
+    FWDELTA_CIPHER_A128GCM = 1,
+    FWDELTA_CIPHER_CHACHA20_POLY1305 = 24
+};
+
+/* How its content key is wrapped: numbers of COSE algorithms. */
+enum fwdelta_key_wrap {
+    /* AES-128 Key Wrap (RFC 3394) under a key from ECDH on P-256 with an ephemeral key */
+    FWDELTA_ECDH_ES_A128KW = -29,
+    /* the same under a key that a group shares */
+    FWDELTA_A128KW = -3
+};
+
+/* Somebody who can unwrap the content key: bytes, no pointers. */
+typedef struct fwdelta_recipient {
+    /* enum fwdelta_cipher, not 0 */
+    int32_t cipher;
+    /* enum fwdelta_key_wrap */
+    int32_t algorithm;
+    /* what the key is found by; `fwdelta keygen` prints that of a key */
+    uint8_t kid[8];
+    /* the ephemeral point: 04 x y; zeros for FWDELTA_A128KW */
+    uint8_t point[65];
+    /* 24 for FWDELTA_CIPHER_A128GCM, else 40 */
+    uint8_t wrapped_len;
+    /* the content key, wrapped */
+    uint8_t wrapped[40];
+} fwdelta_recipient;
+
+/* For whom a payload is encrypted, as a device keeps it beside its fwdelta_delta: bytes, no
+ * pointers, nothing secret; but it must stay as it was verified. */
+typedef struct fwdelta_sealing {
+    /* that recipient of the package whose key this device has */
+    fwdelta_recipient recipient;
+    /* what the nonces of its chunks are made from */
+    uint8_t nonce[12];
+} fwdelta_sealing;
+
+/* Decryption by a crypto cell, or by fwdelta_unwrap_key and fwdelta_open_chunk. This table, and
+ * what it points to, stay as they are as long as a state is in use that was opened with it. The
+ * content key stays with the caller: it is that of the last `unwrap`, until the update that it was
+ * unwrapped for ends or another is opened. Wipe it then. */
+typedef struct fwdelta_decryptor {
+    uint32_t abi;
+    /* handed to the callbacks */
+    void *ctx;
+    /* Unwraps and keeps the content key. 0: done. FWDELTA_POLICY: this is somebody else, and the
+     * next recipient is asked. Anything else: it does not unwrap (FWDELTA_E_NOT_DECRYPTED).
+     * ECDH-ES: the x coordinate of the private key times `point`, which must be one of the curve,
+     * goes through fwdelta_derive_kek; its result unwraps. */
+    int32_t (*unwrap)(void *ctx, const fwdelta_recipient *recipient);
+    /* Decrypts `data` in its place with that key; 0 exactly if `tag` is right. A nonce is that of
+     * one chunk only. What `data` holds after another answer is wiped. */
+    int32_t (*open)(void *ctx, const uint8_t nonce[12], const uint8_t *aad, size_t aad_len,
+                    uint8_t *data, size_t data_len, const uint8_t tag[16]);
+    /* fwdelta_delta_of_package writes it; what applies a fwdelta_delta reads it. NULL where there
+     * is no fwdelta_delta: fwdelta_verify, _check and _apply need none. */
+    fwdelta_sealing *sealing;
+} fwdelta_decryptor;
+
 /* What one call of a decompressor did. */
 typedef struct fwdelta_flow {
     /* input bytes it will not need again */
@@ -490,6 +554,8 @@ typedef struct fwdelta_update {
     const fwdelta_crypto *crypto;
     /* NULL: packages that need one are refused (FWDELTA_UNSUPPORTED) */
     const fwdelta_decompressor *decompressor;
+    /* NULL: packages that are encrypted are verified but not applied (FWDELTA_E_NOT_RECIPIENT) */
+    const fwdelta_decryptor *decryptor;
     /* NULL: none */
     const fwdelta_progress *progress;
     /* takes the authentication wrapper and the manifest; limits->envelope_len is always enough */
@@ -586,6 +652,8 @@ typedef struct fwdelta_component {
     uint8_t old_digest[32];
     uint8_t new_digest[32];
     uint8_t payload_digest[32];
+    /* not 0: fwdelta_update.decryptor must not be NULL to apply it */
+    uint32_t is_encrypted;
 } fwdelta_component;
 
 /* Where one component is stored. */
@@ -604,7 +672,10 @@ typedef struct fwdelta_part {
 typedef struct fwdelta_delta {
     uint32_t abi;
     /* bytes of `header` that count */
-    uint32_t header_len;
+    uint16_t header_len;
+    /* enum fwdelta_cipher: other than 0, the payload is encrypted, and the fwdelta_sealing that the
+     * decryptor points to is to be kept with this */
+    uint16_t cipher;
     /* where the payload starts in its medium */
     uint64_t payload_pos;
     uint64_t payload_len;
@@ -656,6 +727,9 @@ typedef struct fwdelta_stream {
     const fwdelta_limits *limits;
     /* NULL: deltas that need one are refused (FWDELTA_UNSUPPORTED) */
     const fwdelta_decompressor *decompressor;
+    /* NULL: deltas that are encrypted are refused (FWDELTA_E_NOT_RECIPIENT). `unwrap` is called by
+     * fwdelta_stream_open and fwdelta_stream_run. */
+    const fwdelta_decryptor *decryptor;
     /* NULL: none. Of fwdelta_stream_feed it knows no number of bytes. */
     const fwdelta_progress *progress;
     fwdelta_stream_state *state;
@@ -676,8 +750,8 @@ enum fwdelta_wish {
 };
 
 /* Where decoding to a slot of its own with checkpoints stands from one call to the next. Zeroed
- * before its first use; then only handed back. It is lost with the power: the scratch flash knows
- * where to go on. */
+ * before its first use; then only handed back. It is lost with the power: the scratch
+ * flash knows where to go on. */
 typedef struct fwdelta_two_slots_state {
     uint64_t opaque[FWDELTA_TWO_SLOTS_WORD_COUNT];
 } fwdelta_two_slots_state;
@@ -701,6 +775,9 @@ typedef struct fwdelta_two_slots {
     const fwdelta_limits *limits;
     /* NULL: deltas that need one are refused (FWDELTA_UNSUPPORTED) */
     const fwdelta_decompressor *decompressor;
+    /* NULL: deltas that are encrypted are refused (FWDELTA_E_NOT_RECIPIENT). `unwrap` is called by
+     * fwdelta_two_slots_begin and _resume, so the key must be there after a power cut. */
+    const fwdelta_decryptor *decryptor;
     /* NULL: none. Called before every read, with 0 of 0 bytes. */
     const fwdelta_progress *progress;
     fwdelta_two_slots_state *state;
@@ -721,7 +798,8 @@ typedef struct fwdelta_resume_at {
 } fwdelta_resume_at;
 
 /* Where an update in place stands from one call to the next. Zeroed before its first use; then
- * only handed back. It is lost with the power: the scratch flash knows where to go on. */
+ * only handed back. It is lost with the power: the scratch flash knows where to go
+ * on. */
 typedef struct fwdelta_state {
     uint64_t opaque[FWDELTA_STATE_WORD_COUNT];
 } fwdelta_state;
@@ -737,6 +815,9 @@ typedef struct fwdelta_in_place {
     /* the staged package, or the file of the payload; it stays where it is until the end */
     const fwdelta_source *payload;
     const fwdelta_limits *limits;
+    /* NULL: deltas that are encrypted are refused (FWDELTA_E_NOT_RECIPIENT). `unwrap` is called by
+     * fwdelta_in_place_rehearse, _begin and _resume, so the key must be there after a power cut. */
+    const fwdelta_decryptor *decryptor;
     /* NULL: none. Called before every read, with 0 of 0 bytes. */
     const fwdelta_progress *progress;
     fwdelta_state *state;
@@ -945,6 +1026,25 @@ fwdelta_status fwdelta_in_place_finish(const fwdelta_in_place *update, fwdelta_e
 
 /* Erases the journal of an update that is done, or was never begun: not while it is under way. */
 fwdelta_status fwdelta_in_place_clear(const fwdelta_in_place *update, fwdelta_error *error);
+
+/* For fwdelta_decryptor.unwrap, where the private key is in hardware: the key that wraps the
+ * content key, 16 bytes, from the shared secret of ECDH, the 32 bytes of its x coordinate
+ * (HKDF-SHA-256, docs/format.md, section 3.5). Wipe both. FWDELTA_UNSUPPORTED in a library without
+ * `encryption`. */
+fwdelta_status fwdelta_derive_kek(const uint8_t *shared, uint8_t *kek);
+
+/* For fwdelta_decryptor.unwrap, in software: unwraps the content key into FWDELTA_CONTENT_KEY_LEN
+ * bytes with a key that is found by `kid`, 8 bytes: 32 bytes are the secret number of a P-256 key,
+ * 16 the key of a group. FWDELTA_POLICY for another recipient's, FWDELTA_CORRUPT if it does not
+ * unwrap. FWDELTA_UNSUPPORTED in a library without `encryption-software`. */
+fwdelta_status fwdelta_unwrap_key(const fwdelta_recipient *recipient, const uint8_t *kid,
+                                  const uint8_t *key, size_t key_len, uint8_t *content_key);
+
+/* For fwdelta_decryptor.open, in software. FWDELTA_CORRUPT if `tag` is wrong, FWDELTA_UNSUPPORTED
+ * as above. */
+fwdelta_status fwdelta_open_chunk(int32_t cipher, const uint8_t *content_key,
+                                  const uint8_t *nonce, const uint8_t *aad, size_t aad_len,
+                                  uint8_t *data, size_t data_len, const uint8_t *tag);
 
 /* Whether a download may be started: refuses with FWDELTA_E_FOTA_NOT_ALLOWED or FWDELTA_E_NO_SIM
  * what would be refused whatever the package is. The SIM is asked again when the package is

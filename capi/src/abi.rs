@@ -137,6 +137,61 @@ pub struct Decompressor {
     >,
 }
 
+/// Decrypts in place, with the content key that was unwrapped last.
+pub type OpenChunk = unsafe extern "C" fn(
+    *mut c_void,
+    *const u8,
+    *const u8,
+    usize,
+    *mut u8,
+    usize,
+    *const u8,
+) -> i32;
+
+/// `fwdelta_decryptor`
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Decryptor {
+    /// [`ABI_VERSION`]
+    pub abi: u32,
+    /// Handed to the callbacks.
+    pub ctx: *mut c_void,
+    /// Unwraps the content key.
+    pub unwrap: Option<unsafe extern "C" fn(*mut c_void, *const Recipient) -> i32>,
+    /// Nonce of 12 bytes, what is authenticated besides, data, tag of 16 bytes.
+    pub open: Option<OpenChunk>,
+    /// Where a package's is written to, and a delta's read from; null where neither is asked for.
+    pub sealing: *mut Sealing,
+}
+
+/// `fwdelta_sealing`
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Sealing {
+    /// For whom the payload is encrypted: this device.
+    pub recipient: Recipient,
+    /// What the nonces of its chunks are made from.
+    pub nonce: [u8; 12],
+}
+
+/// `fwdelta_recipient`
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Recipient {
+    /// Number of the cipher in COSE.
+    pub cipher: i32,
+    /// Number in COSE of how the content key is wrapped.
+    pub algorithm: i32,
+    /// What the key is found by.
+    pub kid: [u8; 8],
+    /// The ephemeral point; zeros where there is none.
+    pub point: [u8; 65],
+    /// Bytes of `wrapped` that count.
+    pub wrapped_len: u8,
+    /// The content key, wrapped.
+    pub wrapped: [u8; 40],
+}
+
 /// `fwdelta_flow`
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
@@ -293,6 +348,8 @@ pub struct Update {
     pub crypto: *const Crypto,
     /// Decompressor; null for none.
     pub decompressor: *const Decompressor,
+    /// Decryption; null for none.
+    pub decryptor: *const Decryptor,
     /// Called between steps; null for none.
     pub progress: *const Progress,
     /// Takes the authenticated part of the envelope.
@@ -395,6 +452,8 @@ pub struct Component {
     pub new_digest: [u8; 32],
     /// SHA-256 of the payload.
     pub payload_digest: [u8; 32],
+    /// Whether the payload is encrypted.
+    pub is_encrypted: u32,
 }
 
 /// `fwdelta_error`
@@ -462,7 +521,9 @@ pub struct Delta {
     /// [`ABI_VERSION`]
     pub abi: u32,
     /// Bytes of `header` that count.
-    pub header_len: u32,
+    pub header_len: u16,
+    /// Number of the cipher in COSE; 0: the payload is not encrypted.
+    pub cipher: u16,
     /// Where the payload starts in its medium.
     pub payload_pos: u64,
     /// Its length.
@@ -527,6 +588,8 @@ pub struct InPlace {
     pub payload: *const Source,
     /// Ceilings.
     pub limits: *const Limits,
+    /// Decryption; null for none.
+    pub decryptor: *const Decryptor,
     /// Called before every read; null for none.
     pub progress: *const Progress,
     /// Where the update stands from call to call.
@@ -575,6 +638,8 @@ pub struct Stream {
     pub limits: *const Limits,
     /// Decompressor; null for none.
     pub decompressor: *const Decompressor,
+    /// Decryption; null for none.
+    pub decryptor: *const Decryptor,
     /// Called before every read; null for none.
     pub progress: *const Progress,
     /// Where decoding stands from call to call.
@@ -615,6 +680,8 @@ pub struct TwoSlots {
     pub limits: *const Limits,
     /// Decompressor; null for none.
     pub decompressor: *const Decompressor,
+    /// Decryption; null for none.
+    pub decryptor: *const Decryptor,
     /// Called before every read; null for none.
     pub progress: *const Progress,
     /// Where decoding stands from call to call.

@@ -8,15 +8,14 @@ use fwdelta_core::limits::HEADER_LEN_MAX;
 use fwdelta_core::storage::Source;
 use fwdelta_core::{Detail, Error, Limits, Result};
 
-use crate::abi;
+use crate::{abi, sealed};
 
 /// Bytes before the header in a delta file: the magic, then the head of a byte string.
 const HEAD_LEN_MAX: usize = MAGIC.len() + 3;
 
 /// The bytes of the header.
 pub(crate) fn header_bytes(delta: &abi::Delta) -> &[u8] {
-    let len = usize::try_from(delta.header_len).unwrap_or(usize::MAX);
-    delta.header.get(..len).unwrap_or(&[])
+    delta.header.get(..usize::from(delta.header_len)).unwrap_or(&[])
 }
 
 /// The header, within `limits`.
@@ -25,7 +24,8 @@ pub(crate) fn header_bytes(delta: &abi::Delta) -> &[u8] {
 /// As [`DeltaHeader::parse`] and [`DeltaHeader::check`]; `PayloadSize` if it states another length
 /// of payload.
 pub(crate) fn header(delta: &abi::Delta, limits: &Limits) -> Result<DeltaHeader> {
-    let header = DeltaHeader::parse(header_bytes(delta))?;
+    let mut header = DeltaHeader::parse(header_bytes(delta))?;
+    sealed::mark(&mut header, delta)?;
     if header.payload_len != delta.payload_len {
         return Err(Detail::PayloadSize.into());
     }
@@ -95,7 +95,8 @@ pub(crate) fn of_file<S: Source>(file: &mut S, len: u64) -> Result<abi::Delta> {
     let header_pos = reader.pos();
     let mut delta = abi::Delta {
         abi: abi::ABI_VERSION,
-        header_len: u32::try_from(header_len).unwrap_or(u32::MAX),
+        header_len: u16::try_from(header_len).unwrap_or(u16::MAX),
+        cipher: 0,
         payload_pos: header_pos.saturating_add(header_len),
         payload_len: 0,
         decision: [0; 32],

@@ -43,6 +43,7 @@ unsafe fn request<'a>(
             limits: limits(follow(update.limits)?),
             verifier: Verifier::new(optional(update.crypto)?)?,
             unpacker: Unpacker(optional(update.decompressor)?),
+            decryptor: optional(update.decryptor)?,
             envelope_buf: slice_mut(update.envelope_buf, update.envelope_buf_len)?,
             work: slice_mut(update.work, update.work_len)?,
         })
@@ -244,6 +245,7 @@ fn component(session: &mut Session<'_>, index: u8) -> core::result::Result<abi::
         old_digest: part.old.map_or([0; 32], |old| old.digest),
         new_digest: part.new.digest,
         payload_digest: part.delta.digest,
+        is_encrypted: u32::from(header.is_sealed()),
     })
 }
 
@@ -401,7 +403,12 @@ pub unsafe extern "C" fn fwdelta_delta_of_package(
         // SAFETY: a pointer of the caller, as the header asks for.
         let payload = unsafe { optional(payload) }.map_err(alone)?;
         let index = u8::try_from(component).map_err(|_| alone(Detail::BadArgument.into()))?;
-        let delta = session.delta(index, payload, payload_len)?;
+        let (delta, sealing) = session.delta(index, payload, payload_len)?;
+        if let (Some(sealing), Some(decryptor)) = (sealing, session.decryptor) {
+            writable(decryptor.sealing).map_err(alone)?;
+            // SAFETY: checked, and the rest by this function's contract.
+            unsafe { decryptor.sealing.write(sealing) };
+        }
         // SAFETY: checked above, and the rest by this function's contract.
         unsafe { out.write(delta) };
         Ok(())

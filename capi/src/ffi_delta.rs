@@ -141,6 +141,7 @@ unsafe fn checked<'a>(
             slot: chip(update.slot, progress)?,
             scratch: chip(update.scratch, progress)?,
             payload: Payload { medium, pos: delta.payload_pos },
+            decryptor: optional(update.decryptor)?,
             seat: Seat::new(update.state, update.work, update.work_len)?,
         })
     }

@@ -57,6 +57,7 @@ unsafe fn checked<'a>(stream: &'a abi::Stream, progress: &'a Progress<'a>) -> Re
             slot: slot(stream.slot, progress)?,
             limits: limits(follow(stream.limits)?),
             unpacker: Unpacker(optional(stream.decompressor)?),
+            decryptor: optional(stream.decryptor)?,
             seat: Seat::new(stream.state, stream.work, stream.work_len)?,
         })
     }

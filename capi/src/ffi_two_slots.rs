@@ -59,6 +59,7 @@ unsafe fn checked<'a>(update: &'a abi::TwoSlots, progress: &'a Progress<'a>) -> 
             interval: update.interval,
             limits: limits(follow(update.limits)?),
             unpacker: Unpacker(optional(update.decompressor)?),
+            decryptor: optional(update.decryptor)?,
             seat: Seat::new(update.state, update.work, update.work_len)?,
         })
     }

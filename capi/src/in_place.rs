@@ -11,6 +11,7 @@ use fwdelta_core::{Detail, Error, Limits, Result};
 use crate::abi;
 use crate::delta;
 use crate::driver::{Chip, Payload};
+use crate::sealed::{self, Table};
 use crate::state::{Seat, Stage};
 
 /// What the caller lends for one call, checked for null.
@@ -21,6 +22,7 @@ pub(crate) struct Update<'a> {
     pub(crate) slot: Chip<'a>,
     pub(crate) scratch: Chip<'a>,
     pub(crate) payload: Payload<'a>,
+    pub(crate) decryptor: Option<&'a abi::Decryptor>,
     pub(crate) seat: Seat<Stage>,
 }
 
@@ -29,7 +31,7 @@ pub(crate) fn unknown(error: Error) -> Error {
     Error { old_intact: false, ..error }
 }
 
-impl Update<'_> {
+impl<'a> Update<'a> {
     fn header(&self) -> Result<DeltaHeader> {
         let header = delta::header(self.delta, &self.limits).map_err(unknown)?;
         if header.in_place.is_some() {
@@ -68,6 +70,8 @@ impl Update<'_> {
         }
         // Another image in the slot may be one that was half rewritten under another decision.
         verify_old(&header, &mut self.slot, self.seat.clear()).map_err(unknown)?;
+        // From here on it is known that nothing was written.
+        let opener = self.opener()?;
         let work = self.seat.clear();
         let vacant = Stage::Rehearsal(in_place::Seat::default());
         let Stage::Rehearsal(seat) = self.seat.place(vacant) else {
@@ -75,7 +79,15 @@ impl Update<'_> {
         };
         seat.open(&header, work, &self.limits)?;
         self.seat.keep();
-        Ok(())
+        // SAFETY: the header asks the caller to leave its table where it is.
+        unsafe { self.seat.decrypt_with(opener) }
+    }
+
+    /// What decrypts the payload, if it is encrypted: asked anew by everything that opens a
+    /// machine, as a device may have been off between.
+    fn opener(&self) -> Result<Option<&'a Table>> {
+        // SAFETY: a pointer of the caller, as the header asks for.
+        unsafe { sealed::of_delta(self.delta, self.decryptor) }
     }
 
     /// What a rehearsal gives that was brought to its end.
@@ -106,6 +118,8 @@ impl Update<'_> {
     /// Begins what is ready, else goes on.
     fn rewrite(&mut self, ready: Option<Ready>) -> Result<()> {
         let (header, binding) = (self.header()?, self.binding());
+        let asked = |error| if ready.is_some() { error } else { unknown(error) };
+        let opener = self.opener().map_err(asked)?;
         let Self { slot, scratch, payload, seat, limits, .. } = self;
         let work = seat.clear();
         let vacant = Stage::Rewriting(in_place::Seat::default());
@@ -118,7 +132,8 @@ impl Update<'_> {
             None => place.resume(&header, work, limits, binding, &mut flash)?,
         };
         seat.keep();
-        Ok(())
+        // SAFETY: the header asks the caller to leave its table where it is.
+        unsafe { seat.decrypt_with(opener) }
     }
 
     /// Does a bounded piece of work.

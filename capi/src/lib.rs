@@ -3,9 +3,10 @@
 //! The only `unsafe` code of the device half, and no logic but the order of calls. Pointers are
 //! checked in [`pointers`]; exported functions stand in [`ffi`] (packages), [`ffi_delta`],
 //! [`ffi_stream`] and [`ffi_two_slots`] (deltas that were authenticated); callbacks become core's
-//! traits in [`driver`]; [`state`] keeps a machine from call to call; [`session`], [`mod@delta`],
-//! [`in_place`], [`stream`] and [`two_slots`] are plain safe Rust. No allocation, no globals, no
-//! I/O.
+//! traits in [`driver`]; [`state`] keeps a machine from call to call; [`sealed`] is how encrypted
+//! payloads are opened, [`ffi_keys`] what callbacks for that may be made of; [`session`],
+//! [`mod@delta`], [`in_place`], [`stream`] and [`two_slots`] are plain Rust. No allocation, no
+//! globals, no I/O.
 #![no_std]
 
 mod abi;
@@ -13,12 +14,14 @@ mod delta;
 mod driver;
 mod ffi;
 mod ffi_delta;
+mod ffi_keys;
 mod ffi_policy;
 mod ffi_stream;
 mod ffi_two_slots;
 mod in_place;
 mod names;
 mod pointers;
+mod sealed;
 mod session;
 mod state;
 mod stream;

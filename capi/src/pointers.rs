@@ -35,6 +35,7 @@ versioned! {
     Target: erase program sync;
     Crypto: verify_ed25519;
     Decompressor: start run;
+    Decryptor: unwrap open;
     Progress: step;
     Device:;
     Facts:;

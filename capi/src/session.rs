@@ -14,6 +14,9 @@ use fwdelta_core::{Detail, Limits, Result};
 use crate::abi;
 use crate::driver::{Medium, Old, Payload, Progress, Slot, Unpacker, Verifier};
 use crate::pointers::About;
+#[cfg(feature = "encryption")]
+use crate::sealed;
+use crate::sealed::{OpenChunk, Opener};
 use crate::stream;
 
 /// What the caller lends for a whole call, checked for null.
@@ -28,6 +31,7 @@ pub(crate) struct Request<'a> {
     pub(crate) limits: Limits,
     pub(crate) verifier: Verifier<'a>,
     pub(crate) unpacker: Unpacker<'a>,
+    pub(crate) decryptor: Option<&'a abi::Decryptor>,
     pub(crate) envelope_buf: &'a mut [u8],
     pub(crate) work: &'a mut [u8],
 }
@@ -53,7 +57,8 @@ pub(crate) fn with_session(
     request: Request<'_>,
     work: impl FnOnce(&mut Session<'_>) -> core::result::Result<(), About>,
 ) -> core::result::Result<(), About> {
-    let Request { package: mut file, pending, limits, unpacker, work: buf, .. } = request;
+    let Request { package: mut file, pending, limits, unpacker, decryptor, work: buf, .. } =
+        request;
     let facts = request.device.facts;
     let alone = |error| (error, None);
     if buf.is_empty() {
@@ -74,7 +79,7 @@ pub(crate) fn with_session(
             if let Some(manifest) = pending {
                 package.set_pending(manifest);
             }
-            work(&mut Session { package, file, limits, facts, unpacker, work: buf })
+            work(&mut Session { package, file, limits, facts, unpacker, decryptor, work: buf })
         }
         Err(error) => Err(alone(*error)),
     }
@@ -88,6 +93,9 @@ pub(crate) struct Session<'a> {
     limits: Limits,
     facts: Facts<'a>,
     unpacker: Unpacker<'a>,
+    /// Not asked where there is no encryption in this build.
+    #[cfg_attr(not(feature = "encryption"), allow(dead_code))]
+    pub(crate) decryptor: Option<&'a abi::Decryptor>,
     work: &'a mut [u8],
 }
 
@@ -103,6 +111,9 @@ impl<'a> Session<'a> {
     /// The delta header of one component: read and checked anew at every use, which costs one
     /// hash of at most 512 bytes and saves keeping eight of them.
     pub(crate) fn header(&mut self, index: u8) -> core::result::Result<DeltaHeader, About> {
+        #[cfg(feature = "encryption")]
+        let header = self.package.header_of_encrypted(&mut self.file, index, &self.limits);
+        #[cfg(not(feature = "encryption"))]
         let header = self.package.header(&mut self.file, index, &self.limits);
         header.map_err(|error| (error, Some(index)))
     }
@@ -120,7 +131,7 @@ impl<'a> Session<'a> {
             return Err((Detail::BadArgument.into(), None));
         }
         self.check_small()?;
-        for check in [Self::check_payload, Self::check_old, Self::check_space] {
+        for check in [Self::check_payload, Self::check_key, Self::check_old, Self::check_space] {
             for (index, part) in self.indices().zip(parts.iter().flatten()) {
                 let header = self.header(index)?;
                 check(self, index, &header, part).map_err(|error| (error, Some(index)))?;
@@ -184,13 +195,14 @@ impl<'a> Session<'a> {
         Ok(prompt)
     }
 
-    /// Step 7 for one component, and what it takes to apply it without its package.
+    /// Step 7 for one component, and what it takes to apply it without its package; also for whom
+    /// it is encrypted, if it is.
     pub(crate) fn delta(
         &mut self,
         index: u8,
         detached: Option<&'a abi::Source>,
         detached_len: u64,
-    ) -> core::result::Result<abi::Delta, About> {
+    ) -> core::result::Result<(abi::Delta, Option<abi::Sealing>), About> {
         let about = |error| (error, Some(index));
         self.check_small()?;
         let component = self.package.manifest.component(index).map_err(|error| (error, None))?;
@@ -201,13 +213,17 @@ impl<'a> Session<'a> {
             self.package.check_delta(&mut payload, span, index, self.work).map_err(about)?;
             span
         };
+        let sealing = self.opener(index).map_err(about)?.map(|(sealing, _)| sealing);
+        let cipher = sealing.map_or(0, |sealing| sealing.recipient.cipher as u16);
         // In the order of the specification: what may be otherwise in an hour comes last.
         self.package.check_conditions(&self.facts).map_err(|error| (error, None))?;
         let (mut header, decision) = ([0; HEADER_LEN_MAX], decision(self.package));
         let bytes = self.package.read_header(&mut self.file, index, &mut header).map_err(about)?;
-        let (abi, header_len) = (abi::ABI_VERSION, bytes.len() as u32);
+        let (abi, header_len) = (abi::ABI_VERSION, bytes.len() as u16);
         let Span { pos: payload_pos, len: payload_len } = span;
-        Ok(abi::Delta { abi, header_len, payload_pos, payload_len, decision, header })
+        let delta =
+            abi::Delta { abi, header_len, cipher, payload_pos, payload_len, decision, header };
+        Ok((delta, sealing))
     }
 
     /// Where the payload of component `index` is.
@@ -232,6 +248,25 @@ impl<'a> Session<'a> {
     fn check_payload(&mut self, index: u8, _: &DeltaHeader, part: &Part<'a>) -> Result<()> {
         let (mut payload, span) = self.payload(index, part.payload, part.payload_len)?;
         self.package.check_delta(&mut payload, span, index, self.work)
+    }
+
+    /// The content key unwraps, where the payload is encrypted.
+    fn check_key(&mut self, index: u8, _: &DeltaHeader, _: &Part<'a>) -> Result<()> {
+        self.opener(index).map(|_| ())
+    }
+
+    /// For whom of the recipients the caller has a key, and what opens chunks then; `None` where
+    /// the payload is not encrypted.
+    #[cfg(feature = "encryption")]
+    fn opener(&self, index: u8) -> Result<Option<(abi::Sealing, Opener<'a>)>> {
+        let info = self.package.encryption(index)?;
+        info.map(|info| sealed::find(&info, self.decryptor)).transpose()
+    }
+
+    /// The same: no manifest with encryption was let pass in this build.
+    #[cfg(not(feature = "encryption"))]
+    fn opener(&self, _: u8) -> Result<Option<(abi::Sealing, Opener<'a>)>> {
+        Ok(None)
     }
 
     fn check_old(&mut self, _: u8, header: &DeltaHeader, part: &Part<'a>) -> Result<()> {
@@ -265,7 +300,9 @@ impl<'a> Session<'a> {
         let mut new = part.slot;
         let mut unpacker = self.unpacker;
         let mut io = Io { old: &mut old, new: &mut new, decompressor: &mut unpacker };
-        stream::decode(header, self.work, &self.limits, &mut io, payload)
+        let opener = self.opener(index)?.map(|(_, opener)| opener);
+        let opener = opener.as_ref().map(|opener| opener as &dyn OpenChunk);
+        stream::decode(header, opener, self.work, &self.limits, &mut io, payload)
     }
 }
 

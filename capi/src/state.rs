@@ -14,9 +14,14 @@ use fwdelta_core::{Detail, Result};
 
 use crate::abi;
 use crate::pointers::check_range;
+use crate::sealed::Table;
 
 /// A machine, and the caller's memory for it.
 pub(crate) trait Machine {
+    /// Makes `opener` what decrypts its payload.
+    #[cfg(feature = "encryption")]
+    fn decrypt_with(&mut self, opener: &'static Table) -> Result<()>;
+
     /// What the header calls the memory.
     type Memory;
     /// What says that the memory holds a machine.
@@ -32,17 +37,35 @@ pub(crate) enum Stage {
 
 impl Machine for Stage {
     type Memory = abi::State;
-    const MARK: u64 = 0x6677_6465_6c74_6102;
+    const MARK: u64 = 0x6677_6465_6c74_6104;
+
+    #[cfg(feature = "encryption")]
+    fn decrypt_with(&mut self, opener: &'static Table) -> Result<()> {
+        match self {
+            Self::Rehearsal(seat) => seat.get().ok_or(Detail::Bug)?.decrypt_with(opener),
+            Self::Rewriting(seat) => seat.get().ok_or(Detail::Bug)?.decrypt_with(opener),
+        }
+    }
 }
 
 impl Machine for Applier<'static> {
     type Memory = abi::StreamState;
-    const MARK: u64 = 0x6677_6465_6c74_6103;
+    const MARK: u64 = 0x6677_6465_6c74_6105;
+
+    #[cfg(feature = "encryption")]
+    fn decrypt_with(&mut self, opener: &'static Table) -> Result<()> {
+        Applier::decrypt_with(self, opener)
+    }
 }
 
 impl Machine for Writing<'static> {
     type Memory = abi::TwoSlotsState;
     const MARK: u64 = 0x6677_6465_6c74_6106;
+
+    #[cfg(feature = "encryption")]
+    fn decrypt_with(&mut self, opener: &'static Table) -> Result<()> {
+        Writing::decrypt_with(self, opener)
+    }
 }
 
 #[repr(C)]
@@ -130,6 +153,28 @@ impl<M: Machine> Seat<M> {
         }
     }
 
+    /// Makes the caller's table what decrypts the payload of the machine that is under way, if that
+    /// is encrypted.
+    ///
+    /// # Safety
+    /// The table stays where it is as long as the machine is under way, as the header asks for.
+    #[cfg(feature = "encryption")]
+    pub(crate) unsafe fn decrypt_with(&mut self, opener: Option<&Table>) -> Result<()> {
+        let Some(opener) = opener else { return Ok(()) };
+        // SAFETY: by this function's contract.
+        let opener: &'static Table = unsafe { &*(&raw const *opener) };
+        self.machine()?.decrypt_with(opener)
+    }
+
+    /// The same: there is none in this build.
+    ///
+    /// # Safety
+    /// None is needed here.
+    #[cfg(not(feature = "encryption"))]
+    pub(crate) unsafe fn decrypt_with(&mut self, opener: Option<&Table>) -> Result<()> {
+        opener.map_or(Ok(()), |never| match *never {})
+    }
+
     /// What is under way in this memory.
     ///
     /// # Errors
@@ -141,7 +186,8 @@ impl<M: Machine> Seat<M> {
             if (&raw const (*self.kept).mark).read() != M::MARK {
                 return Err(Detail::WrongState.into());
             }
-            if (*self.kept).work != self.work || (*self.kept).work_len != self.work_len {
+            let is_same = (*self.kept).work == self.work && (*self.kept).work_len == self.work_len;
+            if !is_same {
                 return Err(Detail::BadArgument.into());
             }
             Ok((*self.kept).machine.assume_init_mut())

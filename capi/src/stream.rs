@@ -8,6 +8,7 @@ use fwdelta_core::{Detail, Error, Limits, Result};
 use crate::abi;
 use crate::delta::{self, needs_decompressor};
 use crate::driver::{Old, Payload, Progress, Slot, Unpacker};
+use crate::sealed::{self, OpenChunk};
 use crate::state::Seat;
 
 /// Payload bytes read at a time while decoding; they are on the stack.
@@ -24,6 +25,7 @@ pub(crate) struct Stream<'a> {
     pub(crate) slot: Slot<'a>,
     pub(crate) limits: Limits,
     pub(crate) unpacker: Unpacker<'a>,
+    pub(crate) decryptor: Option<&'a abi::Decryptor>,
     pub(crate) seat: Seat<Applier<'static>>,
 }
 
@@ -37,8 +39,12 @@ impl Stream<'_> {
         check_slot(&header, &self.slot.geometry())?;
         check_decompressor(&header, self.unpacker)?;
         check_old(&header, &mut self.old, self.old_len, work)?;
+        // SAFETY: a pointer of the caller, as the header asks for.
+        let opener = unsafe { sealed::of_delta(self.delta, self.decryptor) }?;
         let work = self.seat.clear();
-        self.seat.put(Applier::open(&header, work, &self.limits))
+        self.seat.put(Applier::open(&header, work, &self.limits))?;
+        // SAFETY: the header asks the caller to leave its table where it is.
+        unsafe { self.seat.decrypt_with(opener) }
     }
 
     /// Takes payload bytes; gives how many, and what is to be done.
@@ -61,11 +67,14 @@ impl Stream<'_> {
         check_slot(&header, &self.slot.geometry())?;
         check_decompressor(&header, self.unpacker)?;
         check_old(&header, &mut self.old, self.old_len, work)?;
+        // SAFETY: a pointer of the caller, as the header asks for.
+        let opener = unsafe { sealed::of_delta(self.delta, self.decryptor) }?;
         self.slot.progress.expect(header.new.len);
         payload.pos = self.delta.payload_pos;
         let Self { old, slot, unpacker, limits, .. } = self;
         let mut io = Io { old, new: slot, decompressor: unpacker };
-        decode(&header, work, limits, &mut io, payload)
+        let opener = opener.map(|table| table as &dyn OpenChunk);
+        decode(&header, opener, work, limits, &mut io, payload)
     }
 }
 
@@ -116,6 +125,7 @@ pub(crate) fn check_old(
 #[inline(never)]
 pub(crate) fn decode(
     header: &DeltaHeader,
+    opener: Option<&dyn OpenChunk>,
     work: &mut [u8],
     limits: &Limits,
     io: &mut Io<'_, Old<'_>, Slot<'_>, Unpacker<'_>>,
@@ -126,6 +136,9 @@ pub(crate) fn decode(
     let buf = [0; INPUT_LEN];
     let mut input = Input { payload, payload_len, read: 0, buf, start: 0, end: 0 };
     let mut applier = Applier::open(header, work, limits)?;
+    if let Some(opener) = opener {
+        decrypt_with(&mut applier, opener)?;
+    }
     loop {
         progress.step()?;
         let (taken, step) = applier.feed(io, input.pending())?;
@@ -137,6 +150,16 @@ pub(crate) fn decode(
         }
     }
     applier.finish(io.new).map(|_| ())
+}
+
+#[cfg(feature = "encryption")]
+fn decrypt_with<'w>(applier: &mut Applier<'w>, opener: &'w dyn OpenChunk) -> Result<()> {
+    applier.decrypt_with(opener)
+}
+
+#[cfg(not(feature = "encryption"))]
+fn decrypt_with(_: &mut Applier<'_>, _: &dyn OpenChunk) -> Result<()> {
+    Err(Detail::NotBuiltIn.into())
 }
 
 /// The payload on its way from its medium to the applier.

@@ -10,6 +10,7 @@ use fwdelta_core::{Limits, Result};
 use crate::abi;
 use crate::delta;
 use crate::driver::{Chip, Old, Unpacker};
+use crate::sealed::{self, Table};
 use crate::state::Seat;
 use crate::stream::{check_decompressor, check_old, check_slot, wish};
 
@@ -24,6 +25,7 @@ pub(crate) struct Kept<'a> {
     pub(crate) interval: u64,
     pub(crate) limits: Limits,
     pub(crate) unpacker: Unpacker<'a>,
+    pub(crate) decryptor: Option<&'a abi::Decryptor>,
     pub(crate) seat: Seat<Writing<'static>>,
 }
 
@@ -40,7 +42,7 @@ pub(crate) fn scratch_len(
     Ok(Areas::of_two_slots(&header, &scratch, work, limits)?.scratch_len())
 }
 
-impl Kept<'_> {
+impl<'a> Kept<'a> {
     fn header(&self) -> Result<DeltaHeader> {
         delta::header(self.delta, &self.limits)
     }
@@ -76,20 +78,32 @@ impl Kept<'_> {
     #[inline(never)]
     pub(crate) fn begin(&mut self) -> Result<()> {
         let (header, settings) = (self.check()?, self.settings());
+        let opener = self.opener()?;
         let work = self.seat.clear();
         let Self { slot, scratch, limits, seat, .. } = self;
         let begun = Writing::begin(&header, work, limits, &settings, slot, scratch);
-        seat.put(begun)
+        seat.put(begun)?;
+        // SAFETY: the header asks the caller to leave its table where it is.
+        unsafe { seat.decrypt_with(opener) }
+    }
+
+    /// What decrypts the payload, if it is encrypted: asked anew by each start.
+    fn opener(&self) -> Result<Option<&'a Table>> {
+        // SAFETY: a pointer of the caller, as the header asks for.
+        unsafe { sealed::of_delta(self.delta, self.decryptor) }
     }
 
     /// Goes on from the last checkpoint.
     #[inline(never)]
     pub(crate) fn resume(&mut self) -> Result<abi::ResumeAt> {
         let (header, settings) = (self.check()?, self.settings());
+        let opener = self.opener()?;
         let work = self.seat.clear();
         let Self { slot, scratch, limits, seat, .. } = self;
         let resumed = Writing::resume(&header, work, limits, &settings, slot, scratch);
         seat.put(resumed)?;
+        // SAFETY: the header asks the caller to leave its table where it is.
+        unsafe { seat.decrypt_with(opener) }?;
         let at = seat.machine()?.at();
         Ok(abi::ResumeAt { payload_pos: at.payload_pos, new_pos: at.new_pos })
     }

@@ -1,6 +1,7 @@
 //! The library as C sees it: header and library agree, C programs run, no path to a panic is left.
 //!
 //! Needs a C and a C++ compiler (`CC`, `CXX`; default `cc`, `c++`) and `nm`.
+// Long because the header is compared with the library as a whole.
 
 #[path = "../src/abi.rs"]
 #[allow(dead_code)] // Its layout is what is tested.
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
+use fwdelta_core::format::encryption::{CONTENT_KEY_LEN_MAX, ContentAlgorithm};
 use fwdelta_core::format::prompts::MOMENT_MAX;
 use fwdelta_core::hash::sha256;
 use fwdelta_core::limits::{COMPONENT_COUNT_MAX, HEADER_LEN_MAX};
@@ -68,8 +70,11 @@ fn libraries() -> &'static Libraries {
             dir.join("release/libfwdelta.a")
         };
         Libraries {
-            callback: build("library-callback", &[]),
-            built_in: build("library-built-in", &["--features", "esp256,ml-dsa-44"]),
+            callback: build("library-callback", &["--features", "encryption"]),
+            built_in: build(
+                "library-built-in",
+                &["--features", "esp256,ml-dsa-44,encryption-software"],
+            ),
             thumb: build(
                 "library-thumb",
                 &["--no-default-features", "--features", "isa-thumb,coder-all"],
@@ -241,6 +246,11 @@ fn signatures_and_decompression_by_callback() {
 }
 
 #[test]
+fn encrypted_payloads_are_opened_by_callbacks_of_the_caller() {
+    run_program("encrypted", &libraries().built_in);
+}
+
+#[test]
 fn the_example_of_the_guide_is_the_program_that_is_tested() {
     run_program("example", &libraries().built_in);
     let guide = std::fs::read_to_string(here().join("../docs/c-api.md")).unwrap();
@@ -284,8 +294,9 @@ fn panics_left_with_built_in_algorithms_are_known() {
         "panic_fmt",
         "index_fail",
         "rust_begin_unwind",
-        // ESP256 and ML-DSA-44
+        // ESP256, ML-DSA-44, ciphers
         "expect_failed",
+        "len_mismatch_fail",
         "unwrap_failed",
         "assert_failed_inner",
         "9panicking5panic",
@@ -342,6 +353,7 @@ fn c_type(rust: &str) -> String {
     };
     let name = match name {
         "u8" | "u16" | "u32" | "u64" => format!("{}int{}_t", &name[..1], &name[1..]),
+        "i32" => "int32_t".to_owned(),
         "usize" => "size_t".to_owned(),
         "c_char" => "char".to_owned(),
         "c_void" => "void".to_owned(),
@@ -361,7 +373,7 @@ fn c_type(rust: &str) -> String {
 /// Names of exported functions with the types of their arguments, then of what they return.
 fn rust_signatures() -> BTreeMap<String, Vec<String>> {
     let mut all = BTreeMap::new();
-    for file in ["ffi", "ffi_delta", "ffi_stream", "ffi_two_slots", "ffi_policy"] {
+    for file in ["ffi", "ffi_delta", "ffi_keys", "ffi_stream", "ffi_two_slots", "ffi_policy"] {
         let text = std::fs::read_to_string(here().join(format!("src/{file}.rs"))).unwrap();
         for part in text.split("extern \"C\" fn ").skip(1) {
             let (name, rest) = part.split_once('(').unwrap();
@@ -484,6 +496,11 @@ fn constants() -> Vec<(String, u64)> {
         ("FWDELTA_INSTALLED_COUNT_MAX", COMPONENT_COUNT_MAX as u64),
         ("FWDELTA_HANDOFF_LEN", HANDOFF_LEN as u64),
         ("FWDELTA_RESULT_LEN", RESULT_LEN as u64),
+        ("FWDELTA_CIPHER_A128GCM", ContentAlgorithm::A128Gcm.number() as u64),
+        ("FWDELTA_CIPHER_CHACHA20_POLY1305", ContentAlgorithm::ChaCha20Poly1305.number() as u64),
+        ("FWDELTA_ECDH_ES_A128KW", -29i64 as u64),
+        ("FWDELTA_A128KW", -3i64 as u64),
+        ("FWDELTA_CONTENT_KEY_LEN", CONTENT_KEY_LEN_MAX as u64),
         ("FWDELTA_SIM_ABSENT", u64::from(abi::SIM_ABSENT)),
         ("FWDELTA_SIM_WITHOUT_FOTA", u64::from(abi::SIM_WITHOUT_FOTA)),
         ("FWDELTA_SIM_WITH_FOTA", u64::from(abi::SIM_WITH_FOTA)),
@@ -535,28 +552,31 @@ fn layout_program() -> String {
         Anchor fwdelta_anchor: anchor len version;
         Outcome fwdelta_outcome: sequence detail manifest;
         Update fwdelta_update: abi package package_len trust trust_len device limits crypto
-            decompressor progress envelope_buf envelope_buf_len work work_len;
+            decompressor decryptor progress envelope_buf envelope_buf_len work work_len;
         Part fwdelta_part: old old_len payload payload_len slot;
         Summary fwdelta_summary: sequence vendor_id class_id component_count decision
             approval_mode approved_by prompts_len manifest;
         Prompt fwdelta_prompt: text language text_len language_len by_operator;
         Component fwdelta_component: name name_len payload_uri_len payload_uri payload_name
             payload_name_len has_old is_way_back old_len new_len payload_len work_len old_digest
-            new_digest payload_digest;
+            new_digest payload_digest is_encrypted;
         Flash fwdelta_flash: abi sector_len len write_len erased ctx read erase program sync first
             first_count;
-        Delta fwdelta_delta: abi header_len payload_pos payload_len decision header;
+        Decryptor fwdelta_decryptor: abi ctx unwrap open sealing;
+        Sealing fwdelta_sealing: recipient nonce;
+        Recipient fwdelta_recipient: cipher algorithm kid point wrapped_len wrapped;
+        Delta fwdelta_delta: abi header_len cipher payload_pos payload_len decision header;
         DeltaInfo fwdelta_delta_info: old_len new_len payload_len work_len slot_len has_old
             needs_decompressor in_place spare_count page_len old_digest new_digest;
         State fwdelta_state: opaque;
-        InPlace fwdelta_in_place: abi delta slot scratch payload limits progress state work
-            work_len;
+        InPlace fwdelta_in_place: abi delta slot scratch payload limits decryptor progress state
+            work work_len;
         StreamState fwdelta_stream_state: opaque;
-        Stream fwdelta_stream: abi delta old old_len slot limits decompressor progress state work
-            work_len;
+        Stream fwdelta_stream: abi delta old old_len slot limits decompressor decryptor progress
+            state work work_len;
         TwoSlotsState fwdelta_two_slots_state: opaque;
         TwoSlots fwdelta_two_slots: abi delta old old_len slot scratch interval limits decompressor
-            progress state work work_len;
+            decryptor progress state work work_len;
         ResumeAt fwdelta_resume_at: payload_pos new_pos;
         Step fwdelta_step: done page_done page_count;
         Failure fwdelta_error: detail category old_intact component pos;

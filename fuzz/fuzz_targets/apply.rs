@@ -273,7 +273,7 @@ fuzz_target!(|data: &[u8]| {
         let chunk_len = 64 + u32::from(chunks & 127);
         let (chained, first_hash) = chain(&payload, chunk_len as usize);
         payload = chained;
-        header.chain = Some(ChainStart { chunk_len, first_hash });
+        header.chain = Some(ChainStart { chunk_len, first_hash, is_sealed: false });
         let flipped = payload.get_mut(usize::from(seed)).filter(|_| chunks & 128 != 0);
         flipped.into_iter().for_each(|byte| *byte ^= 1);
     }

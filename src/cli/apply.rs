@@ -11,6 +11,7 @@ use super::report::{Report, states};
 use super::state::{State, WaysBack};
 use super::verify::{DeviceArgs, Opened, named, with_begun, with_package, with_way_back};
 use crate::core::apply::in_place::Found;
+use crate::core::format::sealed::OpenChunk;
 use crate::core::verify::Package;
 use crate::core::verify::stages::Stage;
 use crate::core::{Detail, Limits};
@@ -253,7 +254,9 @@ fn keep_one(
 fn over_old(args: &Args, image: &Path, journal: &Path) -> Result<Report> {
     let is_begun = |package: &Package<'_>, file: &mut FileSource| {
         // One that was not begun is verified in full below, which says what is wrong with it.
-        let Ok(header) = package.header(file, 0, &Limits::LINUX) else { return Ok(false) };
+        let Ok(header) = package.header_of_encrypted(file, 0, &Limits::LINUX) else {
+            return Ok(false);
+        };
         if header.in_place.is_none() {
             return Ok(false);
         }
@@ -288,8 +291,11 @@ fn rewritten(
     };
     let over = Over::new(checked.header, image, journal)?;
     let Opened { package, file, supply, .. } = opened;
+    let begun = |error: Error| if is_resumed { error.after_begin() } else { error };
+    let opening = receive::opening(package, *supply, 0).map_err(begun)?;
+    let opener = opening.as_ref().map(|opening| opening as &dyn OpenChunk);
     let mut payload = receive::staged(package, *file, *supply, 0)?;
-    over.rewrite(&mut payload, package.binding(0)?)?;
+    over.rewrite(opener, &mut payload, package.binding(0)?)?;
     drop(payload);
     next_state(args, opened)?.map_or(Ok(()), Beside::commit)?;
     over.forget()?;

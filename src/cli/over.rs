@@ -8,6 +8,7 @@ use crate::core::Limits;
 use crate::core::apply::Applier;
 use crate::core::apply::in_place::{Areas, Binding, Flash, Found, Rewriting};
 use crate::core::format::delta::DeltaHeader;
+use crate::core::format::sealed::OpenChunk;
 use crate::core::storage::Source;
 use crate::diff::{self, FileFlash};
 use crate::error::{Error, Result};
@@ -56,7 +57,12 @@ impl<'p> Over<'p> {
     }
 
     /// Rewrites the image, or goes on with it; then cuts the file to the new length.
-    pub(super) fn rewrite<P: Source>(&self, payload: &mut P, binding: Binding) -> Result<()> {
+    pub(super) fn rewrite<P: Source>(
+        &self,
+        opener: Option<&dyn OpenChunk>,
+        payload: &mut P,
+        binding: Binding,
+    ) -> Result<()> {
         let Self { header, image, journal, scratch_len } = self;
         let pages = header.in_place.map_or(0, |it| it.pages(header.new.len).whole_len());
         let longest = header.old.map_or(0, |old| old.len).max(pages);
@@ -65,7 +71,7 @@ impl<'p> Over<'p> {
         let mut scratch = FileFlash::new(self.open(journal, true)?, *scratch_len)
             .map_err(|error| Error::io("write", journal, error))?;
         let mut flash = Flash { slot: &mut slot, scratch: &mut scratch, payload };
-        diff::rewrite(header, &mut flash, &Limits::LINUX, binding)
+        diff::rewrite_opened(header, opener, &mut flash, &Limits::LINUX, binding)
             .map_err(|error| error.about(image.display()))?;
         slot.cut(header.new.len).map_err(|error| Error::io("write", image, error))
     }

@@ -141,7 +141,7 @@ fn over_old(args: &Args, delta: &[u8], journal: &Path) -> Result<Report> {
         let (mut old, old_len) = open_old(args)?;
         check_old(args, &header, &mut old, old_len)?;
     }
-    over.rewrite(&mut payload, binding)?;
+    over.rewrite(None, &mut payload, binding)?;
     over.forget()?;
     let (path, new_len) = (args.old.display(), header.new.len);
     let text = format!("{path}: {new_len} bytes in place; digest verified");

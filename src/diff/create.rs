@@ -94,7 +94,7 @@ impl Delta {
         }
         let (payload, first_hash) = chain(&self.payload, chunk_len as usize);
         self.header.payload_len = payload.len() as u64;
-        self.header.chain = Some(ChainStart { chunk_len, first_hash });
+        self.header.chain = Some(ChainStart { chunk_len, first_hash, is_sealed: false });
         self.header.workspace_len = memory_len(&self.header)?;
         Ok(Self { payload, ..self })
     }

@@ -5,6 +5,7 @@ use fwdelta_core::apply::in_place::{Areas, Binding, Flash, Found, Progress, Rehe
 use fwdelta_core::apply::{Applier, Verified, verify_old};
 use fwdelta_core::format::delta::{Coder, DeltaHeader, InPlace};
 use fwdelta_core::format::pages::{EXCERPTS_LEN_MAX, FirstPages, Room, check_of};
+use fwdelta_core::format::sealed::OpenChunk;
 use fwdelta_core::hash::sha256;
 use fwdelta_core::storage::{Geometry, Source, Target};
 use fwdelta_core::{Detail, Limits};
@@ -239,18 +240,34 @@ pub fn rewrite<T: Source + Target, X: Source + Target, P: Source>(
     limits: &Limits,
     binding: Binding,
 ) -> Result<Verified> {
+    rewrite_opened(header, None, flash, limits, binding)
+}
+
+/// The same of a payload that is decrypted with `opener`, if there is one.
+///
+/// # Errors
+/// As [`rewrite`], `NotDecrypted`.
+pub fn rewrite_opened<T: Source + Target, X: Source + Target, P: Source>(
+    header: &DeltaHeader,
+    opener: Option<&dyn OpenChunk>,
+    flash: &mut Flash<'_, T, X, P>,
+    limits: &Limits,
+    binding: Binding,
+) -> Result<Verified> {
     header.check(limits)?;
     let mut work = vec![0; Applier::workspace(header)? as usize];
     let mut rewriting = match Rewriting::look(header, &mut work, flash.scratch, &binding)? {
         Found::Nothing => {
             verify_old(header, flash.slot, &mut [0; 4096])?;
             let mut rehearsal = Rehearsal::open(header, &mut work, limits)?;
+            opener.map_or(Ok(()), |opener| rehearsal.decrypt_with(opener))?;
             while rehearsal.step(flash)? == Progress::Yield {}
             let ready = rehearsal.finish()?;
             Rewriting::begin(ready, header, &mut work, limits, binding, flash)?
         }
         Found::Begun | Found::Done => Rewriting::resume(header, &mut work, limits, binding, flash)?,
     };
+    opener.map_or(Ok(()), |opener| rewriting.decrypt_with(opener))?;
     while rewriting.step(flash)? == Progress::Yield {}
     Ok(rewriting.finish()?)
 }

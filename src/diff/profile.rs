@@ -146,7 +146,7 @@ pub(super) fn cover_count_max(shape: &StreamShape, memory_len: Option<u64>) -> u
     let coder = Coder::Projected(*shape);
     let new = ImageId { len: 0, digest: [0; DIGEST_LEN] };
     let chunk_len = default_chunk_len(Profile::Fast);
-    let chain = Some(ChainStart { chunk_len, first_hash: [0; HASH_LEN] });
+    let chain = Some(ChainStart { chunk_len, first_hash: [0; HASH_LEN], is_sealed: false });
     let (workspace_len, payload_len, old, in_place, undoes) = (0, 0, None, None, None);
     let header =
         DeltaHeader { coder, old, new, workspace_len, payload_len, chain, in_place, undoes };

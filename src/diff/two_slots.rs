@@ -3,6 +3,7 @@
 use fwdelta_core::apply::two_slots::{Found, ResumeAt, Settings, Writing};
 use fwdelta_core::apply::{Applier, Io, Step, Verified};
 use fwdelta_core::format::delta::DeltaHeader;
+use fwdelta_core::format::sealed::OpenChunk;
 use fwdelta_core::storage::{Source, Target};
 use fwdelta_core::{Detail, Limits};
 
@@ -51,6 +52,21 @@ pub fn write<S: Source, T: Source + Target, X: Source + Target, P: Source>(
     settings: &Settings,
     progress: &dyn Progress,
 ) -> Result<Written> {
+    write_opened(header, None, media, limits, settings, progress)
+}
+
+/// The same of a payload that is decrypted with `opener`, if there is one.
+///
+/// # Errors
+/// As [`write`], `NotDecrypted`.
+pub fn write_opened<S: Source, T: Source + Target, X: Source + Target, P: Source>(
+    header: &DeltaHeader,
+    opener: Option<&dyn OpenChunk>,
+    media: &mut Media<'_, S, T, X, P>,
+    limits: &Limits,
+    settings: &Settings,
+    progress: &dyn Progress,
+) -> Result<Written> {
     header.check(limits)?;
     let len = usize::try_from(Applier::workspace(header)?);
     let mut work = vec![0; len.map_err(|_| Detail::WorkspaceTooSmall)?];
@@ -59,7 +75,7 @@ pub fn write<S: Source, T: Source + Target, X: Source + Target, P: Source>(
         let (new, scratch) = (&mut *media.new, &mut *media.scratch);
         let writing = Writing::resume(header, &mut work, limits, settings, new, scratch)?;
         let resumed_at = Some(writing.at());
-        match run(writing, header, media, progress) {
+        match run(writing, header, opener, media, progress) {
             Ok(verified) => return Ok(Written { verified, resumed_at }),
             Err(error) if matches!(error.detail(), Detail::NewDigest | Detail::ReadFailed) => {}
             Err(error) => return Err(error),
@@ -67,16 +83,18 @@ pub fn write<S: Source, T: Source + Target, X: Source + Target, P: Source>(
     }
     let (new, scratch) = (&mut *media.new, &mut *media.scratch);
     let writing = Writing::begin(header, &mut work, limits, settings, new, scratch)?;
-    let verified = run(writing, header, media, progress)?;
+    let verified = run(writing, header, opener, media, progress)?;
     Ok(Written { verified, resumed_at: None })
 }
 
-fn run<S: Source, T: Source + Target, X: Source + Target, P: Source>(
-    mut writing: Writing<'_>,
+fn run<'w, S: Source, T: Source + Target, X: Source + Target, P: Source>(
+    mut writing: Writing<'w>,
     header: &DeltaHeader,
+    opener: Option<&'w dyn OpenChunk>,
     media: &mut Media<'_, S, T, X, P>,
     progress: &dyn Progress,
 ) -> Result<Verified> {
+    opener.map_or(Ok(()), |opener| writing.decrypt_with(opener))?;
     let decompressor = &mut Zstd::default();
     let mut io = Io { old: &mut *media.old, new: &mut *media.new, decompressor };
     let (mut piece, mut start, mut end) = (vec![0; PIECE_LEN], 0, 0);

@@ -141,10 +141,6 @@ fn built(
     undoes: Option<Sha256Digest>,
     progress: &dyn Progress,
 ) -> Result<Built> {
-    if options.encryption.is_some() && options.diff.in_place.is_some() {
-        let what = "a delta that is applied in place cannot be encrypted; leave one of both out";
-        return Err(Error::input("--recipient", what));
-    }
     let (mut payloads, mut deltas) = (Vec::new(), Vec::new());
     for (index, images) in components.iter().enumerate() {
         if !is_name(images.name) {

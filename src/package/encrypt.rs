@@ -145,7 +145,7 @@ impl Encryption {
                 let shared =
                     p256::ecdh::diffie_hellman(ephemeral.to_nonzero_scalar(), public.as_affine());
                 let shared = Zeroizing::new((*shared.raw_secret_bytes()).into());
-                let kek = Zeroizing::new(derive_kek(&shared)?);
+                let kek = derive_kek(&shared)?;
                 let kid = PublicKey::Esp256(*point).kid();
                 let own = ephemeral.public_key().to_sec1_point(false);
                 let own = own.as_bytes().try_into().map_err(|_| Detail::Bug)?;

@@ -115,7 +115,10 @@ pub fn check<S: Source, U: Supply>(
 }
 
 /// What decrypts the payload of component `index`; `None` if it is not encrypted.
-fn opening<U: Supply>(
+///
+/// # Errors
+/// `NotRecipient` if the caller gave no key that it is encrypted for, `NotDecrypted`.
+pub fn opening<U: Supply>(
     package: &Package<'_>,
     supply: &U,
     index: u8,
@@ -131,17 +134,6 @@ fn opening<U: Supply>(
     }
     let remedy = "give a key that it is encrypted for, with --decrypt-key";
     Err(about(Detail::NotRecipient.into()).remedy(remedy))
-}
-
-/// Refuses an encrypted payload where the caller cannot decrypt it while it goes on after a cut.
-fn check_plain(package: &Package<'_>, index: u8) -> Result<()> {
-    match package.encryption(index)? {
-        None => Ok(()),
-        Some(_) => {
-            let what = "an encrypted package is applied without --journal and --in-place";
-            Err(Error::from(Detail::NotBuiltIn).remedy(what))
-        }
-    }
 }
 
 fn check_old<U: Supply>(
@@ -261,19 +253,21 @@ pub fn apply_kept<S: Source, U: Supply, T: Source + Target, X: Source + Target>(
     limits: &Limits,
     progress: &dyn Progress,
 ) -> Result<Written> {
-    check_plain(package, index)?;
     let name = package.manifest.component(index)?.name;
     let old = match header.old {
         Some(_) => Some(supply.old(name)?.ok_or(Detail::MissingOld)?.0),
         None => None,
     };
+    let opening = opening(package, supply, index)?;
+    let opener = opening.as_ref().map(|opening| opening as &dyn OpenChunk);
     let (mut payload, span) = open_payload(package, file, supply, index)?;
     let (old, payload, payload_start) = (&mut Old(old), &mut payload, span.pos);
     let mut media = Media { old, new, scratch, payload, payload_start };
-    diff::write(header, &mut media, limits, settings, progress)
+    diff::write_opened(header, opener, &mut media, limits, settings, progress)
 }
 
-/// The payload of component `index` from its first byte on, as a rewriting in place reads it.
+/// The payload of component `index` from its first byte on, as a rewriting in place reads it; where
+/// it is encrypted, as it was sent.
 ///
 /// # Errors
 /// `MissingPayload`.
@@ -283,7 +277,6 @@ pub fn staged<'s, S: Source, U: Supply>(
     supply: &mut U,
     index: u8,
 ) -> Result<impl Source + use<'s, S, U>> {
-    check_plain(package, index)?;
     let (payload, span) = open_payload(package, file, supply, index)?;
     Ok(Staged { payload, start: span.pos })
 }

@@ -42,7 +42,7 @@ pub(crate) fn exhaustive(runner: &mut Runner) {
 /// packages of the C programs.
 pub(crate) fn vectors(runner: &mut Runner) {
     runner.step("golden vectors", || {
-        let tests = "test --test vectors --test stored_deltas --test fuzz_seeds";
+        let tests = "test --test vectors --test encryption --test stored_deltas --test fuzz_seeds";
         step(cargo(tests).env(REGENERATE, "1"))
     });
     runner.step("sizes in the README", || {

@@ -13,6 +13,7 @@ const AUTH: &str = "crates/fwdelta-core/src/format/auth.rs";
 const TRUST: &str = "crates/fwdelta-core/src/format/trust.rs";
 const CBOR: &str = "crates/fwdelta-core/src/format/cbor.rs";
 const ENVELOPE: &str = "crates/fwdelta-core/src/format/envelope.rs";
+const MACHINE: &str = "crates/fwdelta-core/src/apply/in_place/machine.rs";
 const CHAIN: &str = "crates/fwdelta-core/src/format/chain.rs";
 const DELTA: &str = "crates/fwdelta-core/src/format/delta.rs";
 const BSDIFF: &str = "crates/fwdelta-core/src/codec/bsdiff.rs";
@@ -33,6 +34,19 @@ macro_rules! hole {
         concat!("--test vulnerabilities ", $name)
     };
 }
+
+const SEALED: &str = "crates/fwdelta-core/src/format/sealed.rs";
+const ENCRYPTION: &str = "crates/fwdelta-core/src/format/encryption.rs";
+const UNWRAP: &str = "crates/fwdelta-core/src/verify/unwrap.rs";
+const INPUT: &str = "crates/fwdelta-core/src/codec/input.rs";
+const ENCRYPT: &str = "src/package/encrypt.rs";
+
+/// What notices whether chunks are authentic.
+const TAGS: &str = "--test encryption signed_changes";
+/// Stored packages.
+const ENCRYPTED: &str = "--test encryption core_gives_what";
+/// What notices whether an update that was cut goes on with chunks that are authentic.
+const RESUME: &str = "--test encryption_resume";
 
 const TABLE: &str = "--test operator_table";
 const VECTORS: &str = "--test vectors core_gives_the_expected_detail";
@@ -431,5 +445,120 @@ pub(super) const MUTANTS: &[Mutant] = &[
         good: "        entry.refuse_key_given_away(subject)?;\n",
         bad: "",
         tests: "--test policy_cli an_anchor_that_gives_a_key_away",
+    },
+    Mutant {
+        name: "encryption: the tag of a chunk is not checked",
+        file: SEALED,
+        good: "if self.aead.open(&nonce, aad, data, tag) {",
+        bad: "if self.aead.open(&nonce, aad, data, tag) || true {",
+        tests: TAGS,
+    },
+    Mutant {
+        name: "encryption: plaintext of a wrong tag stays in memory",
+        file: SEALED,
+        good: "            data.fill(0);\n",
+        bad: "",
+        tests: "--test encryption a_cipher_that_fails",
+    },
+    Mutant {
+        name: "encryption: chunks have no number",
+        file: SEALED,
+        good: "[0, 0, 0, 0, 0, 0, 0, a, b, c, d, u8::from(is_last)]",
+        bad: "[0, 0, 0, 0, 0, 0, 0, a & b & c & d & 0, 0, 0, 0, u8::from(is_last)]",
+        tests: TAGS,
+    },
+    Mutant {
+        name: "encryption: numbers of chunks come again",
+        file: SEALED,
+        good: "[0, 0, 0, 0, 0, 0, 0, a, b, c, d, u8::from(is_last)]",
+        bad: "[0, 0, 0, 0, 0, 0, 0, a & b & c & 0, 0, 0, d & 1, u8::from(is_last)]",
+        tests: TAGS,
+    },
+    Mutant {
+        name: "encryption: the last chunk is as any other",
+        file: SEALED,
+        good: "c, d, u8::from(is_last)]",
+        bad: "c, d, u8::from(is_last) & 0]",
+        tests: TAGS,
+    },
+    Mutant {
+        name: "encryption: the cipher is not authenticated",
+        file: ENCRYPTION,
+        good: "        writer.text(\"Encrypt\")?;\n        \
+               writer.nested(&|w| emit_protected(w, algorithm))?;",
+        bad: "        writer.text(\"Encrypt\")?;\n        \
+              writer.nested(&|w| emit_protected(w, ContentAlgorithm::A128Gcm))?;",
+        tests: ENCRYPTED,
+    },
+    Mutant {
+        name: "encryption: a content key may have another length",
+        file: ENCRYPTION,
+        good: "if wrapped.len() != algorithm.key_len() + 8 {",
+        bad: "if wrapped.len() < 24 {",
+        tests: "--test encryption a_wrapped_key_has",
+    },
+    Mutant {
+        name: "encryption: chunking need not be critical",
+        file: ENCRYPTION,
+        good: "algorithm.filter(|_| is_critical && is_chunked)",
+        bad: "algorithm.filter(|_| is_chunked)",
+        tests: "--test encryption a_wrapped_key_has",
+    },
+    Mutant {
+        name: "encryption: a group's key id is not compared",
+        file: UNWRAP,
+        good: "(Self::Group { kid, key }, Recipient::Group { kid: of, wrapped }) \
+               if kid == *of => {",
+        bad: "(Self::Group { key, .. }, Recipient::Group { wrapped, .. }) => {",
+        tests: ENCRYPTED,
+    },
+    Mutant {
+        name: "encryption: a device's key id is not compared",
+        file: UNWRAP,
+        good: "                    if kid == *of =>\n",
+        bad: "                    if kid == *of || secret.len() == 32 =>\n",
+        tests: "--test encryption each_recipient",
+    },
+    Mutant {
+        name: "encryption: who does not ask takes a ciphertext for a delta",
+        file: PACKAGE,
+        good: "        if self.manifest.component(index)?.encryption.is_some() {",
+        bad: "        if false {",
+        tests: "--test encryption others_get_nothing",
+    },
+    Mutant {
+        name: "encryption: without a key chunks are decoded as they are",
+        file: INPUT,
+        good: "        let opener = self.opener.ok_or(Detail::NotRecipient)?;",
+        bad: "        let Some(opener) = self.opener else { return Ok(data_len) };",
+        tests: RESUME,
+    },
+    Mutant {
+        name: "encryption: in place, chunks are opened by the number of the first",
+        file: MACHINE,
+        good: "self.input.accept_chunk(index, is_last",
+        bad: "self.input.accept_chunk(index & 0, is_last",
+        tests: RESUME,
+    },
+    Mutant {
+        name: "encryption: in place, an update goes on at the start of a chunk",
+        file: MACHINE,
+        good: "        let used = self.read.saturating_sub(index.saturating_mul(plain_len));",
+        bad: "        let used = self.read.saturating_sub(index.saturating_mul(plain_len)) & 0;",
+        tests: RESUME,
+    },
+    Mutant {
+        name: "encryption: one content key for all packages",
+        file: ENCRYPT,
+        good: "        (self.random)(key.as_mut_slice())?;\n",
+        bad: "",
+        tests: "--test encryption keys_and_nonces",
+    },
+    Mutant {
+        name: "encryption: one nonce for all packages",
+        file: ENCRYPT,
+        good: "        (self.random)(&mut nonce)?;\n",
+        bad: "",
+        tests: "--test encryption keys_and_nonces",
     },
 ];

@@ -203,11 +203,12 @@ impl<'w> Applier<'w> {
         })
     }
 
-    /// The chunks of the payload are encrypted: each is decrypted with `opener` after its hash was
-    /// verified and before anything of it is decoded. To be called before the first byte is fed.
+    /// What decrypts the payload, where that is encrypted: each chunk is opened after its hash was
+    /// verified and before anything of it is decoded; without this call none is, and it fails with
+    /// `NotRecipient`. To be called before the first byte is fed.
     ///
     /// # Errors
-    /// `BadArgument` for a payload without a chain.
+    /// `BadArgument` for a payload that is not encrypted.
     #[cfg(feature = "encryption")]
     pub fn decrypt_with(&mut self, opener: &'w dyn OpenChunk) -> Result<()> {
         self.input.decrypt_with(opener)
@@ -228,7 +229,8 @@ impl<'w> Applier<'w> {
     /// many bytes of `input` were taken; the rest is to be offered again.
     ///
     /// # Errors
-    /// `ChunkDigest`, `BadStream`, `BadCover`, `UnknownSection` for the payload, `NoSpace`,
+    /// `ChunkDigest`, `NotDecrypted`, `NotRecipient`, `BadStream`, `BadCover`, `UnknownSection` for
+    /// the payload, `NoSpace`,
     /// `BadArgument` for the slot, `ReadFailed` and `WriteFailed` from storage, `NotBuiltIn`, and
     /// `WrongState` after an error.
     pub fn feed<S: Source, T: Target, D: Decompressor>(

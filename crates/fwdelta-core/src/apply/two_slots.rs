@@ -12,6 +12,8 @@ use super::{Applier, Io, Step, Verified};
 use crate::codec::Decompressor;
 use crate::error::{Detail, Result};
 use crate::format::delta::DeltaHeader;
+#[cfg(feature = "encryption")]
+use crate::format::sealed::OpenChunk;
 use crate::limits::Limits;
 use crate::state::Measure;
 use crate::storage::{Geometry, Source, Target};
@@ -179,6 +181,16 @@ impl<'w> Writing<'w> {
         };
         writing.journal.save(scratch, &mut writing.applier)?;
         Ok(writing)
+    }
+
+    /// What decrypts the payload, where that is encrypted, in this run: as
+    /// [`Applier::decrypt_with`].
+    ///
+    /// # Errors
+    /// `BadArgument` where it is not.
+    #[cfg(feature = "encryption")]
+    pub fn decrypt_with(&mut self, opener: &'w dyn OpenChunk) -> Result<()> {
+        self.applier.decrypt_with(opener)
     }
 
     /// Where this run began.

@@ -30,6 +30,8 @@ pub(crate) struct Input<'w> {
     record_max: usize,
     chain: Option<ChainReader>,
     complete: bool,
+    /// Chunks are encrypted; nothing of one is readable that was not opened.
+    is_sealed: bool,
     #[cfg(feature = "encryption")]
     opener: Option<&'w dyn OpenChunk>,
 }
@@ -65,13 +67,15 @@ impl<'w> Input<'w> {
             record_max,
             chain,
             complete,
+            is_sealed: header.is_sealed(),
             #[cfg(feature = "encryption")]
             opener: None,
         }
     }
 
-    /// The same without a chain: of `len` bytes that were verified before.
-    pub(crate) fn unchained(len: u64, buf: &'w mut [u8]) -> Self {
+    /// The same without a chain: of `len` bytes that were verified before. Sealed ones come by the
+    /// chunk, with [`Input::accept_chunk`].
+    pub(crate) fn unchained(len: u64, is_sealed: bool, buf: &'w mut [u8]) -> Self {
         let (start, end) = (GROUP_LEN_MAX, GROUP_LEN_MAX);
         let (record_max, complete) = (RECORD_LEN, len == 0);
         Self {
@@ -83,16 +87,47 @@ impl<'w> Input<'w> {
             record_max,
             chain: None,
             complete,
+            is_sealed,
             #[cfg(feature = "encryption")]
             opener: None,
         }
     }
 
-    /// The chunks of the chain are encrypted: each is opened once its hash was verified.
+    /// What opens chunks.
     #[cfg(feature = "encryption")]
     pub(crate) fn decrypt_with(&mut self, opener: &'w dyn OpenChunk) -> Result<()> {
         self.opener = Some(opener);
-        self.chain.map(|_| ()).ok_or(Detail::BadArgument.into())
+        self.is_sealed.then_some(()).ok_or(Detail::BadArgument.into())
+    }
+
+    /// Where a sealed chunk of `len` bytes goes, to be read there whole; without a chain.
+    #[cfg(feature = "encryption")]
+    pub(crate) fn chunk_room(&mut self, len: usize) -> Result<&mut [u8]> {
+        self.keep_rest()?;
+        self.buf.get_mut(GROUP_LEN_MAX..GROUP_LEN_MAX + len).ok_or(Detail::Bug.into())
+    }
+
+    /// Opens the chunk that was read there; its first `used` plain bytes were decoded before. Gives
+    /// how many are new.
+    #[cfg(feature = "encryption")]
+    pub(crate) fn accept_chunk(
+        &mut self,
+        index: u64,
+        is_last: bool,
+        len: usize,
+        used: usize,
+    ) -> Result<usize> {
+        let plain_len = self.opened(index, len, is_last)?;
+        let new_len = plain_len.checked_sub(used).filter(|len| *len > 0);
+        let new_len = new_len.ok_or(Detail::BadStream)?;
+        if used > 0 {
+            // Nothing is left of the chunk before: it goes on within this one.
+            self.start = GROUP_LEN_MAX.saturating_add(used);
+        }
+        self.end = GROUP_LEN_MAX.saturating_add(plain_len);
+        self.left = self.left.saturating_sub(new_len as u64);
+        self.complete = self.left == 0;
+        Ok(new_len)
     }
 
     /// The payload, without a chain, ends at `len` and not at `bound`, as was said; more than what
@@ -211,13 +246,11 @@ impl<'w> Input<'w> {
     fn accept(&mut self, record_len: usize) -> Result<()> {
         let end = GROUP_LEN_MAX + record_len;
         let record = self.buf.get(GROUP_LEN_MAX..end).ok_or(Detail::Bug)?;
-        #[cfg(feature = "encryption")]
         let index = self.chain.as_ref().map_or(0, ChainReader::index);
         let data_len = match &mut self.chain {
             Some(chain) => chain.verify(record)?,
             None => record_len,
         };
-        #[cfg(feature = "encryption")]
         let data_len = self.opened(index, data_len, self.left == record_len as u64)?;
         self.end = GROUP_LEN_MAX + data_len;
         self.filled = 0;
@@ -226,12 +259,21 @@ impl<'w> Input<'w> {
         Ok(())
     }
 
-    /// Decrypts the record in its place if there is something to decrypt it with; gives how many
-    /// bytes are data then.
+    /// Decrypts the record in its place if it is sealed; gives how many bytes are data then.
     #[cfg(feature = "encryption")]
     fn opened(&mut self, index: u64, data_len: usize, is_last: bool) -> Result<usize> {
-        let Some(opener) = self.opener else { return Ok(data_len) };
+        if !self.is_sealed {
+            return Ok(data_len);
+        }
+        // A ciphertext is never taken for a delta.
+        let opener = self.opener.ok_or(Detail::NotRecipient)?;
         let chunk = self.buf.get_mut(GROUP_LEN_MAX..GROUP_LEN_MAX + data_len);
         opener.open(index, is_last, chunk.ok_or(Detail::Bug)?)
+    }
+
+    /// Without decryption in this build nothing sealed is decoded.
+    #[cfg(not(feature = "encryption"))]
+    fn opened(&mut self, _: u64, data_len: usize, _: bool) -> Result<usize> {
+        if self.is_sealed { Err(Detail::NotBuiltIn.into()) } else { Ok(data_len) }
     }
 }

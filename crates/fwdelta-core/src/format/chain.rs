@@ -7,6 +7,8 @@ use crate::state::Visit;
 
 /// Bytes of a chunk hash: SHA-256.
 pub const HASH_LEN: usize = 32;
+/// Bytes of the tag that ends the data of a record, where that is encrypted.
+pub const TAG_LEN: usize = 16;
 /// Smallest chunk: below, the hashes outweigh the data.
 pub const CHUNK_LEN_MIN: u32 = 64;
 /// Largest chunk a header may state; the caller's limits are far lower.
@@ -19,6 +21,9 @@ pub struct ChainStart {
     pub chunk_len: u32,
     /// SHA-256 of the first record.
     pub first_hash: [u8; HASH_LEN],
+    /// Whether the data of each record is encrypted. That is no part of the header's bytes: the
+    /// manifest says it, and from then on nothing is decoded that was not decrypted.
+    pub is_sealed: bool,
 }
 
 impl ChainStart {
@@ -52,7 +57,7 @@ impl ChainReader {
     /// Starts before the first record of a payload of `payload_len` bytes, hashes included.
     #[must_use]
     pub fn new(start: &ChainStart, payload_len: u64) -> Self {
-        let ChainStart { chunk_len, first_hash } = *start;
+        let ChainStart { chunk_len, first_hash, .. } = *start;
         Self { expected: first_hash, chunk_len, left: payload_len, pos: 0, done: false }
     }
 
@@ -65,7 +70,6 @@ impl ChainReader {
     }
 
     /// Number of the next record, from 0.
-    #[cfg(feature = "encryption")]
     pub(crate) fn index(&self) -> u64 {
         self.pos.checked_div(u64::from(self.chunk_len) + HASH_LEN as u64).unwrap_or(0)
     }
@@ -109,7 +113,8 @@ mod tests {
         let last = [7u8; 10];
         let mut first = [9u8; 64 + HASH_LEN];
         first[64..].copy_from_slice(&sha256(&last));
-        let start = ChainStart { chunk_len: 64, first_hash: sha256(&first) };
+        let first_hash = sha256(&first);
+        let start = ChainStart { chunk_len: 64, first_hash, is_sealed: false };
         assert_eq!(start.check(106), Ok(()));
         let mut reader = ChainReader::new(&start, 106);
         assert_eq!(reader.record_len(), Some(96));
@@ -124,7 +129,8 @@ mod tests {
 
     #[test]
     fn an_empty_payload_is_one_empty_record() {
-        let start = ChainStart { chunk_len: 64, first_hash: sha256(&[]) };
+        let first_hash = sha256(&[]);
+        let start = ChainStart { chunk_len: 64, first_hash, is_sealed: false };
         assert_eq!(start.check(0), Ok(()));
         let mut reader = ChainReader::new(&start, 0);
         assert_eq!(reader.record_len(), Some(0));

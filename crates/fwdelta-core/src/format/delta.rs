@@ -251,6 +251,12 @@ impl DeltaHeader {
         Ok(())
     }
 
+    /// Whether the payload is encrypted, as its manifest says.
+    #[must_use]
+    pub fn is_sealed(&self) -> bool {
+        self.chain.is_some_and(|chain| chain.is_sealed)
+    }
+
     /// Refuses what is larger than the caller allows, before anything is sized by it.
     ///
     /// # Errors
@@ -381,7 +387,8 @@ fn chain_start(from: &mut Reader<'_>) -> Result<ChainStart> {
     let chunk_len = from.uint32()?;
     let first_hash = *from.array_of()?;
     let range = chain::CHUNK_LEN_MIN..=chain::CHUNK_LEN_MAX;
-    if range.contains(&chunk_len) { Ok(ChainStart { chunk_len, first_hash }) } else { Err(error) }
+    let start = ChainStart { chunk_len, first_hash, is_sealed: false };
+    if range.contains(&chunk_len) { Ok(start) } else { Err(error) }
 }
 
 fn parameters(from: &mut Reader<'_>) -> Result<Parameters> {
@@ -445,7 +452,11 @@ mod tests {
             new: ImageId { len: 1 << 33, digest: [2; DIGEST_LEN] },
             workspace_len: 5_440,
             payload_len: 3_000,
-            chain: Some(ChainStart { chunk_len: 1024, first_hash: [3; DIGEST_LEN] }),
+            chain: Some(ChainStart {
+                chunk_len: 1024,
+                first_hash: [3; DIGEST_LEN],
+                is_sealed: false,
+            }),
             in_place: None,
             undoes: None,
         }

@@ -30,6 +30,8 @@ const CHUNKED: u64 = 1;
 pub const NONCE_LEN: usize = 12;
 /// Bytes of a recipient's key id, as of a signer's.
 pub const KID_LEN: usize = 8;
+/// Longest content key.
+pub const CONTENT_KEY_LEN_MAX: usize = 32;
 /// Longest wrapped content key: one of 32 bytes and the 8 of RFC 3394.
 pub const WRAPPED_LEN_MAX: usize = 40;
 /// Longest `Enc_structure` of a payload.
@@ -49,10 +51,22 @@ pub enum ContentAlgorithm {
 }
 
 impl ContentAlgorithm {
-    const fn id(self) -> i64 {
+    /// Its number in COSE.
+    #[must_use]
+    pub const fn number(self) -> i64 {
         match self {
             Self::A128Gcm => ALG_A128GCM,
             Self::ChaCha20Poly1305 => ALG_CHACHA20_POLY1305,
+        }
+    }
+
+    /// The one of this number.
+    #[must_use]
+    pub const fn from_number(number: i64) -> Option<Self> {
+        match number {
+            ALG_A128GCM => Some(Self::A128Gcm),
+            ALG_CHACHA20_POLY1305 => Some(Self::ChaCha20Poly1305),
+            _ => None,
         }
     }
 
@@ -165,11 +179,8 @@ fn parse_protected(mut reader: Reader<'_>) -> Result<ContentAlgorithm> {
         let (unknown, bad) = (error(Detail::UnknownAlgorithm), error(Detail::UnknownLabel));
         match label {
             LABEL_ALG => {
-                algorithm = match reader.int()? {
-                    ALG_A128GCM => Some(ContentAlgorithm::A128Gcm),
-                    ALG_CHACHA20_POLY1305 => Some(ContentAlgorithm::ChaCha20Poly1305),
-                    _ => return Err(unknown),
-                }
+                algorithm = ContentAlgorithm::from_number(reader.int()?);
+                algorithm.ok_or(unknown)?;
             }
             LABEL_CRIT => {
                 is_critical = reader.array()? == 1 && reader.int()? == LABEL_CHUNKED;
@@ -189,7 +200,7 @@ fn parse_protected(mut reader: Reader<'_>) -> Result<ContentAlgorithm> {
 fn emit_protected<S: Sink>(writer: &mut Writer<S>, algorithm: ContentAlgorithm) -> Result<()> {
     writer.map(3)?;
     writer.int(LABEL_ALG)?;
-    writer.int(algorithm.id())?;
+    writer.int(algorithm.number())?;
     writer.int(LABEL_CRIT)?;
     writer.array(1)?;
     writer.int(LABEL_CHUNKED)?;
@@ -223,6 +234,41 @@ impl<'a> Recipient<'a> {
     pub const fn kid(&self) -> &'a [u8; KID_LEN] {
         match self {
             Self::EcdhEs { kid, .. } | Self::Group { kid, .. } => kid,
+        }
+    }
+
+    /// Number in COSE of how the content key is wrapped.
+    #[must_use]
+    pub const fn algorithm(&self) -> i64 {
+        match self {
+            Self::EcdhEs { .. } => ALG_ECDH_ES_A128KW,
+            Self::Group { .. } => ALG_A128KW,
+        }
+    }
+
+    /// One that was stored by its parts: `x` and `y` of the ephemeral point count for ECDH-ES
+    /// alone.
+    ///
+    /// # Errors
+    /// `UnknownAlgorithm` for another number than those of [`Recipient::algorithm`].
+    pub fn from_parts(
+        algorithm: i64,
+        kid: &'a [u8; KID_LEN],
+        (x, y): (&'a [u8; 32], &'a [u8; 32]),
+        wrapped: &'a [u8],
+    ) -> Result<Self> {
+        match algorithm {
+            ALG_ECDH_ES_A128KW => Ok(Self::EcdhEs { kid, x, y, wrapped }),
+            ALG_A128KW => Ok(Self::Group { kid, wrapped }),
+            _ => Err(Detail::UnknownAlgorithm.into()),
+        }
+    }
+
+    /// The content key, wrapped.
+    #[must_use]
+    pub const fn wrapped(&self) -> &'a [u8] {
+        match self {
+            Self::EcdhEs { wrapped, .. } | Self::Group { wrapped, .. } => wrapped,
         }
     }
 

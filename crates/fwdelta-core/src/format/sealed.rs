@@ -9,11 +9,9 @@
 
 use core::fmt;
 
-use super::encryption::{AAD_LEN_MAX, EncryptionInfo, NONCE_LEN, emit_aad};
+pub use super::chain::TAG_LEN;
+use super::encryption::{AAD_LEN_MAX, ContentAlgorithm, EncryptionInfo, NONCE_LEN, emit_aad};
 use crate::error::{Detail, Result};
-
-/// Bytes of the tag at the end of each chunk, of both ciphers.
-pub const TAG_LEN: usize = 16;
 
 /// A cipher with the content key in it: built in, or a device's crypto cell.
 pub trait Aead {
@@ -58,19 +56,20 @@ pub fn chunk_nonce(
 pub struct Opening<A> {
     aead: A,
     nonce: [u8; NONCE_LEN],
-    aad: [u8; AAD_LEN_MAX],
-    aad_len: usize,
+    algorithm: ContentAlgorithm,
 }
 
 impl<A> Opening<A> {
     /// Opens the payload of `info` with its content key, which `aead` has.
-    ///
-    /// # Errors
-    /// `Bug` instead of a panic.
-    pub fn new(info: &EncryptionInfo<'_>, aead: A) -> Result<Self> {
-        let mut aad = [0; AAD_LEN_MAX];
-        let aad_len = emit_aad(info.algorithm, &mut aad)?;
-        Ok(Self { aead, nonce: *info.nonce, aad, aad_len })
+    #[must_use]
+    pub const fn new(info: &EncryptionInfo<'_>, aead: A) -> Self {
+        Self::of(info.algorithm, info.nonce, aead)
+    }
+
+    /// The same of a payload whose cipher and base nonce were stored.
+    #[must_use]
+    pub const fn of(algorithm: ContentAlgorithm, nonce: &[u8; NONCE_LEN], aead: A) -> Self {
+        Self { aead, nonce: *nonce, algorithm }
     }
 }
 
@@ -85,7 +84,9 @@ impl<A: Aead> OpenChunk for Opening<A> {
     fn open(&self, index: u64, is_last: bool, chunk: &mut [u8]) -> Result<usize> {
         let nonce = chunk_nonce(&self.nonce, index, is_last)?;
         let (data, tag) = chunk.split_last_chunk_mut::<TAG_LEN>().ok_or(Detail::NotDecrypted)?;
-        let aad = self.aad.get(..self.aad_len).ok_or(Detail::Bug)?;
+        let mut aad = [0; AAD_LEN_MAX];
+        let aad_len = emit_aad(self.algorithm, &mut aad)?;
+        let aad = aad.get(..aad_len).ok_or(Detail::Bug)?;
         if self.aead.open(&nonce, aad, data, tag) {
             Ok(data.len())
         } else {

@@ -302,8 +302,11 @@ impl<'b> Package<'b> {
         limits: &Limits,
     ) -> Result<DeltaHeader> {
         let mut buf = [0; HEADER_LEN_MAX];
-        let header = DeltaHeader::parse(self.read_header(package, index, &mut buf)?)?;
+        let mut header = DeltaHeader::parse(self.read_header(package, index, &mut buf)?)?;
         let part = self.manifest.component(index)?;
+        if let Some(chain) = &mut header.chain {
+            chain.is_sealed = part.encryption.is_some();
+        }
         let agrees = header.old == part.old
             && header.new == part.new
             && header.payload_len == part.delta.len

@@ -1,7 +1,8 @@
 //! From a device's key to the cipher of one payload (docs/format.md, section 3.5).
 
-use hkdf::Hkdf;
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
+use zeroize::Zeroizing;
 
 use crate::error::{Detail, Result};
 use crate::format::encryption::{
@@ -34,24 +35,33 @@ pub fn open_content<K: ContentKeys>(
 ) -> Result<Opening<K::Aead>> {
     for recipient in info.recipients() {
         if let Some(aead) = keys.unwrap(&recipient, info.algorithm) {
-            return Opening::new(info, aead?);
+            return Ok(Opening::new(info, aead?));
         }
     }
     Err(Detail::NotRecipient.into())
 }
 
 /// The key that wraps the content key, of the shared secret of ECDH: the x coordinate
-/// (RFC 9053, sections 5.1 and 6.3.1).
+/// (RFC 9053, sections 5.1 and 6.3.1). Wiped when dropped, as is what it is derived from on the
+/// way; a hash function's own state is not.
 ///
 /// # Errors
 /// Never for 16 bytes of output; `Bug` instead of a panic.
-pub fn derive_kek(shared: &[u8; 32]) -> Result<[u8; 16]> {
+pub fn derive_kek(shared: &[u8; 32]) -> Result<Zeroizing<[u8; 16]>> {
     let mut context = [0; KDF_CONTEXT_LEN_MAX];
     let len = emit_kdf_context(&mut context)?;
     let context = context.get(..len).ok_or(Detail::Bug)?;
-    let mut kek = [0; 16];
-    Hkdf::<Sha256>::new(None, shared).expand(context, &mut kek).map_err(|_| Detail::Bug)?;
-    Ok(kek)
+    // HKDF without salt, and of one block (RFC 5869): the general one can panic.
+    let extracted = hmac(&[0; 32], &[shared])?;
+    let expanded = hmac(&extracted, &[context, &[1]])?;
+    let kek = expanded.first_chunk().ok_or(Detail::Bug)?;
+    Ok(Zeroizing::new(*kek))
+}
+
+fn hmac(key: &[u8; 32], parts: &[&[u8]]) -> Result<Zeroizing<[u8; 32]>> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).map_err(|_| Detail::Bug)?;
+    parts.iter().for_each(|part| mac.update(part));
+    Ok(Zeroizing::new(mac.finalize().into_bytes().into()))
 }
 
 #[cfg(feature = "encryption-software")]
@@ -59,13 +69,13 @@ pub use software::{SoftwareAead, SoftwareKey};
 
 #[cfg(feature = "encryption-software")]
 mod software {
+    use super::{
+        Aead, ContentAlgorithm, ContentKeys, Detail, Recipient, Result, Zeroizing, derive_kek,
+    };
+    use crate::format::encryption::{CONTENT_KEY_LEN_MAX, KID_LEN, NONCE_LEN};
+    use crate::format::sealed::TAG_LEN;
     use aes_gcm::aead::{AeadInOut as _, KeyInit as _};
     use aes_kw::KwAes128;
-    use zeroize::Zeroizing;
-
-    use super::{Aead, ContentAlgorithm, ContentKeys, Detail, Recipient, Result, derive_kek};
-    use crate::format::encryption::{KID_LEN, NONCE_LEN};
-    use crate::format::sealed::TAG_LEN;
 
     /// A key in memory, with the id it is found by; the caller wipes it.
     #[derive(Clone, Copy)]
@@ -102,6 +112,25 @@ mod software {
         ChaCha20Poly1305(chacha20poly1305::ChaCha20Poly1305),
     }
 
+    impl SoftwareAead {
+        /// A cipher with the first bytes of `key` that it needs.
+        ///
+        /// # Errors
+        /// `Bug` instead of a panic.
+        pub fn new(algorithm: ContentAlgorithm, key: &[u8; CONTENT_KEY_LEN_MAX]) -> Result<Self> {
+            let key = key.get(..algorithm.key_len()).ok_or(Detail::Bug)?;
+            let wrong = |_| Detail::Bug;
+            Ok(match algorithm {
+                ContentAlgorithm::A128Gcm => {
+                    Self::A128Gcm(aes_gcm::Aes128Gcm::new_from_slice(key).map_err(wrong)?)
+                }
+                ContentAlgorithm::ChaCha20Poly1305 => Self::ChaCha20Poly1305(
+                    chacha20poly1305::ChaCha20Poly1305::new_from_slice(key).map_err(wrong)?,
+                ),
+            })
+        }
+    }
+
     impl Aead for SoftwareAead {
         fn open(
             &self,
@@ -130,6 +159,19 @@ mod software {
             recipient: &Recipient<'_>,
             algorithm: ContentAlgorithm,
         ) -> Option<Result<SoftwareAead>> {
+            let key = self.content_key(recipient, algorithm)?;
+            Some(key.and_then(|key| SoftwareAead::new(algorithm, &key)))
+        }
+    }
+
+    impl SoftwareKey<'_> {
+        /// The content key that is wrapped for `recipient`, zeros behind it; `None` if that is
+        /// somebody else.
+        pub fn content_key(
+            &self,
+            recipient: &Recipient<'_>,
+            algorithm: ContentAlgorithm,
+        ) -> Option<Result<Zeroizing<[u8; CONTENT_KEY_LEN_MAX]>>> {
             match (self, recipient) {
                 (Self::Private { kid, secret }, Recipient::EcdhEs { kid: of, x, y, wrapped })
                     if kid == *of =>
@@ -156,26 +198,21 @@ mod software {
         let public = p256::PublicKey::from_sec1_bytes(&point).map_err(|_| Detail::NotDecrypted)?;
         let shared = p256::ecdh::diffie_hellman(secret.to_nonzero_scalar(), public.as_affine());
         let shared = Zeroizing::new((*shared.raw_secret_bytes()).into());
-        derive_kek(&shared).map(Zeroizing::new)
+        derive_kek(&shared)
     }
 
     fn unwrapped(
         kek: &[u8; 16],
         wrapped: &[u8],
         algorithm: ContentAlgorithm,
-    ) -> Result<SoftwareAead> {
-        let mut key = Zeroizing::new([0; 32]);
-        let key = key.get_mut(..algorithm.key_len()).ok_or(Detail::Bug)?;
+    ) -> Result<Zeroizing<[u8; CONTENT_KEY_LEN_MAX]>> {
+        let mut key = Zeroizing::new([0; CONTENT_KEY_LEN_MAX]);
+        let room = key.get_mut(..algorithm.key_len()).ok_or(Detail::Bug)?;
         let kw = KwAes128::new(kek.into());
-        let opened = kw.unwrap_key(wrapped, key).map_err(|_| Detail::NotDecrypted)?;
-        let wrong = |_| Detail::Bug;
-        Ok(match algorithm {
-            ContentAlgorithm::A128Gcm => {
-                SoftwareAead::A128Gcm(aes_gcm::Aes128Gcm::new_from_slice(opened).map_err(wrong)?)
-            }
-            ContentAlgorithm::ChaCha20Poly1305 => SoftwareAead::ChaCha20Poly1305(
-                chacha20poly1305::ChaCha20Poly1305::new_from_slice(opened).map_err(wrong)?,
-            ),
-        })
+        let opened = kw.unwrap_key(wrapped, room).map_err(|_| Detail::NotDecrypted)?;
+        if opened.len() != algorithm.key_len() {
+            return Err(Detail::NotDecrypted.into());
+        }
+        Ok(key)
     }
 }

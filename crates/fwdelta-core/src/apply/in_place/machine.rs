@@ -13,9 +13,11 @@ use crate::codec::predict::{self, Averaged, Counts};
 use crate::codec::stored::Stored;
 use crate::codec::{Feed, NoDecompressor, Resumable, Saved};
 use crate::error::{Detail, Error, Result};
-use crate::format::chain::HASH_LEN;
+use crate::format::chain::{HASH_LEN, TAG_LEN};
 use crate::format::delta::{Coder, DeltaHeader, InPlace};
 use crate::format::pages::Span;
+#[cfg(feature = "encryption")]
+use crate::format::sealed::OpenChunk;
 use crate::state::Visit;
 use crate::storage::{Source, Target};
 
@@ -98,7 +100,7 @@ impl<'w> Machine<'w> {
             header: *header,
             book: Book::new(in_place, pages, &mut [], &mut [], excerpts),
             buffer: Buffer::new(&mut []),
-            input: Input::unchained(0, &mut []),
+            input: Input::unchained(0, false, &mut []),
             is_chained: false,
             read: 0,
             decoder: Decoder::Stored(Stored),
@@ -119,7 +121,7 @@ impl<'w> Machine<'w> {
         self.buffer = Buffer::new(output);
         self.input = match is_chained {
             true => Input::new(header, input),
-            false => Input::unchained(content_len(header), input),
+            false => Input::unchained(content_len(header), header.is_sealed(), input),
         };
         self.is_chained = is_chained;
         match header.coder {
@@ -300,10 +302,19 @@ impl<'w> Machine<'w> {
         Ok(is_end)
     }
 
+    /// What decrypts the payload.
+    #[cfg(feature = "encryption")]
+    pub(super) fn decrypt_with(&mut self, opener: &'w dyn OpenChunk) -> Result<()> {
+        self.input.decrypt_with(opener)
+    }
+
     /// Reads one record of payload.
     fn take<P: Source>(&mut self, payload: &mut P) -> Result<()> {
         if self.input.is_complete() {
             return Err(Detail::BadStream.into());
+        }
+        if let Some(chain) = self.header.chain.filter(|it| it.is_sealed && !self.is_chained) {
+            return self.take_chunk(payload, chain.chunk_len);
         }
         loop {
             let mut piece = [0; PIECE_LEN];
@@ -316,6 +327,29 @@ impl<'w> Machine<'w> {
                 return Ok(());
             }
         }
+    }
+
+    /// Reads and opens the sealed chunk that holds the next byte, in the memory that its record had
+    /// in the rehearsal. Its tag is checked again: nothing of it was kept since.
+    #[cfg(feature = "encryption")]
+    fn take_chunk<P: Source>(&mut self, payload: &mut P, chunk_len: u32) -> Result<()> {
+        let chunk_len = u64::from(chunk_len);
+        let plain_len = chunk_len.saturating_sub(TAG_LEN as u64);
+        let index = self.read.checked_div(plain_len).unwrap_or(0);
+        let used = self.read.saturating_sub(index.saturating_mul(plain_len));
+        let pos = index.saturating_mul(chunk_len.saturating_add(HASH_LEN as u64));
+        let left = self.header.payload_len.saturating_sub(pos);
+        let (len, is_last) = (left.min(chunk_len) as usize, left <= chunk_len);
+        let room = self.input.chunk_room(len)?;
+        payload.read(pos, room).map_err(|_| Error::at(Detail::ReadFailed, pos))?;
+        let taken = self.input.accept_chunk(index, is_last, len, used as usize)?;
+        self.read = self.read.saturating_add(taken as u64);
+        Ok(())
+    }
+
+    #[cfg(not(feature = "encryption"))]
+    fn take_chunk<P: Source>(&mut self, _: &mut P, _: u32) -> Result<()> {
+        Err(Detail::NotBuiltIn.into())
     }
 
     /// Where the next bytes stand in the payload, and how many follow each other there.
@@ -402,11 +436,13 @@ const fn unfolded(folded: u64) -> i64 {
     (folded >> 1) as i64 ^ -((folded & 1) as i64)
 }
 
-/// Bytes of payload without the hashes between its chunks.
+/// Bytes of payload as they are decoded: without the hashes between its chunks, and their tags.
 fn content_len(header: &DeltaHeader) -> u64 {
     let Some(chain) = header.chain else { return header.payload_len };
     let record_len = u64::from(chain.chunk_len).saturating_add(HASH_LEN as u64);
     let with_last = header.payload_len.saturating_add(HASH_LEN as u64);
     let hashes = with_last.div_ceil(record_len.max(1)).saturating_sub(1);
-    header.payload_len.saturating_sub(hashes.saturating_mul(HASH_LEN as u64))
+    let len = header.payload_len.saturating_sub(hashes.saturating_mul(HASH_LEN as u64));
+    let tag_len = if chain.is_sealed { TAG_LEN as u64 } else { 0 };
+    len.saturating_sub(hashes.saturating_add(1).saturating_mul(tag_len))
 }

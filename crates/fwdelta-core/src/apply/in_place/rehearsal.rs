@@ -6,6 +6,8 @@ use super::{Flash, Progress, check_slot, parameters};
 use crate::apply::{Applier, journal};
 use crate::error::{Detail, Error, Result};
 use crate::format::delta::{DeltaHeader, ImageId, InPlace};
+#[cfg(feature = "encryption")]
+use crate::format::sealed::OpenChunk;
 use crate::hash::Sha256;
 use crate::limits::Limits;
 use crate::storage::{Source, Target};
@@ -63,11 +65,22 @@ impl<'w> Rehearsal<'w> {
         self.machine.lend(work, true)
     }
 
+    /// What decrypts the payload, where that is encrypted: without it nothing of it is decoded. To
+    /// be called before the first step.
+    ///
+    /// # Errors
+    /// `BadArgument` where it is not.
+    #[cfg(feature = "encryption")]
+    pub fn decrypt_with(&mut self, opener: &'w dyn OpenChunk) -> Result<()> {
+        self.machine.decrypt_with(opener)
+    }
+
     /// Does a bounded piece of work.
     ///
     /// # Errors
-    /// `ChunkDigest`, `BadStream`, `BadCover`, `UnknownSection` for the payload, `NoSpace` and
-    /// `BadArgument` for the slot, `ReadFailed`. The old image is intact.
+    /// `ChunkDigest`, `BadStream`, `BadCover`, `UnknownSection` for the payload, `NotDecrypted` and
+    /// `NotRecipient` where it is encrypted, `NoSpace` and `BadArgument` for the slot,
+    /// `ReadFailed`. The old image is intact.
     pub fn step<T: Source + Target, X: Source, P: Source>(
         &mut self,
         flash: &mut Flash<'_, T, X, P>,

@@ -8,6 +8,8 @@ use crate::apply::journal::{self, Journal, Loader, Stateful};
 use crate::apply::{Applier, Verified};
 use crate::error::{Detail, Error, Result};
 use crate::format::delta::{DeltaHeader, InPlace};
+#[cfg(feature = "encryption")]
+use crate::format::sealed::OpenChunk;
 use crate::hash::Sha256;
 use crate::limits::Limits;
 use crate::storage::{Geometry, Source, Target};
@@ -178,10 +180,22 @@ impl<'w> Rewriting<'w> {
         Ok(())
     }
 
+    /// What decrypts the payload, where that is encrypted, in this run: without it nothing of it is
+    /// decoded. To be called before the first step. Chunks are read and opened again, one at a
+    /// time, in the memory that the rehearsal had for them; after a cut it goes on within one.
+    ///
+    /// # Errors
+    /// `BadArgument` where it is not.
+    #[cfg(feature = "encryption")]
+    pub fn decrypt_with(&mut self, opener: &'w dyn OpenChunk) -> Result<()> {
+        self.machine.decrypt_with(opener)
+    }
+
     /// Does a bounded piece of work.
     ///
     /// # Errors
-    /// `ReadFailed`, `WriteFailed`; `NewDigest` when flash does not hold what was written to it;
+    /// `ReadFailed`, `WriteFailed`; `NotRecipient` and `NotDecrypted` where the payload is
+    /// encrypted; `NewDigest` when flash does not hold what was written to it;
     /// `WrongState` after an error: resume instead.
     pub fn step<T: Source + Target, X: Source + Target, P: Source>(
         &mut self,
