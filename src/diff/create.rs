@@ -140,7 +140,7 @@ fn check_memory(header: &DeltaHeader, options: &Options) -> Result<()> {
     let Some(len) = options.device_memory_len.filter(|len| *len < needed) else { return Ok(()) };
     let name = header.coder.name();
     let message = format!(
-        "too few to apply {name} with the least tables there are: {needed} bytes needed, {len} there; \
+        "{len} bytes are too few to apply {name} with the smallest tables, {needed} are needed; \
          give more, or take a smaller profile"
     );
     Err(Error::input("memory of the device (--ram)", message))
