@@ -58,7 +58,7 @@ pub fn write<S: Source, T: Source + Target, X: Source + Target, P: Source>(
 /// The same of a payload that is decrypted with `opener`, if there is one.
 ///
 /// # Errors
-/// As [`write`], `NotDecrypted`.
+/// As [`write()`], `NotDecrypted`.
 pub fn write_opened<S: Source, T: Source + Target, X: Source + Target, P: Source>(
     header: &DeltaHeader,
     opener: Option<&dyn OpenChunk>,
