@@ -42,7 +42,8 @@ impl<'w> Averaged<'w> {
         self.words.get(place).map_or(1 << 15, |word| u16::from_le_bytes(*word))
     }
 
-    #[inline(always)]
+    // Where code is flash, one copy of it is enough.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn code<C: BitCoder>(&mut self, coder: &mut C, contexts: [u32; 2], bit: bool) -> Result<bool> {
         let places = contexts.map(|context| self.place(context));
         let words = places.map(|place| self.word(place));
@@ -64,17 +65,16 @@ impl<'w> Averaged<'w> {
         contexts: impl Fn(u32, u32) -> [u32; 2],
     ) -> Result<u8> {
         let mut node = 1u32;
-        for at in (1..8).rev() {
+        for at in (0..8).rev() {
+            if let Some(other) = other.filter(|_| at == 0)
+                && node == (256 | u32::from(other)) >> 1
+            {
+                return Ok(other ^ 1);
+            }
             let bit = self.code(coder, contexts(node, at), value >> at & 1 != 0)?;
             node = node << 1 | u32::from(bit);
         }
-        match other {
-            Some(other) if node == (256 | u32::from(other)) >> 1 => Ok(other ^ 1),
-            _ => {
-                let bit = self.code(coder, contexts(node, 0), value & 1 != 0)?;
-                Ok((node << 1) as u8 | u8::from(bit))
-            }
-        }
+        Ok(node as u8)
     }
 }
 
