@@ -128,10 +128,11 @@ fn ci(runner: &mut Runner) {
     device::short(runner);
     device::size(runner, false);
     fuzz::short(runner);
-    deny::all(runner);
 }
 
 fn nightly(runner: &mut Runner) {
+    lint::nightly(runner);
+    deny::all(runner);
     suite::exhaustive(runner);
     mutants::all(runner, None);
     device::all(runner);
