@@ -33,8 +33,9 @@ const EXCERPTS_MIN: u64 = 4;
 const MEMORY_STEPS: u64 = 16;
 /// See [`MEMORY_STEPS`]: the least.
 const MEMORY_STEP_MIN: u64 = 8;
-/// The one whose order of pages serves to try all.
-const MEMORY_STEP_MIDDLE: u64 = 13;
+
+/// The one for which an order of pages is sought that serves for all.
+const MEMORY_STEP_SEARCHED: u64 = 13;
 
 /// One way to encode.
 pub(super) struct Way {
@@ -70,12 +71,15 @@ pub(super) struct Chosen {
     pub(super) coder: Coder,
     pub(super) payload: Vec<u8>,
     order: Order,
+    turns: Vec<u64>,
 }
 
 /// What was encoded with so much memory for tables.
 struct Fitted {
     chosen: Chosen,
     memory_len: u64,
+    /// Whether the order of pages was sought for about as much room.
+    is_near: bool,
 }
 
 /// What there is to encode, and how.
@@ -113,38 +117,77 @@ where
         }
         let area_len = (self.areas)(chosen.in_place, chosen.coder)?.area_len();
         let Some(fitted) = self.fitted(&chosen, area_len)? else { return Ok(chosen) };
-        let (room, memory_len) = (fitted.chosen.in_place.room, Some(fitted.memory_len));
+        let memory_len = Some(fitted.memory_len);
+        let ways = self.ways_after(&fitted);
         let mut best = Some(chosen);
         better_of(&mut best, fitted.chosen);
-        for way in self.ways(room) {
+        for way in ways {
             self.try_within(Way { memory_len, ..way }, area_len, &mut best)?;
         }
         best.ok_or(Detail::BadArgument.into())
     }
 
-    /// Encodes with excerpts, as `chosen` was without, for every step of memory: the less the coder
-    /// has, the more of old fits areas of `area_len` bytes. The order of pages that is best for a
-    /// middle step serves for all, as to find one takes longer than all the rest.
+    /// Ways worth trying with the room that was found: the other intervals in the same order of
+    /// pages, and an order of its own if it was sought for much more or less room.
+    fn ways_after(&self, fitted: &Fitted) -> Vec<Way> {
+        let Fitted { chosen, is_near, .. } = fitted;
+        let found = chosen.in_place;
+        let ways = self.ways(found.room).into_iter().filter_map(|way| {
+            match way.in_place.interval == found.interval {
+                true => (way.order == Order::Needs && !is_near).then_some(way),
+                false if way.order != chosen.order => None,
+                false => Some(Way { turns: Some(chosen.turns.clone()), ..way }),
+            }
+        });
+        ways.collect()
+    }
+
+    /// Encodes with excerpts, as `chosen` was without, for steps of memory: the less the coder has,
+    /// the more of old fits areas of `area_len` bytes. By two steps for as long as that helps, then
+    /// those beside the best; all in one order of pages, as to find one takes longer than the rest.
     fn fitted(&self, chosen: &Chosen, area_len: u64) -> Result<Option<Fitted>> {
         let mut way = Way {
             in_place: InPlace { room: Room::NONE, check: None, ..chosen.in_place },
             order: chosen.order,
-            turns: None,
-            memory_len: None,
+            turns: Some(chosen.turns.clone()),
+            memory_len: Some(self.memory_at(MEMORY_STEP_SEARCHED)),
         };
-        let memory_len = |step: u64| self.memory_len / MEMORY_STEPS * step;
-        way.memory_len = Some(memory_len(MEMORY_STEP_MIDDLE));
         let room = self.room(&way, area_len)?;
-        way.turns = Some((self.plan)(&way.with_room(room)).1);
-        let (mut best, mut best_len) = (None, 0);
-        for step in (MEMORY_STEP_MIN..=MEMORY_STEPS).rev() {
-            way.memory_len = Some(memory_len(step));
-            let room = self.room(&way, area_len)?;
-            if room != Room::NONE && self.try_within(way.with_room(room), area_len, &mut best)? {
-                best_len = memory_len(step);
+        way.turns = Some((self.plan)(&Way { turns: None, ..way.with_room(room) }).1);
+        let (mut best, mut best_step) = (None, MEMORY_STEPS);
+        for step in (MEMORY_STEP_MIN..=MEMORY_STEPS).rev().step_by(2) {
+            if self.try_step(&mut way, step, area_len, &mut best)? {
+                best_step = step;
+            } else if best.is_some() {
+                break;
             }
         }
-        Ok(best.map(|chosen| Fitted { chosen, memory_len: best_len }))
+        for step in [best_step + 1, best_step - 1] {
+            let is_step = (MEMORY_STEP_MIN..=MEMORY_STEPS).contains(&step) && best.is_some();
+            if is_step && self.try_step(&mut way, step, area_len, &mut best)? {
+                best_step = step;
+            }
+        }
+        let memory_len = self.memory_at(best_step);
+        let is_near = best_step.abs_diff(MEMORY_STEP_SEARCHED) <= 1;
+        Ok(best.map(|chosen| Fitted { chosen, memory_len, is_near }))
+    }
+
+    const fn memory_at(&self, step: u64) -> u64 {
+        self.memory_len / MEMORY_STEPS * step
+    }
+
+    /// [`Self::try_within`] with the memory of a step, and as much room as that leaves.
+    fn try_step(
+        &self,
+        way: &mut Way,
+        step: u64,
+        area_len: u64,
+        best: &mut Option<Chosen>,
+    ) -> Result<bool> {
+        way.memory_len = Some(self.memory_at(step));
+        let room = self.room(way, area_len)?;
+        Ok(room != Room::NONE && self.try_within(way.with_room(room), area_len, best)?)
     }
 
     /// Excerpts that areas of `area_len` bytes have room for beside the state of the coder.
@@ -182,10 +225,12 @@ where
 
     fn tried(&self, mut way: Way) -> Result<Chosen> {
         way.in_place.check()?;
+        let turns = way.turns.take().unwrap_or_else(|| (self.plan)(&way).1);
+        let way = Way { turns: Some(turns.clone()), ..way };
         let (coder, payload, made) = (self.encode)(&way)?;
-        way.in_place.check = made.map(|made| check_of(&sha256(&made)));
-        let Way { in_place, order, .. } = way;
-        Ok(Chosen { in_place, coder, payload, order })
+        let check = made.map(|made| check_of(&sha256(&made)));
+        let in_place = InPlace { check, ..way.in_place };
+        Ok(Chosen { in_place, coder, payload, order: way.order, turns })
     }
 
     /// Orders and intervals worth trying, those with long intervals first.
