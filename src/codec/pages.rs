@@ -47,6 +47,19 @@ impl Schedule {
     /// For images of `new_len` bytes.
     #[must_use]
     pub fn new(in_place: &InPlace, order: Order, pages: Pages, needs: &Needs) -> Self {
+        Self::of_turns(in_place, order, pages, needs, needs.order(in_place, order))
+    }
+
+    /// The same with the pages in the order `turns`, which was found for other spare pages or
+    /// excerpts.
+    #[must_use]
+    pub fn of_turns(
+        in_place: &InPlace,
+        order: Order,
+        pages: Pages,
+        needs: &Needs,
+        turns: Vec<u64>,
+    ) -> Self {
         let mut schedule = Self {
             pages,
             is_ordered: order != Order::Ascending,
@@ -55,11 +68,10 @@ impl Schedule {
             turn_of: vec![0; pages.count() as usize],
             excerpts: Vec::new(),
         };
-        let order = needs.order(in_place, order);
-        for (turn, page) in order.iter().enumerate() {
+        for (turn, page) in turns.iter().enumerate() {
             schedule.turn_of[*page as usize] = turn;
         }
-        let losses = schedule.take_turns(in_place, needs, order);
+        let losses = schedule.take_turns(in_place, needs, turns);
         if in_place.room.len > 0 {
             schedule.excerpts = losses.excerpts(&pages, needs, &schedule.turn_of, in_place.room);
         }
@@ -132,6 +144,12 @@ impl Schedule {
         let follows = |(at, turn): &(usize, &Turn)| turn.page == page + *at as u64;
         let count = self.turns[turn..].iter().enumerate().take_while(follows).count();
         Some((page, count as u64))
+    }
+
+    /// Pages in the order in which they are made.
+    #[must_use]
+    pub fn order(&self) -> Vec<u64> {
+        self.turns.iter().map(|turn| turn.page).collect()
     }
 
     /// Pages that are rewritten.

@@ -10,10 +10,11 @@ use fwdelta_core::format::delta::{Coder, DeltaHeader, ImageId, InPlace, MAGIC, P
 use fwdelta_core::hash::sha256;
 use fwdelta_core::{Detail, Limits};
 
-use super::in_place::{self, Place, Way};
+use super::in_place::{self, Place};
 use super::media::Comparison;
 use super::predicted::{self, Matched};
 use super::profile::{FAST_WINDOW_LOG_MAX, Profile};
+use super::ways::{Way, Work};
 use crate::cbor;
 use crate::codec::{self, Script};
 use crate::error::{Error, Result};
@@ -223,11 +224,13 @@ fn encode(
     let mut is_tried = false;
     let payload = match &options.in_place {
         Some(place) => {
-            let work = in_place::Work {
+            let work = Work {
                 place,
                 page_count: place.page_count(new.len() as u64),
                 may_excerpt: matches!(options.profile, Profile::Small | Profile::Fast),
                 encode: |way: &Way| encode(Some(way)).map(|it| it.parts()),
+                plan: |way: &Way| content.plan((old, new), way),
+                memory_len: predicted::memory_len(options),
                 areas: |in_place, coder| areas(header, in_place, coder, place.write_len),
             };
             let chosen = work.choose()?;
@@ -287,6 +290,18 @@ impl Encoded {
 }
 
 impl Content<'_> {
+    /// The coder with the tables for a way to encode, and the order of pages.
+    fn plan(&self, (old, new): (&[u8], &[u8]), way: &Way) -> (Coder, Vec<u64>) {
+        match self {
+            Self::Predicted(matched) => matched.plan(way),
+            Self::Plain(covers) => {
+                let coder = Coder::Bits { model_log: PLAIN_MODEL_LOG };
+                (coder, way.schedule(old, new, covers).order())
+            }
+            Self::Coded(coder, _) => (*coder, way.schedule(old, new, &[]).order()),
+        }
+    }
+
     /// Encodes; stored if nothing is smaller.
     fn encode(
         &self,

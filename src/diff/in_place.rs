@@ -1,20 +1,18 @@
-//! Deltas that are applied over the old image: which order of pages, which interval of
-//! checkpoints, and a trial run of the result.
+//! Deltas that are applied over the old image: the flash they are for, and a trial run.
 
 use fwdelta_core::apply::in_place::{Areas, Binding, Flash, Found, Progress, Rehearsal, Rewriting};
 use fwdelta_core::apply::{Applier, Verified, verify_old};
-use fwdelta_core::format::delta::{Coder, DeltaHeader, InPlace};
-use fwdelta_core::format::pages::{EXCERPTS_LEN_MAX, FirstPages, Room, check_of};
+use fwdelta_core::format::delta::{DeltaHeader, InPlace};
+use fwdelta_core::format::pages::{FirstPages, Room};
 use fwdelta_core::format::sealed::OpenChunk;
-use fwdelta_core::hash::sha256;
 use fwdelta_core::storage::{Geometry, Source, Target};
 use fwdelta_core::{Detail, Limits};
 
 use super::create::Delta;
 use super::media::RamFlash;
-use crate::codec::pages::{Needs, Order, Schedule};
+use super::ways::Way;
+use crate::codec::pages::Order;
 use crate::error::Result;
-use crate::matching::Cover;
 
 /// The flash of a device that updates in place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,143 +70,6 @@ pub struct Footprint {
     pub checkpoint_erases: u64,
 }
 
-/// Of two deltas of nearly the same length, the one with fewer checkpoints is better: less than
-/// one part in so many is nearly the same.
-const INTERVAL_WORTH: usize = 1024;
-/// Longest interval that is tried.
-const INTERVAL_TRIED_MAX: u8 = 2;
-/// Most pages for which the order by needs is tried: its time grows with their square.
-const NEEDS_COUNT_MAX: u64 = 1024;
-
-/// Bytes of an excerpt, more or less.
-const EXCERPT_LEN_MEAN: u64 = 48;
-/// Bytes of an entry of the table of excerpts.
-const EXCERPT_ENTRY_LEN: u64 = 16;
-/// Most excerpts without being told, and the fewest that are worth it.
-const EXCERPTS_MAX: u64 = 32;
-/// See [`EXCERPTS_MAX`].
-const EXCERPTS_MIN: u64 = 4;
-
-/// One way to encode.
-pub(super) struct Way {
-    pub(super) in_place: InPlace,
-    pub(super) order: Order,
-}
-
-impl Way {
-    /// The plan for images and covers.
-    pub(super) fn schedule(&self, old: &[u8], new: &[u8], covers: &[Cover]) -> Schedule {
-        let pages = self.in_place.pages(new.len() as u64);
-        let needs = Needs::new(&pages, old, new, covers);
-        Schedule::new(&self.in_place, self.order, pages, &needs)
-    }
-}
-
-/// What was encoded, in the best way.
-pub(super) struct Chosen {
-    pub(super) in_place: InPlace,
-    pub(super) coder: Coder,
-    pub(super) payload: Vec<u8>,
-}
-
-/// What there is to encode, and how.
-pub(super) struct Work<'a, E, A> {
-    pub(super) place: &'a Place,
-    pub(super) page_count: u64,
-    /// Whether checkpoints may hold excerpts without being told.
-    pub(super) may_excerpt: bool,
-    /// Gives the payload, and new in the order in which it is made if that is not its own.
-    pub(super) encode: E,
-    /// Where things are in scratch flash.
-    pub(super) areas: A,
-}
-
-impl<E, A> Work<'_, E, A>
-where
-    E: Fn(&Way) -> Result<(Coder, Vec<u8>, Option<Vec<u8>>)>,
-    A: Fn(InPlace, Coder) -> Result<Areas>,
-{
-    /// Encodes in every way worth trying and keeps the smallest.
-    pub(super) fn choose(&self) -> Result<Chosen> {
-        let room = self.place.room.unwrap_or(Room::NONE);
-        let mut best = None;
-        for way in self.ways(room) {
-            self.try_way(way, &mut best)?;
-        }
-        let Some(chosen) = best else { return Err(Detail::BadArgument.into()) };
-        if self.place.room.is_some() || !self.may_excerpt {
-            return Ok(chosen);
-        }
-        let areas = (self.areas)(chosen.in_place, chosen.coder)?;
-        let room = room_in(&areas, &chosen.in_place);
-        let mut best = Some(chosen);
-        for way in self.ways(room).into_iter().filter(|_| room != Room::NONE) {
-            let mut other = None;
-            let in_place = way.in_place;
-            self.try_way(way, &mut other)?;
-            // It takes no more flash than without.
-            if let (Some(other), Some(chosen)) = (other, &best) {
-                let area_len = (self.areas)(in_place, other.coder)?.area_len();
-                if area_len <= areas.area_len() && is_better(&other, chosen) {
-                    best = Some(other);
-                }
-            }
-        }
-        best.ok_or(Detail::BadArgument.into())
-    }
-
-    fn try_way(&self, mut way: Way, best: &mut Option<Chosen>) -> Result<()> {
-        way.in_place.check()?;
-        let (coder, payload, made) = (self.encode)(&way)?;
-        way.in_place.check = made.map(|made| check_of(&sha256(&made)));
-        let chosen = Chosen { in_place: way.in_place, coder, payload };
-        if best.as_ref().is_none_or(|best| is_better(&chosen, best)) {
-            *best = Some(chosen);
-        }
-        Ok(())
-    }
-
-    /// Orders and intervals worth trying, those with long intervals first.
-    fn ways(&self, room: Room) -> Vec<Way> {
-        let Place { page_len, first, spare_count, order, interval, .. } = *self.place;
-        let intervals = match interval {
-            Some(interval) => vec![interval],
-            None => (1..=spare_count.min(INTERVAL_TRIED_MAX)).rev().collect(),
-        };
-        let mut all = Vec::new();
-        for interval in intervals {
-            let orders = Order::ALL.iter().filter(|it| order.is_none_or(|order| order == **it));
-            let is_quick = |it: &Order| *it != Order::Needs || self.page_count <= NEEDS_COUNT_MAX;
-            for order in orders.copied().filter(is_quick) {
-                let check = None;
-                let in_place = InPlace { page_len, first, spare_count, interval, room, check };
-                all.push(Way { in_place, order });
-            }
-        }
-        all
-    }
-}
-
-/// Whether `it` is better than what was found before.
-fn is_better(it: &Chosen, before: &Chosen) -> bool {
-    let worth = |len: usize| len + len / INTERVAL_WORTH;
-    let len = it.payload.len();
-    match it.in_place.interval < before.in_place.interval {
-        true => worth(len) < before.payload.len(),
-        false => len < before.payload.len(),
-    }
-}
-
-/// Excerpts that fit what is unused of the areas.
-fn room_in(areas: &Areas, in_place: &InPlace) -> Room {
-    // A longer interval has more records; the state has two more numbers than without excerpts.
-    let fixed_len = u64::from(INTERVAL_TRIED_MAX) * 32 + 16;
-    let unused = areas.unused_len(in_place).saturating_sub(fixed_len);
-    let count = (unused / (EXCERPT_LEN_MEAN + EXCERPT_ENTRY_LEN)).min(EXCERPTS_MAX);
-    let len = unused.saturating_sub(count * EXCERPT_ENTRY_LEN).min(EXCERPTS_LEN_MAX.into());
-    if count < EXCERPTS_MIN { Room::NONE } else { Room { len: len as u32, count: count as u8 } }
-}
-
 /// What a delta takes on a device whose flash is as `place` says.
 ///
 /// # Errors
@@ -217,7 +78,7 @@ pub fn footprint(header: &DeltaHeader, place: &Place, old: &[u8], new: &[u8]) ->
     let in_place = header.in_place.ok_or(Detail::BadArgument)?;
     let mut work = vec![0; Applier::workspace(header)? as usize];
     let areas = Areas::of(header, place.write_len, &mut work)?;
-    let way = Way { in_place, order: Order::Ascending };
+    let way = Way { in_place, order: Order::Ascending, turns: None, memory_len: None };
     let count = way.schedule(old, new, &[]).rewritten_count() as u64;
     // One when it begins, one before the first rewritten page of every interval.
     let checkpoints = count.div_ceil(in_place.interval.into()) + 1;

@@ -9,6 +9,7 @@ mod predicted;
 mod profile;
 mod trial;
 mod two_slots;
+mod ways;
 
 pub use crate::codec::pages::Order;
 pub use apply::{apply, apply_to};

@@ -8,9 +8,9 @@ use fwdelta_core::format::delta::{Coder, DeltaHeader, StreamShape};
 use fwdelta_core::format::shape::Shape;
 
 use super::create::{Encoded, Options};
-use super::in_place::Way;
 use super::profile::{self, Profile};
 use super::trial::Trial;
+use super::ways::Way;
 use crate::codec::pages::Schedule;
 use crate::codec::predict::{self, Plan};
 use crate::codec::{noise, projected, zstd};
@@ -97,6 +97,15 @@ impl Matched<'_> {
         let made = schedule.is_ordered().then(|| schedule.made(pair.new));
         Ok(Encoded { made, ..Encoded::new(coder, payload) })
     }
+
+    /// The coder with the tables for one way, and the order of pages.
+    pub(super) fn plan(&self, way: &Way) -> (Coder, Vec<u64>) {
+        let Self { pair, covers, options } = self;
+        let schedule = way.schedule(pair.old, pair.new, covers);
+        let readable = schedule.readable(covers);
+        let shape = pair.tables(&readable, &with_excerpts(options, way)).0;
+        (Coder::Predicted(shape), schedule.order())
+    }
 }
 
 /// Whether coder 6 is made: not in place, nor where a decompressor has no room.
@@ -108,11 +117,18 @@ fn is_projected(options: &Options) -> bool {
 /// Memory for the table of excerpts is not there for the coder.
 fn with_excerpts(options: &Options, way: &Way) -> Options {
     let excerpts_len = excerpts_len(&way.in_place);
-    let device_memory_len = match device_memory_len(options) {
+    let memory_len = way.memory_len.or_else(|| device_memory_len(options));
+    let device_memory_len = match memory_len {
         Some(len) if excerpts_len > 0 => Some(len.saturating_sub(excerpts_len)),
+        Some(len) if way.memory_len.is_some() => Some(len),
         _ => options.device_memory_len,
     };
     Options { device_memory_len, ..*options }
+}
+
+/// Working memory for tables in place.
+pub(super) fn memory_len(options: &Options) -> u64 {
+    device_memory_len(options).unwrap_or(profile::SMALL_LEN)
 }
 
 /// What a small device has.
