@@ -33,7 +33,7 @@ pub(super) fn is_flat(sample: &[u8]) -> bool {
     }
     let squares: u64 = counts.iter().map(|count| count * count).sum();
     let len = sample.len() as u64;
-    squares * 256 <= len * (len + ABOVE_MEAN)
+    squares * 256 <= len * (len + ABOVE_MEAN + len / 4)
 }
 
 #[cfg(test)]
