@@ -52,6 +52,18 @@ pub(super) fn plain_len(site: &Site<'_>, most: usize) -> usize {
     }
 }
 
+/// How many units `bytes` are, words from the site on that [`plain_len`] found.
+pub(super) fn count(site: &Site<'_>, bytes: &[u8]) -> u64 {
+    let words = bytes.len() as u64 / 4;
+    if !site.is_mapped || !site.class.wide {
+        return words;
+    }
+    // They start at a multiple of 8, where eight zeros are one unit.
+    words.saturating_sub(
+        bytes.as_chunks::<8>().0.iter().filter(|pair| **pair == [0; 8]).count() as u64
+    )
+}
+
 fn plain_len_wide(site: &Site<'_>, most: usize) -> usize {
     let bounds = site.bounds;
     let (text, text_len) = (bounds.text_low, bounds.text_high.wrapping_sub(bounds.text_low));

@@ -1,12 +1,12 @@
 //! Old bytes as they would stand in new: references led to where their targets have moved.
 
-use super::a64;
 use super::layout::Content;
 use super::map::Listed;
 use super::reference;
 use super::space::{Bounds, Space, Stretch};
 use super::unit::{Home, Kind, LOOK_AHEAD, Site, UNIT_LEN_MAX, Unit, store};
 use super::walk::Walker;
+use super::{a64, data, riscv, thumb};
 use crate::error::Result;
 use crate::state::Visit;
 
@@ -76,6 +76,19 @@ impl Leg<'_> {
     }
 }
 
+/// Units without a reference.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Plain {
+    /// How many bytes.
+    pub len: usize,
+    /// How many of them there are.
+    pub units: u64,
+    /// Whether they are words of data.
+    pub are_words: bool,
+    /// Whether there may be more, which were not looked at.
+    pub is_cut: bool,
+}
+
 /// Both images, and the way through old.
 #[derive(Debug)]
 pub struct Projection<'w> {
@@ -128,11 +141,36 @@ impl<'w> Projection<'w> {
         self.walker.unit(&site(&self.here, self.space.bounds(), view, at, old_pos, left))
     }
 
-    /// Bytes from `old_pos` on that are units of four bytes which stay as they are if they are
-    /// as predicted; may be fewer than there are.
-    pub fn plain_len(&mut self, view: &[u8], at: usize, old_pos: u64, left: u64) -> usize {
+    /// Units where `stand` is, in the first of `most` bytes and at most the second of them, that
+    /// are no references; words of data count only if `are_words_plain`. May be fewer than there
+    /// are.
+    pub fn plain(
+        &mut self,
+        view: &[u8],
+        at: usize,
+        stand: &Stand,
+        most: (usize, u64),
+        are_words_plain: bool,
+    ) -> Plain {
+        let Stand { old_pos, left, .. } = *stand;
         self.arrive(old_pos);
-        self.walker.plain_len(&site(&self.here, self.space.bounds(), view, at, old_pos, left))
+        let site = site(&self.here, self.space.bounds(), view, at, old_pos, left);
+        let content = site.content();
+        let are_words = content == Content::Data;
+        let (least, is_looked_at) = match content {
+            Content::A64 | Content::A32 => (4, true),
+            Content::Thumb | Content::RiscV => (2, true),
+            Content::Data => (4, are_words_plain && old_pos & 3 == 0),
+            _ => (1, false),
+        };
+        if !is_looked_at {
+            return Plain::default();
+        }
+        let most_by_count = usize::try_from(most.1.saturating_mul(least)).unwrap_or(usize::MAX);
+        let most = most.0.min(most_by_count) & !3;
+        let len = self.walker.skip_len_of(content, &site, most, Home::default());
+        let len = if are_words { len & !3 } else { len };
+        Plain { len, units: units(content, &site, len), are_words, is_cut: len == most }
     }
 
     /// Whether words of the unit at hand have their most significant byte first.
@@ -323,6 +361,17 @@ impl<'w> Projection<'w> {
             self.walker.read(unit, word, new_addr, 0);
         }
         word
+    }
+}
+
+/// How many units the `len` bytes are that were just found to be plain.
+fn units(content: Content, site: &Site<'_>, len: usize) -> u64 {
+    let bytes = site.ahead(len);
+    match content {
+        Content::Thumb => thumb::count(bytes),
+        Content::RiscV => riscv::count(bytes),
+        Content::Data => data::count(site, bytes),
+        _ => bytes.len() as u64 / 4,
     }
 }
 

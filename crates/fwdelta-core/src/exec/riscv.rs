@@ -155,6 +155,16 @@ pub(super) fn plain_len(
     len
 }
 
+/// How many instructions `bytes` are, which are whole ones.
+pub(super) fn count(bytes: &[u8]) -> u64 {
+    let (mut at, mut count) = (0usize, 0);
+    while let Some([low, _]) = bytes.get(at..).and_then(|bytes| bytes.first_chunk::<2>()) {
+        at += if is_short((*low).into()) { 2 } else { 4 };
+        count += 1;
+    }
+    count
+}
+
 /// The next unit.
 pub(super) fn unit(site: &Site<'_>, registers: &mut Registers) -> Unit {
     if site.pos & 1 != 0 {

@@ -134,6 +134,16 @@ pub(super) fn plain_len(site: &Site<'_>, most: usize, home: Home, pools: &mut Po
     len
 }
 
+/// How many instructions `bytes` are, which are whole ones.
+pub(super) fn count(bytes: &[u8]) -> u64 {
+    let (mut at, mut count) = (0usize, 0);
+    while let Some(half) = bytes.get(at..).and_then(|bytes| bytes.first_chunk::<2>()) {
+        at += if is_wide(u16::from_le_bytes(*half).into()) { 4 } else { 2 };
+        count += 1;
+    }
+    count
+}
+
 /// A constant that a load was seen of, or that looks like an address.
 fn constant(site: &Site<'_>, pools: &mut Pools) -> Option<Unit> {
     if site.pos & 3 != 0 || site.left < 4 {

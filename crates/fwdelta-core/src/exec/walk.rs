@@ -197,18 +197,6 @@ impl Walker {
         if matches!(kind, Kind::Global) { new } else { 0 }
     }
 
-    /// Bytes from `site` on that are surely instructions of four bytes without a reference, as
-    /// [`Walker::unit`] would find one by one: a quick look for long stretches.
-    #[must_use]
-    pub fn plain_len(&mut self, site: &Site<'_>) -> usize {
-        match site.class.content {
-            Content::A64 | Content::A32 if site.is_mapped => {
-                self.skip_len(site, usize::MAX, Home::default()) & !3
-            }
-            _ => 0,
-        }
-    }
-
     /// Bytes from `site` on, at most `most`, that hold no reference but such as lead by a distance
     /// to `home`; may be fewer than there are. [`Walker::unit`] goes on behind them as if it had
     /// found them itself, but for units without a reference that are cut otherwise.
@@ -338,9 +326,11 @@ mod tests {
                 bounds: &bounds,
                 is_mapped: true,
             };
-            plain_end = plain_end.max(at + walker.plain_len(&site));
+            let skipped = walker.clone().skip_len(&site, usize::MAX, Home::default());
+            plain_end = plain_end.max(at + skipped);
             let unit = walker.unit(&site);
-            assert!(at >= plain_end || unit.kind == Kind::Op, "{class:?} {unit:?} at {at}");
+            let is_plain = !unit.kind.is_reference();
+            assert!(at >= plain_end || is_plain, "{class:?} {unit:?} at {at}");
             assert!((1..=site.left).contains(&unit.len.into()), "{class:?}");
             each(&mut walker, unit, site.addr);
             at += usize::from(unit.len);

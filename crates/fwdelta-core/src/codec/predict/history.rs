@@ -35,6 +35,13 @@ impl Deltas {
             *word = delta;
         }
     }
+
+    /// The words of the `len` bytes at `pos` did not change.
+    pub fn stay(&mut self, pos: u64, len: u64) {
+        for by in (0..len.min(4 * WORD_COUNT as u64)).step_by(4) {
+            self.put(pos.wrapping_add(by), 0);
+        }
+    }
 }
 
 /// Changes by value and by operation.

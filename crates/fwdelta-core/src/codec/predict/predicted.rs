@@ -5,8 +5,8 @@ use super::literals::{Matches, Past};
 use super::predictor::{Guess, Predictor, word_of};
 use super::{ByteFeatures, FlagFeatures, LiteralFeatures, Model, Number};
 use crate::codec::range::BitCoder;
-use crate::error::Result;
-use crate::exec::project::{SIGHT, View};
+use crate::error::{Detail, Result};
+use crate::exec::project::{SIGHT, Stand, View};
 use crate::exec::unit::{KIND_COUNT, Kind, UNIT_LEN_MAX, Unit, store};
 use crate::state::Visit;
 use crate::storage::Source;
@@ -249,69 +249,76 @@ impl<'w, M: Model> Predicted<'w, M> {
         self.enter_unit(&made);
         self.last_word = unit.word as u32;
         self.last_kind = unit.kind;
-        self.advance(len);
+        self.advance(len.into());
         Ok(made)
     }
 
     /// Decodes units of a run into `out`, as long as whole ones fit and `view` shows enough around
     /// them; gives how many bytes.
     pub fn known_units(&mut self, view: View<'_>, out: &mut [u8]) -> usize {
-        let View { start, bytes: view } = view;
-        let end = start.saturating_add(view.len() as u64);
-        let mut done = 0usize;
-        let is_big = |predictor: &Predictor<'_>| predictor.projection.is_big_endian();
+        let end = view.start.saturating_add(view.bytes.len() as u64);
+        let (mut done, mut may_be_plain) = (0usize, !M::IS_LARGE);
         while let Run::Left(count @ 1..) = self.cover.run
             && let Some(room) = out.get_mut(done..).filter(|room| room.len() >= UNIT_LEN_MAX)
             && self.cover.left > 0
             && self.cover.old_pos + SIGHT <= end
         {
-            let at = self.cover.old_pos.wrapping_sub(start) as usize;
-            let (old_pos, left) = (self.cover.old_pos, self.cover.left);
-            let plain = self.plain_units(view, at, count, room);
-            if plain > 0 {
-                done += plain;
-                continue;
+            if may_be_plain {
+                let (len, may_go_on) = self.plain_units(view, count, room);
+                done += len;
+                may_be_plain = may_go_on;
+                if len > 0 {
+                    continue;
+                }
             }
-            let room = out.get_mut(done..).unwrap_or(&mut []);
-            let unit = self.predictor.projection.unit(view, at, old_pos, left);
-            let word = self.predictor.first(&unit, self.pos);
-            self.predictor.learn_known(&unit, self.pos, word);
-            let made =
-                Made { bytes: store(word, unit.len, is_big(&self.predictor)), len: unit.len };
-            if let Some(room) = room.first_chunk_mut::<UNIT_LEN_MAX>() {
-                *room = made.bytes;
-            }
-            self.enter_unit(&made);
-            self.cover.run = Run::Left(count - 1);
-            self.last_word = unit.word as u32;
-            self.advance(unit.len);
-            done += usize::from(unit.len);
+            done += self.known_unit(view, count, room);
+            may_be_plain = !M::IS_LARGE;
         }
         done
     }
 
-    /// Copies units of a run that stay as they are, at most `count`; gives how many bytes.
-    fn plain_units(&mut self, view: &[u8], at: usize, count: u64, out: &mut [u8]) -> usize {
+    /// Decodes a unit of a run, of which `count` bytes are left.
+    #[inline]
+    fn known_unit(&mut self, view: View<'_>, count: u64, out: &mut [u8]) -> usize {
         let Cover { old_pos, left, .. } = self.cover;
-        if self.matches.is_some() {
-            return 0;
+        let at = old_pos.wrapping_sub(view.start) as usize;
+        let unit = self.predictor.projection.unit(view.bytes, at, old_pos, left);
+        self.cover.run = Run::Left(count - 1);
+        let word = self.predictor.first(&unit, self.pos);
+        self.predictor.learn_known(&unit, self.pos, word);
+        let is_big = self.predictor.projection.is_big_endian();
+        let made = Made { bytes: store(word, unit.len, is_big), len: unit.len };
+        if let Some(room) = out.first_chunk_mut::<UNIT_LEN_MAX>() {
+            *room = made.bytes;
         }
-        let known = self.predictor.projection.plain_len(view, at, old_pos, left);
-        let most = usize::try_from(count.saturating_mul(4)).unwrap_or(usize::MAX);
-        let len = known.min(most).min(out.len() & !3);
-        let bytes = view.get(at..).and_then(|view| view.get(..len)).unwrap_or(&[]);
-        let Some(last) = bytes.last_chunk::<UNIT_LEN_MAX>() else { return 0 };
-        let [.., a, b, c, d] = *last;
-        (self.tail, self.last_word) = (u64::from_be_bytes(*last), u32::from_le_bytes([a, b, c, d]));
-        let len = crate::codec::copy(out, bytes);
-        let (units, len64) = (len as u64 / 4, len as u64);
-        self.cover.run = Run::Left(count.saturating_sub(units));
-        self.pos = self.pos.wrapping_add(len64);
-        self.cover.old_pos = old_pos.wrapping_add(len64);
-        self.cover.left = left.saturating_sub(len64);
-        self.cover.done = self.cover.done.saturating_add(len64);
-        self.last_kind = Kind::Op;
-        len
+        self.enter_unit(&made);
+        self.last_word = unit.word as u32;
+        self.advance(unit.len.into());
+        unit.len.into()
+    }
+
+    /// Copies units of a run, of which `count` are left, that stay as they are; gives how many
+    /// bytes, and whether there may be more of them.
+    fn plain_units(&mut self, view: View<'_>, count: u64, out: &mut [u8]) -> (usize, bool) {
+        let Cover { old_pos, left, .. } = self.cover;
+        let at = old_pos.wrapping_sub(view.start) as usize;
+        let bytes = view.bytes.get(at..).unwrap_or(&[]);
+        let most = out.len().min(bytes.len());
+        let stand = Stand { old_pos, new_pos: self.pos, left };
+        let plain = self.predictor.plain(view.bytes, at, &stand, most, count);
+        let len = crate::codec::copy(out, bytes.get(..plain.len).unwrap_or(&[]));
+        self.cover.run = Run::Left(count.saturating_sub(plain.units));
+        self.enter_bytes(bytes.get(..len).unwrap_or(&[]));
+        self.advance(len as u64);
+        (len, plain.is_cut)
+    }
+
+    /// Enters bytes of new that no match is looked for in.
+    fn enter_bytes(&mut self, bytes: &[u8]) {
+        for byte in bytes.get(bytes.len().saturating_sub(8)..).unwrap_or(&[]) {
+            self.tail = self.tail << 8 | u64::from(*byte);
+        }
+        self.pos = self.pos.wrapping_add(bytes.len() as u64);
     }
 
     /// Enters the bytes of a unit.
@@ -328,8 +335,7 @@ impl<'w, M: Model> Predicted<'w, M> {
         }
     }
 
-    fn advance(&mut self, len: u8) {
-        let len = u64::from(len);
+    fn advance(&mut self, len: u64) {
         self.cover.old_pos = self.cover.old_pos.wrapping_add(len);
         self.cover.left = self.cover.left.saturating_sub(len);
         self.cover.done = self.cover.done.saturating_add(len);
@@ -520,10 +526,7 @@ impl<'w, M: Model> Predicted<'w, M> {
 
     /// These come, at most [`Predicted::noise_left`].
     pub fn enter_noise(&mut self, bytes: &[u8]) {
-        for byte in bytes.get(bytes.len().saturating_sub(8)..).unwrap_or(&[]) {
-            self.tail = self.tail << 8 | u64::from(*byte);
-        }
-        self.pos = self.pos.wrapping_add(bytes.len() as u64);
+        self.enter_bytes(bytes);
         self.blocks.pass(bytes.len() as u64);
     }
 
@@ -570,7 +573,7 @@ impl<'w, M: Model> Predicted<'w, M> {
         if pos.wrapping_sub(self.gap_start) >= self.gap_len as u64 {
             let len = (old_len - pos).min(self.gap.len() as u64) as usize;
             let room = self.gap.get_mut(..len).unwrap_or(&mut []);
-            old.read(pos, room).map_err(|_| crate::error::Detail::ReadFailed)?;
+            old.read(pos, room).map_err(|_| Detail::ReadFailed)?;
             (self.gap_start, self.gap_len) = (pos, len);
         }
         Ok(self.gap.get(pos.wrapping_sub(self.gap_start) as usize).copied().unwrap_or(0))

@@ -4,7 +4,7 @@ use super::history::{Deltas, Values};
 use super::memo::Memo;
 use crate::error::Result;
 use crate::exec::map::Trust;
-use crate::exec::project::Projection;
+use crate::exec::project::{Plain, Projection, Stand};
 use crate::exec::space::Space;
 use crate::exec::unit::{KIND_COUNT, Kind, Unit, load};
 use crate::exec::{reference, thumb};
@@ -181,6 +181,25 @@ impl<'w> Predictor<'w> {
         }
     }
 
+    /// Units where `stand` is, in `most` bytes and at most `count`, that stay as they are if each
+    /// is its first candidate; they are learnt as such. May be fewer than there are.
+    pub fn plain(
+        &mut self,
+        view: &[u8],
+        at: usize,
+        stand: &Stand,
+        most: usize,
+        count: u64,
+    ) -> Plain {
+        let word = Unit { kind: Kind::Data, len: 4, ..Unit::default() };
+        let are_words_plain = self.best(&word) == RAW;
+        let plain = self.projection.plain(view, at, stand, (most, count), are_words_plain);
+        if plain.are_words {
+            self.deltas.stay(stand.new_pos, plain.len as u64);
+        }
+        plain
+    }
+
     /// The origin of the first candidate.
     fn best(&mut self, unit: &Unit) -> usize {
         let at = unit.kind as usize;
@@ -211,7 +230,7 @@ impl<'w> Predictor<'w> {
     /// need is kept of that.
     pub fn learn_known(&mut self, unit: &Unit, new_pos: u64, word: u64) {
         let delta = (word as u32).wrapping_sub(unit.word as u32);
-        if is_striding(unit) {
+        if is_striding(unit) || unit.kind == Kind::Data && unit.len == 8 {
             self.stride(unit, new_pos, word);
         }
         if delta != 0 && unit.len == 4 && unit.kind.is_value() {
