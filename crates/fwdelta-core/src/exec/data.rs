@@ -66,23 +66,25 @@ pub(super) fn count(site: &Site<'_>, bytes: &[u8]) -> u64 {
 
 fn plain_len_wide(site: &Site<'_>, most: usize) -> usize {
     let bounds = site.bounds;
-    let (text, text_len) = (bounds.text_low, bounds.text_high.wrapping_sub(bounds.text_low));
-    let offset_max = bounds.high.wrapping_sub(bounds.table_base);
-    let mut addr = site.addr;
+    let mut here = *site;
     let mut len = 0usize;
     for [a, b, c, d, e, f, g, h] in site.ahead(most).as_chunks::<8>().0 {
         let (first, second) = (site.word([*a, *b, *c, *d]), site.word([*e, *f, *g, *h]));
         let (high, low) = if site.class.big_endian { (first, second) } else { (second, first) };
-        let is_plain = |word: u32, addr: u64| {
-            let to = addr.wrapping_add(signed(word.into(), 32));
-            to.wrapping_sub(text) >= text_len && (word <= 0x100 || u64::from(word) >= offset_max)
-        };
         let word = u64::from(high) << 32 | u64::from(low);
-        let is_pair_plain = is_plain(first, addr) && is_plain(second, addr.wrapping_add(4));
-        if word != 0 && (bounds.is_pointer64(word) || !is_pair_plain) {
-            return len;
+        if word != 0 {
+            let mut is_plain = |word: u32| {
+                let is_plain = !is_relative(&here, word) && !is_based(&here, word);
+                here.pass(4);
+                is_plain
+            };
+            if bounds.is_pointer64(word) || !is_plain(first) || !is_plain(second) {
+                return len;
+            }
+        } else {
+            here.pass(8);
         }
-        (len, addr) = (len + 8, addr.wrapping_add(8));
+        len += 8;
     }
     len
 }
@@ -132,24 +134,32 @@ fn back(site: &Site<'_>, word: u32) -> Option<Unit> {
 /// An offset into the module like its neighbours: jump tables, kallsyms.
 fn based(site: &Site<'_>, word: u32) -> Option<Unit> {
     let base = site.bounds.table_base;
-    let target = base.wrapping_add(word.into());
+    is_based(site, word).then(|| refers(word, Kind::Based, base.wrapping_add(word.into()), base))
+}
+
+#[inline(always)]
+fn is_based(site: &Site<'_>, word: u32) -> bool {
+    let target = site.bounds.table_base.wrapping_add(word.into());
     if word <= 0x100 || target >= site.bounds.high {
-        return None;
+        return false;
     }
     let near = |low: u32, high: u32| low <= high && high - low < TABLE_SPREAD;
-    let (before, after) = (site.u32_before(4)?, site.u32(4)?);
-    let (far_before, far_after) = (site.u32_before(8)?, site.u32(8)?);
-    let is_table =
-        near(before, word) && near(word, after) || near(far_before, word) && near(word, far_after);
-    is_table.then(|| refers(word, Kind::Based, target, base))
+    let (Some(before), Some(after)) = (site.u32_before(4), site.u32(4)) else { return false };
+    let Some(far_before) = site.u32_before(8) else { return false };
+    let Some(far_after) = site.u32(8) else { return false };
+    near(before, word) && near(word, after) || near(far_before, word) && near(word, far_after)
 }
 
 fn relative(site: &Site<'_>, word: u32) -> Option<Unit> {
-    let by = word as i32;
     let target = site.addr.wrapping_add(signed(word.into(), 32));
-    let is_far = !(-64..=0x400).contains(&by);
-    let is_text = (site.bounds.text_low..site.bounds.text_high).contains(&target);
-    (is_far && is_text).then(|| refers(word, Kind::Rel32, target, 0))
+    is_relative(site, word).then(|| refers(word, Kind::Rel32, target, 0))
+}
+
+#[inline(always)]
+fn is_relative(site: &Site<'_>, word: u32) -> bool {
+    let target = site.addr.wrapping_add(signed(word.into(), 32));
+    let is_far = !(-64..=0x400).contains(&(word as i32));
+    is_far && (site.bounds.text_low..site.bounds.text_high).contains(&target)
 }
 
 /// `.ARM.exidx`: 31 bits backwards to a function. Forwards they look like any small number.

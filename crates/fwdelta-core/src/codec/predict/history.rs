@@ -36,6 +36,12 @@ impl Deltas {
         }
     }
 
+    /// Whether none of the last words changed.
+    #[must_use]
+    pub fn are_none(&self) -> bool {
+        self.words.iter().all(|delta| *delta == 0)
+    }
+
     /// The words of the `len` bytes at `pos` did not change.
     pub fn stay(&mut self, pos: u64, len: u64) {
         for by in (0..len.min(4 * WORD_COUNT as u64)).step_by(4) {

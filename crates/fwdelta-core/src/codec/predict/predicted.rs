@@ -303,7 +303,7 @@ impl<'w, M: Model> Predicted<'w, M> {
         let Cover { old_pos, left, .. } = self.cover;
         let at = old_pos.wrapping_sub(view.start) as usize;
         let bytes = view.bytes.get(at..).unwrap_or(&[]);
-        let most = out.len().min(bytes.len());
+        let most = out.len().min(bytes.len().saturating_sub(SIGHT as usize));
         let stand = Stand { old_pos, new_pos: self.pos, left };
         let plain = self.predictor.plain(view.bytes, at, &stand, most, count);
         let len = crate::codec::copy(out, bytes.get(..plain.len).unwrap_or(&[]));

@@ -192,7 +192,12 @@ impl<'w> Predictor<'w> {
         count: u64,
     ) -> Plain {
         let word = Unit { kind: Kind::Data, len: 4, ..Unit::default() };
-        let are_words_plain = self.best(&word) == RAW;
+        let are_words_plain = match self.best(&word) {
+            RAW => true,
+            // Changes of values are not looked up for so many.
+            4 => false,
+            _ => self.deltas.are_none(),
+        };
         let plain = self.projection.plain(view, at, stand, (most, count), are_words_plain);
         if plain.are_words {
             self.deltas.stay(stand.new_pos, plain.len as u64);
