@@ -28,7 +28,7 @@ impl Listed {
         i64::from(self.new_pos) - i64::from(self.old_pos)
     }
 
-    fn old_end(&self) -> u64 {
+    pub(super) fn old_end(&self) -> u64 {
         u64::from(self.old_pos) + u64::from(self.len)
     }
 }

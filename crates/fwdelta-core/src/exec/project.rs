@@ -101,6 +101,8 @@ pub struct Projection<'w> {
     home: Home,
     /// Whether `home` is that of another cover.
     is_away: bool,
+    /// Whether home is the cover itself, whatever the map says.
+    is_own: bool,
 }
 
 impl<'w> Projection<'w> {
@@ -109,7 +111,7 @@ impl<'w> Projection<'w> {
     #[inline(always)]
     pub fn new(space: Space<'w>) -> Self {
         let (here, cover, home) = (Stretch::default(), Listed::default(), Home::default());
-        Self { space, walker: Walker::default(), here, cover, home, is_away: false }
+        Self { space, walker: Walker::default(), here, cover, home, is_away: false, is_own: false }
     }
 
     /// Goes through the images and what was seen of old.
@@ -118,6 +120,7 @@ impl<'w> Projection<'w> {
         self.walker.state(visit)?;
         let Listed { old_pos, new_pos, len } = &mut self.cover;
         [old_pos, new_pos, len].into_iter().try_for_each(|number| visit.u32(number))?;
+        visit.flag(&mut self.is_own)?;
         // They are found again from the position.
         (self.here, self.is_away) = (Stretch::default(), true);
         Ok(())
@@ -125,19 +128,31 @@ impl<'w> Projection<'w> {
 
     /// A cover begins that will be projected.
     pub fn start_projection(&mut self, cover: &Listed) {
-        self.start_cover();
-        (self.cover, self.is_away) = (*cover, true);
+        self.walker.start();
+        (self.cover, self.is_away, self.is_own) = (*cover, true, false);
     }
 
-    /// A cover begins.
-    pub fn start_cover(&mut self) {
-        self.walker.start();
+    /// A cover begins that is predicted: old bytes that lead to others of it lead there in new.
+    pub fn start_cover(&mut self, stand: &Stand) {
+        let cover = Listed {
+            old_pos: stand.old_pos as u32,
+            new_pos: stand.new_pos as u32,
+            len: stand.left as u32,
+        };
+        self.start_projection(&cover);
+        self.is_own = true;
+    }
+
+    /// Whether the unit at hand leads by its distance to where that stays the same.
+    #[must_use]
+    pub fn is_home(&self, unit: &Unit) -> bool {
+        unit.kind.is_by_distance() && self.home.contains(unit.target)
     }
 
     /// The unit of old at `old_pos`, which stands at `at` in `view`; `left` bytes of the cover are
     /// left.
     pub fn unit(&mut self, view: &[u8], at: usize, old_pos: u64, left: u64) -> Unit {
-        self.arrive(old_pos);
+        self.settle(old_pos);
         self.walker.unit(&site(&self.here, self.space.bounds(), view, at, old_pos, left))
     }
 
@@ -153,7 +168,7 @@ impl<'w> Projection<'w> {
         are_words_plain: bool,
     ) -> Plain {
         let Stand { old_pos, left, .. } = *stand;
-        self.arrive(old_pos);
+        self.settle(old_pos);
         let site = site(&self.here, self.space.bounds(), view, at, old_pos, left);
         let content = site.content();
         let are_words = content == Content::Data;
@@ -168,7 +183,7 @@ impl<'w> Projection<'w> {
         }
         let most_by_count = usize::try_from(most.1.saturating_mul(least)).unwrap_or(usize::MAX);
         let most = most.0.min(most_by_count) & !3;
-        let len = self.walker.skip_len_of(content, &site, most, Home::default());
+        let len = self.walker.skip_len_of(content, &site, most, self.home);
         let len = if are_words { len & !3 } else { len };
         Plain { len, units: units(content, &site, len), are_words, is_cut: len == most }
     }
@@ -192,7 +207,10 @@ impl<'w> Projection<'w> {
     fn settle(&mut self, old_pos: u64) {
         self.arrive(old_pos);
         if self.is_away {
-            self.home = self.space.home(&self.cover, &self.here);
+            self.home = match self.is_own {
+                true => self.space.own_home(&self.cover, &self.here),
+                false => self.space.home(&self.cover, &self.here),
+            };
             self.is_away = false;
         }
     }

@@ -380,11 +380,22 @@ impl<'w> Space<'w> {
     /// The old addresses that move by as much as `cover` does, among those of `here`, a part of the
     /// cover's stretch of old.
     pub(super) fn home(&mut self, cover: &Listed, here: &Stretch) -> Home {
+        match self.map.own_end(cover) {
+            Some(end) => self.moved_together(cover, end, here),
+            None => Home::default(),
+        }
+    }
+
+    /// The same of all old addresses of the cover, whatever the map says.
+    pub(super) fn own_home(&mut self, cover: &Listed, here: &Stretch) -> Home {
+        self.moved_together(cover, cover.old_end(), here)
+    }
+
+    fn moved_together(&mut self, cover: &Listed, end: u64, here: &Stretch) -> Home {
         let (old_pos, shift) = (u64::from(cover.old_pos), cover.shift());
         if shift & 3 != 0 || !here.is_mapped || self.is_ambiguous {
             return Home::default();
         }
-        let Some(end) = self.map.own_end(cover) else { return Home::default() };
         let (start, end) = (old_pos.max(here.start), end.min(here.end));
         self.new_addr(start.wrapping_add_signed(shift));
         let there = &self.new_here;

@@ -155,6 +155,34 @@ impl Kind {
         )
     }
 
+    /// Whether the unit holds how far its target is from itself, and nothing else of it.
+    #[must_use]
+    pub const fn is_by_distance(self) -> bool {
+        matches!(
+            self,
+            Self::A64Branch26
+                | Self::A64Branch19
+                | Self::A64Branch14
+                | Self::A64Adr
+                | Self::A64Literal
+                | Self::A32Branch
+                | Self::A32Literal
+                | Self::ThumbBranch
+                | Self::ThumbBranchCond
+                | Self::ThumbBranchShort
+                | Self::X86Rel32
+                | Self::RiscVJal
+                | Self::RiscVBranch
+                | Self::RiscVJumpShort
+                | Self::RiscVBranchShort
+                | Self::MipsBranch
+                | Self::MipsCall
+                | Self::XtensaCall
+                | Self::XtensaJump
+                | Self::XtensaBranch
+        )
+    }
+
     /// Words of data, or data in code, that often change by what a neighbour changed by.
     #[must_use]
     pub const fn is_value(self) -> bool {

@@ -11,6 +11,9 @@ use crate::exec::unit::{KIND_COUNT, Kind, UNIT_LEN_MAX, Unit, store};
 use crate::state::Visit;
 use crate::storage::Source;
 
+/// Bytes looked at behind those that may be copied: neighbours in a table.
+const LOOK_LEN: usize = 8;
+
 /// Where a cover stands.
 #[derive(Clone, Copy, Debug, Default)]
 struct Cover {
@@ -186,7 +189,8 @@ impl<'w, M: Model> Predicted<'w, M> {
     /// A cover begins.
     pub fn start_cover(&mut self, old_pos: u64, len: u64) {
         self.cover = Cover { old_pos, left: len, ..Cover::default() };
-        self.predictor.projection.start_cover();
+        let stand = Stand { old_pos, new_pos: self.pos, left: len };
+        self.predictor.projection.start_cover(&stand);
         self.last_word = 0;
     }
 
@@ -303,7 +307,7 @@ impl<'w, M: Model> Predicted<'w, M> {
         let Cover { old_pos, left, .. } = self.cover;
         let at = old_pos.wrapping_sub(view.start) as usize;
         let bytes = view.bytes.get(at..).unwrap_or(&[]);
-        let most = out.len().min(bytes.len().saturating_sub(SIGHT as usize));
+        let most = out.len().min(bytes.len().saturating_sub(LOOK_LEN));
         let stand = Stand { old_pos, new_pos: self.pos, left };
         let plain = self.predictor.plain(view.bytes, at, &stand, most, count);
         let len = crate::codec::copy(out, bytes.get(..plain.len).unwrap_or(&[]));

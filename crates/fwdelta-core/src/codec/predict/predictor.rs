@@ -28,6 +28,8 @@ const UNKNOWN: u8 = u8::MAX;
 const SCORE_MAX: i16 = 256;
 /// Trust in what the memo says, plus how often it was right.
 const TRUST_MEMO: u32 = 8;
+/// Trust in what is in the cover itself.
+const TRUST_HOME: u32 = 6;
 /// Trust where there is no reference.
 const TRUST_NONE: u32 = 15;
 
@@ -165,6 +167,9 @@ impl<'w> Predictor<'w> {
         if !kind.is_reference() && !is_striding {
             return word;
         }
+        if self.projection.is_home(unit) {
+            return word;
+        }
         let origin = self.best(unit);
         let plus = |delta: u32| word & !0xffff_ffff | u64::from((word as u32).wrapping_add(delta));
         let back = |at: usize| match (len, at) {
@@ -263,6 +268,11 @@ impl<'w> Predictor<'w> {
             return;
         }
         guess.new_addr = self.projection.space.new_addr(guess.new_pos);
+        if self.projection.is_home(&unit) {
+            guess.trust = TRUST_HOME;
+            guess.by_origin.put(MAPPED, unit.word);
+            return;
+        }
         guess.base = self.base(&unit);
         let (mapped, trust) = self.target(unit.target);
         (guess.mapped_target, guess.trust) = (mapped, trust);
@@ -369,6 +379,9 @@ impl<'w> Predictor<'w> {
 
     fn remember(&mut self, guess: &Guess, word: u64, target: u64) {
         let from = guess.unit.target;
+        if guess.trust == TRUST_HOME {
+            return;
+        }
         let is_known = guess.trust >= TRUST_MEMO;
         if guess.by_origin.get(MAPPED) == Some(word) {
             if guess.trust >= 2 {
