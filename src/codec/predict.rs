@@ -222,7 +222,7 @@ impl<'a, 'w, M: Model> Encoder<'a, 'w, M> {
             self.arrive(pos)?;
             if let Some(len) = self.predicted.block_due() {
                 let block = &self.plan.new[pos as usize..][..len as usize];
-                self.predicted.block(&mut self.coder, noise::is_flat(block))?;
+                self.predicted.block(&mut self.coder, noise::is_nearly_noise(block))?;
             }
             if self.predicted.noise_left() > 0 {
                 self.coder.put_as_is(*byte);
