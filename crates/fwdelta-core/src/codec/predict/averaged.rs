@@ -93,8 +93,11 @@ fn mixed(words: [u16; 2]) -> u32 {
     let (sure, other) =
         (select_unpredictable(is_second, b, a), select_unpredictable(is_second, a, b));
     let (wide, narrow) = (wa.max(wb), wa.min(wb));
-    let shift = 1 + u32::from(wide > 2 * narrow) + u32::from(wide > 6 * narrow);
-    let p = ((sure << shift) - sure + other) >> shift;
+    // All three at once, then a choice: each decision waits for this.
+    let [even, surer, surest] =
+        [(sure + other) >> 1, (3 * sure + other) >> 2, (7 * sure + other) >> 3];
+    let p = select_unpredictable(wide > 2 * narrow, surer, even);
+    let p = select_unpredictable(wide > 6 * narrow, surest, p);
     p.clamp(PROBABILITY_MIN, (1 << 16) - PROBABILITY_MIN)
 }
 
@@ -141,7 +144,7 @@ impl Model for Averaged<'_> {
     ) -> Result<bool> {
         let base = (f.kind as u32) << 6 | f.place.min(3) << 4 | f.origin << 1 | u32::from(f.is_raw);
         let coarse = tag(21) | base << 8 | (f.misses & 7) << 4 | f.trust.min(15);
-        let fine = super::hash(base | f.trust << 12, f.misses & 0xff | f.count << 8);
+        let fine = super::hash(base | f.trust << 12, f.misses & 0xff);
         let fine = if self.is_fine { super::hash(fine, f.word) } else { fine };
         self.code(coder, [coarse, tag(22) | fine >> 5], is_miss)
     }

@@ -405,8 +405,11 @@ impl<'w, M: Model> Predicted<'w, M> {
             self.predictor.learn_known(&unit, self.pos, first);
             return Ok(first);
         }
-        let guess = self.predictor.guess(&unit, self.pos);
-        let word = self.choose(coder, &guess, truth, is_big, place)?;
+        let mut guess = self.predictor.guess(&unit, self.pos);
+        if M::IS_LARGE {
+            self.predictor.rank(&mut guess);
+        }
+        let word = self.choose(coder, &mut guess, truth, is_big, place)?;
         self.predictor.learn(&guess, word);
         Ok(word)
     }
@@ -415,15 +418,15 @@ impl<'w, M: Model> Predicted<'w, M> {
     fn choose<C: BitCoder>(
         &mut self,
         coder: &mut C,
-        guess: &Guess,
+        guess: &mut Guess,
         truth: Option<u64>,
         is_big: bool,
         place: usize,
     ) -> Result<u64> {
         let mut features = self.features(guess);
         let mut found = None;
-        for at in place..guess.candidates.count() {
-            let Some((word, origin)) = guess.candidates.get(at) else { break };
+        for at in place.. {
+            let Some((word, origin)) = self.candidate(guess, at) else { break };
             (features.place, features.origin) = (at as u32, origin.into());
             let is_miss = truth.is_some_and(|truth| truth != word);
             if !self.model.miss(coder, &features, is_miss)? {
@@ -443,6 +446,17 @@ impl<'w, M: Model> Predicted<'w, M> {
         }
     }
 
+    /// Candidate number `at`: most are never asked for any but the first.
+    fn candidate(&self, guess: &mut Guess, at: usize) -> Option<(u64, u8)> {
+        if at == 0 {
+            return Some(guess.first);
+        }
+        if guess.candidates.count() == 0 {
+            self.predictor.rank(guess);
+        }
+        guess.candidates.get(at)
+    }
+
     fn features(&self, guess: &Guess) -> FlagFeatures {
         let unit = &guess.unit;
         let Cover { left, done, .. } = self.cover;
@@ -453,7 +467,7 @@ impl<'w, M: Model> Predicted<'w, M> {
             kind: unit.kind,
             place: 0,
             origin: 0,
-            is_raw: guess.candidates.get(0).is_some_and(|(word, _)| word == unit.word),
+            is_raw: guess.first.0 == unit.word,
             trust: guess.trust,
             misses: self.misses,
             kind_misses: kind_misses.into(),
@@ -474,8 +488,7 @@ impl<'w, M: Model> Predicted<'w, M> {
         is_big: bool,
     ) -> Result<u64> {
         let unit = &guess.unit;
-        let first = guess.candidates.get(0).map_or(0, |(word, _)| word);
-        let expected = store(first, unit.len, is_big);
+        let expected = store(guess.first.0, unit.len, is_big);
         let raw = store(unit.word, unit.len, is_big);
         let truth = store(truth.unwrap_or(0), unit.len, is_big);
         let mut made = [0; UNIT_LEN_MAX];

@@ -74,7 +74,9 @@ impl Candidates {
 pub struct Guess {
     /// The unit in old.
     pub unit: Unit,
-    /// What it may be in new.
+    /// What it is most likely in new, and where that comes from.
+    pub first: (u64, u8),
+    /// All that it may be in new, that first, once [`Predictor::rank`] has listed them.
     pub candidates: Candidates,
     /// How the target was found, 15 without one.
     pub trust: u32,
@@ -156,7 +158,11 @@ impl<'w> Predictor<'w> {
         let mut guess = Guess { unit: *unit, new_pos, trust: TRUST_NONE, ..Guess::default() };
         self.refer(&mut guess);
         self.vary(&mut guess);
-        self.rank(&mut guess);
+        let origin = match unit.kind.is_reference() || is_striding(unit) {
+            true => self.best(unit),
+            false => RAW,
+        };
+        guess.first = (guess.by_origin.get(origin).unwrap_or(unit.word), origin as u8);
         guess
     }
 
@@ -332,7 +338,7 @@ impl<'w> Predictor<'w> {
     }
 
     /// Lists the candidates, those whose origin was right most often first.
-    fn rank(&self, guess: &mut Guess) {
+    pub fn rank(&self, guess: &mut Guess) {
         let kind = guess.unit.kind;
         let mut order: [usize; ORIGIN_COUNT] = [0, 1, 2, 3, 4, 5];
         if kind.is_reference() || is_striding(&guess.unit) {
