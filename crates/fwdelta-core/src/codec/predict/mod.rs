@@ -219,6 +219,12 @@ pub trait Model {
             let digits = match (known, at) {
                 (0..3, _) => 0x400 | log << 4 | prefix as u32,
                 (_, 0..2) => 0x800 | at << 4 | prefix as u32 & 1,
+                _ if !Self::IS_LARGE => {
+                    // As good as random, and many in distances.
+                    let bit = coder.bit(1 << 15, value.wrapping_shr(at) & 1 != 0)?;
+                    prefix = prefix << 1 | u64::from(bit);
+                    continue;
+                }
                 _ => 0xc00 | log << 6 | at,
             };
             let contexts = [base + digits, base + digits + special];
