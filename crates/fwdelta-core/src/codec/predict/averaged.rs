@@ -9,8 +9,8 @@ use crate::codec::range::{BitCoder, PROBABILITY_MIN};
 use crate::error::Result;
 use crate::state::Visit;
 
-/// Adaptation by how often a probability was met, 0 times in the lowest digit: 1 / 2^n.
-const RATES: u64 = 0x5555_4444_4433_3221;
+/// Adaptation by how often a probability was met: 1 / 2^n.
+const RATES: [u32; 16] = [1, 2, 2, 3, 3, 3, 4, 4, 4, 4, 4, 4, 5, 5, 5, 5];
 const COUNT_BITS: u16 = 15;
 
 /// Probabilities.
@@ -105,7 +105,7 @@ fn mixed(words: [u16; 2]) -> u32 {
 #[inline(always)]
 fn adapted(word: u16, bit: bool) -> u16 {
     let (p, count) = (u32::from(word & !COUNT_BITS), word & COUNT_BITS);
-    let rate = RATES.wrapping_shr(4 * u32::from(count)) as u32 & 7;
+    let rate = RATES.get(usize::from(count)).copied().unwrap_or(5);
     let most = u32::from(u16::MAX);
     let up = (p + (most - p).wrapping_shr(rate) + u32::from(COUNT_BITS)).min(most);
     let down = p - p.wrapping_shr(rate);
@@ -121,6 +121,7 @@ const fn tag(kind: u32) -> u32 {
 impl Model for Averaged<'_> {
     const IS_LARGE: bool = false;
     const STREAK: u32 = 4;
+    const DIGIT_COUNT: u32 = 1;
 
     fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
         visit.bytes(self.words.as_flattened_mut())
