@@ -380,7 +380,7 @@ impl<'w> Space<'w> {
     /// The old addresses that move by as much as `cover` does, among those of `here`, a part of the
     /// cover's stretch of old.
     pub(super) fn home(&mut self, cover: &Listed, here: &Stretch) -> Home {
-        match self.map.own_end(cover) {
+        match self.map.own_end(cover).filter(|_| !self.is_ambiguous) {
             Some(end) => self.moved_together(cover, end, here),
             None => Home::default(),
         }
@@ -393,7 +393,7 @@ impl<'w> Space<'w> {
 
     fn moved_together(&mut self, cover: &Listed, end: u64, here: &Stretch) -> Home {
         let (old_pos, shift) = (u64::from(cover.old_pos), cover.shift());
-        if shift & 3 != 0 || !here.is_mapped || self.is_ambiguous {
+        if shift & 3 != 0 || !here.is_mapped {
             return Home::default();
         }
         let (start, end) = (old_pos.max(here.start), end.min(here.end));

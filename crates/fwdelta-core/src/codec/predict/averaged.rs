@@ -121,7 +121,6 @@ const fn tag(kind: u32) -> u32 {
 impl Model for Averaged<'_> {
     const IS_LARGE: bool = false;
     const STREAK: u32 = 4;
-    const DIGIT_COUNT: u32 = 1;
 
     fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
         visit.bytes(self.words.as_flattened_mut())

@@ -318,7 +318,6 @@ fn floored(p: u32) -> u32 {
 impl Model for Mixed<'_> {
     const IS_LARGE: bool = true;
     const STREAK: u32 = u32::MAX;
-    const DIGIT_COUNT: u32 = 3;
 
     fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
         visit.bytes(self.slots.as_flattened_mut())?;

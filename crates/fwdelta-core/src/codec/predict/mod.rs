@@ -152,9 +152,6 @@ pub trait Model {
         Err(Detail::NotBuiltIn.into())
     }
 
-    /// Digits of a number behind its highest that are modelled under all before.
-    const DIGIT_COUNT: u32;
-
     /// Codes a decision in two contexts, the second the more special; `set` is below 16.
     ///
     /// # Errors
@@ -220,10 +217,10 @@ pub trait Model {
         for at in (0..log).rev() {
             let known = log.wrapping_sub(1).wrapping_sub(at);
             let digits = match (known, at) {
-                _ if known < Self::DIGIT_COUNT => 0x400 | log << 4 | prefix as u32,
+                (0..3, _) if Self::IS_LARGE => 0x400 | log << 4 | prefix as u32,
                 (_, 0..2) => 0x800 | at << 4 | prefix as u32 & 1,
                 _ if !Self::IS_LARGE => {
-                    // As good as random, and many in distances.
+                    // As good as random, and a small table has better use for its room.
                     let bit = coder.bit(1 << 15, value.wrapping_shr(at) & 1 != 0)?;
                     prefix = prefix << 1 | u64::from(bit);
                     continue;
