@@ -31,6 +31,18 @@ unsafe impl GlobalAlloc for Counting {
         // SAFETY: as above.
         unsafe { System.dealloc(block, layout) }
     }
+
+    // SAFETY: as above.
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_len: usize) -> *mut u8 {
+        // What gets shorter stays where it is; what gets longer may be there twice for a while.
+        let held = HELD.fetch_add(new_len, Relaxed) + new_len;
+        if new_len > layout.size() {
+            MOST.fetch_max(held, Relaxed);
+        }
+        HELD.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: as above.
+        unsafe { System.realloc(block, layout, new_len) }
+    }
 }
 
 #[global_allocator]

@@ -21,6 +21,7 @@ mod input;
 mod inspect;
 mod journaled;
 mod keygen;
+mod memory;
 mod output;
 mod over;
 mod patch;
@@ -91,6 +92,7 @@ enum Command {
 /// 0 is success, 2 a usage error, otherwise 10 plus the error number of docs/format.md.
 #[must_use]
 pub fn main() -> ExitCode {
+    memory::return_what_is_freed();
     let Cli { command, json } = Cli::parse();
     match run(&command) {
         Ok(report) => {

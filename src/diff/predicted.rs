@@ -259,9 +259,12 @@ impl Pair<'_> {
         let quick = MatchOptions { is_thorough: false, ..self.matching };
         let (costs, progress) = (&Costs::MAX, self.progress);
         let mut covers = matching::covers(&views.0, &views.1, &[], &[], costs, &quick, progress)?;
+        // Labels take the place of code without references, and its memory.
+        let soft = (old.all, new.all);
+        drop((old.code, new.code));
         for round in 1..=ROUNDS {
             let options = if round < ROUNDS { &quick } else { &self.matching };
-            covers = self.again(&covers, &old, &new, options)?;
+            covers = self.again(&covers, (&soft.0, &soft.1), options)?;
         }
         Ok(covers)
     }
@@ -270,8 +273,7 @@ impl Pair<'_> {
     fn again(
         &self,
         covers: &[Cover],
-        old: &Masked,
-        new: &Masked,
+        soft: (&[u8], &[u8]),
         options: &MatchOptions,
     ) -> Result<Vec<Cover>> {
         let map: Vec<Listed> = chain::select(covers, usize::MAX);
@@ -291,10 +293,10 @@ impl Pair<'_> {
                 votes::collect(self.old, self.new, description, segments, covers, &map)
             },
         );
-        fn view<'a>(labels: &'a [u8], masked: &'a Masked) -> View<'a> {
-            View { seek: labels, exact: labels, soft: &masked.all }
-        }
-        let views = (view(&labels.0, old), view(&labels.1, new));
+        let views = (
+            View { seek: &labels.0, exact: &labels.0, soft: soft.0 },
+            View { seek: &labels.1, exact: &labels.1, soft: soft.1 },
+        );
         let (costs, votes) = (self.costs, &votes);
         matching::covers(&views.0, &views.1, covers, votes, costs, options, self.progress)
     }

@@ -27,23 +27,20 @@ pub struct Masked {
 pub fn masked(image: &[u8], description: &Description) -> Masked {
     let mut atlas = Atlas::new(description, &[], 0);
     let mut space = atlas.space(description, &[], &[]);
-    let mut code = image.to_vec();
-    let mut data: Vec<(usize, Unit)> = Vec::new();
+    let (mut code, mut all) = (image.to_vec(), image.to_vec());
     let is_big = big_endian(description);
     walk(image, &mut space, &mut Walker::default(), 0, image.len(), |_, _, unit, at, _| {
         if is_far_code(unit.kind) {
-            put(&mut code, at, unit, unit.word & !reference::field(unit), is_big);
+            let word = unit.word & !reference::field(unit);
+            put(&mut code, at, unit, word, is_big);
+            put(&mut all, at, unit, word, is_big);
         } else if unit.kind.is_reference() && !unit.kind.is_near() {
-            data.push((at, *unit));
+            let count = if unit.len == 8 { 4 } else { 3 };
+            let mask = (0..count).fold(0u64, |mask, byte| mask | 0xff << (8 * byte));
+            let filler = (0..count).fold(0u64, |mask, byte| mask | MASK << (8 * byte));
+            put(&mut all, at, unit, unit.word & !mask | filler, is_big);
         }
     });
-    let mut all = code.clone();
-    for (at, unit) in data {
-        let count = if unit.len == 8 { 4 } else { 3 };
-        let mask = (0..count).fold(0u64, |mask, byte| mask | 0xff << (8 * byte));
-        let filler = (0..count).fold(0u64, |mask, byte| mask | MASK << (8 * byte));
-        put(&mut all, at, &unit, unit.word & !mask | filler, is_big);
-    }
     Masked { code, all }
 }
 

@@ -44,19 +44,18 @@ impl MatchOptions {
 }
 
 /// Bytes that matching needs besides the images and their views to see all of both at once: five
-/// for every suffix and its byte, with those either the text that is sorted or the table of new.
+/// for every suffix and its byte; with those, what is known of each suffix of new, and later, when
+/// the suffixes of new are gone, how long its match is.
 #[must_use]
 pub fn memory_needed(old_len: u64, new_len: u64) -> u64 {
     let text_len = old_len.saturating_add(new_len);
-    let table_len = new_len.saturating_mul(8);
-    text_len.saturating_mul(5).saturating_add(text_len.max(table_len)).saturating_add(FIXED_LEN)
+    text_len.saturating_mul(5).saturating_add(new_len.saturating_mul(4)).saturating_add(FIXED_LEN)
 }
 
 /// Longest windows of old and new that are analysed together in `bound` bytes.
 pub(super) fn window_lens(bound: u64, old_len: u64) -> (usize, usize) {
     let bound = bound - bound / 16 - FIXED_LEN;
-    // Per byte of old the suffix and a copy, per byte of new suffix and table; more text than
-    // table never: old takes at most three times new.
+    // Five per byte of old and nine per byte of new, with something to spare.
     let old_window = old_len.min(bound / 8);
     let new_window = (bound - 5 * old_window) / 13;
     let text_max = TEXT_LEN_MAX as u64;

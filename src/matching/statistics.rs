@@ -9,8 +9,7 @@
 //! No search, so no data makes it quadratic; no LCP array, whose random reads took most of the
 //! time.
 
-use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use fwdelta_core::Detail;
 use libsais::suffix_array::SuffixArrayConstruction;
@@ -23,6 +22,8 @@ use crate::error::{Error, Result};
 pub(super) const TEXT_LEN_MAX: usize = i32::MAX as usize;
 /// In how many parts the work is done: each may compare all of old once more than needed.
 const PART_COUNT: usize = 16;
+/// Positions whose neighbours are looked up together.
+const BATCH_LEN: usize = 64;
 /// No suffix of old on this side.
 const NONE: u32 = u32::MAX;
 
@@ -38,9 +39,9 @@ pub struct Match {
 /// The longest match in old of every position of new: 8 bytes per byte of new.
 #[derive(Debug)]
 pub struct Statistics {
-    /// Pairs of 32 bits: first the neighbours above and below, then position and length. Atomic
-    /// only because threads fill it in the order of the suffixes.
-    table: Vec<AtomicU64>,
+    /// Where in old.
+    old_pos: Vec<u32>,
+    lens: Vec<u32>,
 }
 
 impl Statistics {
@@ -49,69 +50,93 @@ impl Statistics {
     /// # Errors
     /// `BadArgument` above 2 GiB together, `Bug` when the suffix array cannot be built.
     pub fn new(old: &[u8], new: &[u8]) -> Result<Self> {
-        if old.len().saturating_add(new.len()) > TEXT_LEN_MAX {
+        Self::of(&[new, old].concat(), new.len())
+    }
+
+    /// Analyses the first `new_len` bytes of `text` against the rest of it.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub(super) fn of(text: &[u8], new_len: usize) -> Result<Self> {
+        if text.len() > TEXT_LEN_MAX {
             return Err(Detail::BadArgument.into());
         }
-        let suffixes = sorted_suffixes([new, old].concat())?;
-        let none = pair(NONE, NONE);
-        let table = new.par_iter().map(|_| AtomicU64::new(none)).collect();
-        let mut statistics = Self { table };
-        statistics.note_neighbours(&suffixes);
-        drop(suffixes);
-        statistics.measure(old, new);
-        Ok(statistics)
+        let (new, old) = text.split_at(new_len);
+        let (ranks, suffixes) = told_apart(sorted_suffixes(text)?, new_len);
+        Ok(measured(old, new, ranks, &suffixes))
     }
 
     /// The longest match of `new` from `new_pos` on.
     #[must_use]
     pub fn at(&self, new_pos: usize) -> Match {
-        let (old_pos, len) = halves(self.table[new_pos].load(Relaxed));
-        Match { old_pos: old_pos.into(), len: len.into() }
+        Match { old_pos: self.old_pos[new_pos].into(), len: self.lens[new_pos].into() }
     }
+}
 
-    /// For every suffix of new, the nearest suffixes of old above and below.
-    fn note_neighbours(&self, suffixes: &[i32]) {
-        let new_len = self.table.len();
-        let is_old = |at: &i32| *at as usize >= new_len;
-        parts(suffixes.len()).into_par_iter().for_each(|part| {
-            let mut rank = part.start;
-            if part.start > 0 {
-                // What stands before the first of old here, an earlier part has seen to.
-                let Some(first) = suffixes[part.clone()].iter().position(is_old) else { return };
-                rank += first;
-            }
-            while rank < part.end {
-                let above = suffixes.get(rank).filter(|at| is_old(at));
-                rank += usize::from(above.is_some());
-                let run = suffixes[rank..].iter().position(is_old);
-                let end = run.map_or(suffixes.len(), |len| rank + len);
-                let old_pos =
-                    |at: Option<&i32>| at.map_or(NONE, |at| (*at as usize - new_len) as u32);
-                let entry = pair(old_pos(above), old_pos(suffixes.get(end)));
-                for at in &suffixes[rank..end] {
-                    self.table[*at as usize].store(entry, Relaxed);
+/// How many suffixes of old come before each suffix of new, and those of old in order: all there
+/// is to know of `suffixes`, in less memory than with them beside it.
+fn told_apart(mut suffixes: Vec<i32>, new_len: usize) -> (Vec<u32>, Vec<i32>) {
+    let part_len = suffixes.len().div_ceil(PART_COUNT).max(1);
+    let is_old = |at: &&i32| **at as usize >= new_len;
+    let counts = suffixes.par_chunks(part_len).map(|part| part.iter().filter(is_old).count());
+    let counts: Vec<usize> = counts.collect();
+    let ends = counts.iter().scan(0, |end, count| {
+        *end += count;
+        Some(*end)
+    });
+    let starts: Vec<usize> = std::iter::once(0).chain(ends).collect();
+    let ranks: Vec<AtomicU32> = (0..new_len).into_par_iter().map(|_| AtomicU32::new(0)).collect();
+    suffixes.par_chunks_mut(part_len).zip(&starts).for_each(|(part, start)| {
+        let mut kept = 0;
+        for at in 0..part.len() {
+            let suffix = part[at];
+            match ranks.get(suffix as usize) {
+                Some(rank) => rank.store((start + kept) as u32, Relaxed),
+                None => {
+                    part[kept] = suffix - new_len as i32;
+                    kept += 1;
                 }
-                rank = end;
             }
-        });
+        }
+    });
+    for (part, (start, count)) in starts.iter().zip(&counts).enumerate() {
+        let from = part * part_len;
+        suffixes.copy_within(from..from + count, *start);
     }
+    suffixes.truncate(counts.iter().sum());
+    suffixes.shrink_to_fit();
+    (ranks.into_iter().map(AtomicU32::into_inner).collect(), suffixes)
+}
 
-    /// Turns neighbours into the longer of both matches, the upper one if they are equal.
-    fn measure(&mut self, old: &[u8], new: &[u8]) {
-        let part_len = new.len().div_ceil(PART_COUNT).max(1);
-        let parts = self.table.par_chunks_mut(part_len).enumerate();
-        parts.for_each(|(part, entries)| {
-            let (mut upper, mut lower) = (0, 0);
-            let start = part * part_len;
-            for (new, entry) in (start..).map(|at| &new[at..]).zip(entries) {
-                let (above, below) = halves(*entry.get_mut());
+/// The longer of both matches with the neighbours in old, the upper one if they are equal.
+fn measured(old: &[u8], new: &[u8], ranks: Vec<u32>, suffixes: &[i32]) -> Statistics {
+    let (mut old_pos, mut lens) = (ranks, vec![0; new.len()]);
+    let part_len = new.len().div_ceil(PART_COUNT).max(1);
+    let parts = old_pos.par_chunks_mut(part_len).zip(lens.par_chunks_mut(part_len)).enumerate();
+    parts.for_each(|(part, (old_pos, lens))| {
+        let (mut upper, mut lower) = (0, 0);
+        let mut start = part * part_len;
+        for (old_pos, lens) in old_pos.chunks_mut(BATCH_LEN).zip(lens.chunks_mut(BATCH_LEN)) {
+            // Read together: they stand anywhere, and none waits for another.
+            let mut neighbours = [(NONE, NONE); BATCH_LEN];
+            for (pair, rank) in neighbours.iter_mut().zip(&*old_pos) {
+                let suffix = |rank: usize| suffixes.get(rank).map_or(NONE, |at| *at as u32);
+                let rank = *rank as usize;
+                *pair = (rank.checked_sub(1).map_or(NONE, suffix), suffix(rank));
+            }
+            let entries = old_pos.iter_mut().zip(lens).zip(neighbours);
+            for (new, ((old_pos, len), (above, below))) in
+                (start..).map(|at| &new[at..]).zip(entries)
+            {
                 upper = match_len(old, new, above, upper);
                 lower = match_len(old, new, below, lower);
-                let (old_pos, len) = if lower > upper { (below, lower) } else { (above, upper) };
-                *entry.get_mut() = if len > 0 { pair(old_pos, len as u32) } else { 0 };
+                let found = if lower > upper { (below, lower) } else { (above, upper) };
+                (*old_pos, *len) = if found.1 > 0 { (found.0, found.1 as u32) } else { (0, 0) };
             }
-        });
-    }
+            start += BATCH_LEN;
+        }
+    });
+    Statistics { old_pos, lens }
 }
 
 /// The length of the match of `new` at `old_pos`, where that of the suffix before had `last`.
@@ -124,23 +149,10 @@ fn match_len(old: &[u8], new: &[u8], old_pos: u32, last: usize) -> usize {
     }
 }
 
-fn sorted_suffixes(text: Vec<u8>) -> Result<Vec<i32>> {
+fn sorted_suffixes(text: &[u8]) -> Result<Vec<i32>> {
     let failed = |_| Error::from(Detail::Bug);
-    let built = SuffixArrayConstruction::for_text(&text).in_owned_buffer32().single_threaded();
+    let built = SuffixArrayConstruction::for_text(text).in_owned_buffer32().single_threaded();
     Ok(built.run().map_err(failed)?.into_vec())
-}
-
-fn parts(len: usize) -> Vec<Range<usize>> {
-    let part_len = len.div_ceil(PART_COUNT).max(1);
-    (0..len).step_by(part_len).map(|start| start..len.min(start + part_len)).collect()
-}
-
-const fn pair(first: u32, second: u32) -> u64 {
-    (first as u64) << 32 | second as u64
-}
-
-const fn halves(pair: u64) -> (u32, u32) {
-    ((pair >> 32) as u32, pair as u32)
 }
 
 #[cfg(test)]

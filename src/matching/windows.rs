@@ -51,19 +51,33 @@ pub(super) struct Matches {
 }
 
 impl Matches {
-    fn new(text: &Gathered, new: &[u8], end: usize, parts: Vec<Part>) -> Result<Self> {
-        let mut searched = Vec::new();
-        let stretch = |Part { range, run }| {
+    /// Of `parts` of new before `end` in `ranges` of old.
+    fn new(
+        old: &[u8],
+        ranges: &[Range<usize>],
+        new: &[u8],
+        end: usize,
+        parts: Vec<Part>,
+    ) -> Result<Self> {
+        let (mut stretches, mut searched_len) = (Vec::with_capacity(parts.len()), 0);
+        for Part { range, run } in parts {
             let source = run.map(Source::Run).unwrap_or_else(|| {
-                let start = searched.len();
-                searched.extend_from_slice(&new[range.start..end.min(range.end + MARGIN)]);
-                Source::Search { start, end: searched.len() }
+                let start = searched_len;
+                searched_len += with_margin(&range, end).len();
+                Source::Search { start, end: searched_len }
             });
-            Stretch { range, source }
-        };
-        let stretches = parts.into_iter().map(stretch).collect();
-        let statistics = Statistics::new(&text.bytes, &searched)?;
-        Ok(Self { statistics, stretches, segments: text.segments.clone() })
+            stretches.push(Stretch { range, source });
+        }
+        let old_len: usize = ranges.iter().map(Range::len).sum();
+        // One text for both, as long as it gets: copies would be most of what it takes.
+        let mut text = Vec::with_capacity(searched_len + old_len);
+        for Stretch { range, source } in &stretches {
+            if matches!(source, Source::Search { .. }) {
+                text.extend_from_slice(&new[with_margin(range, end)]);
+            }
+        }
+        let segments = gather(&mut text, old, ranges);
+        Ok(Self { statistics: Statistics::of(&text, searched_len)?, stretches, segments })
     }
 
     /// Of all of new in all of old.
@@ -130,28 +144,25 @@ impl Cursor<'_> {
     }
 }
 
-/// Stretches of old, one behind the other.
-#[derive(Debug, Default)]
-struct Gathered {
-    bytes: Vec<u8>,
-    segments: Vec<Segment>,
+/// What is searched for a stretch of new.
+fn with_margin(range: &Range<usize>, end: usize) -> Range<usize> {
+    range.start..end.min(range.end + MARGIN)
 }
 
-impl Gathered {
-    fn new(old: &[u8], ranges: impl Iterator<Item = Range<usize>>) -> Self {
-        let mut gathered = Self::default();
-        for range in ranges {
-            gathered.bytes.extend_from_slice(&old[range.clone()]);
-            match gathered.segments.last_mut() {
-                Some(last) if last.range.end == range.start => last.range.end = range.end,
-                _ => {
-                    let gathered_pos = gathered.bytes.len() - range.len();
-                    gathered.segments.push(Segment { gathered_pos, range });
-                }
+/// Appends stretches of old to `text`, and gives where they stand behind what it held.
+fn gather(text: &mut Vec<u8>, old: &[u8], ranges: &[Range<usize>]) -> Vec<Segment> {
+    let (before_len, mut segments) = (text.len(), Vec::<Segment>::new());
+    for range in ranges {
+        match segments.last_mut() {
+            Some(last) if last.range.end == range.start => last.range.end = range.end,
+            _ => {
+                let gathered_pos = text.len() - before_len;
+                segments.push(Segment { gathered_pos, range: range.clone() });
             }
         }
-        gathered
+        text.extend_from_slice(&old[range.clone()]);
     }
+    segments
 }
 
 /// The windows of a pair.
@@ -208,18 +219,21 @@ impl<'a> Windows<'a> {
     pub(super) fn matches(&self, range: &Range<usize>) -> Result<Matches> {
         let start = range.start.saturating_sub(OVERLAP_LEN);
         let end = self.new.len().min(range.end + 2 * OVERLAP_LEN);
-        let text = match &self.map {
-            None if self.is_thorough => Gathered::new(self.old, once(0..self.old.len())),
-            None => Gathered::new(self.old, self.settled.open_old(self.old.len()).into_iter()),
-            Some(map) => Gathered::new(
-                self.old,
-                self.choose(map, range).into_iter().map(|block| {
-                    let start = block * self.block_len;
-                    start..self.old.len().min(start + self.block_len)
-                }),
-            ),
+        let ranges = match &self.map {
+            None if self.is_thorough => once(0..self.old.len()).collect(),
+            None => self.settled.open_old(self.old.len()),
+            Some(map) => self.blocks(map, range),
         };
-        Matches::new(&text, self.new, end, self.settled.parts(start..end))
+        Matches::new(self.old, &ranges, self.new, end, self.settled.parts(start..end))
+    }
+
+    /// The stretches of old for the window `range`, ascending.
+    fn blocks(&self, map: &Map, range: &Range<usize>) -> Vec<Range<usize>> {
+        let stretch = |block: usize| {
+            let start = block * self.block_len;
+            start..self.old.len().min(start + self.block_len)
+        };
+        self.choose(map, range).into_iter().map(stretch).collect()
     }
 
     /// The blocks of old for `range`, ascending.

@@ -8,7 +8,7 @@
 use super::bytes::u32_at;
 use super::references::{self, Image};
 use super::vectors::VectorTable;
-use std::cmp::Reverse;
+use rayon::prelude::*;
 
 /// Where Linux for arm64 runs if nothing says better: its header does not
 /// (Documentation/arm64/booting.rst, and `KIMAGE_VADDR` of kernels up to 6.5).
@@ -19,7 +19,7 @@ const VOTES_MIN: u32 = 16;
 /// How many bases are better than what counts as any base.
 const RANK_OF_ANY: usize = 16;
 /// The base of new differs from that of old if it gets so many times the votes in new.
-const OWN_FACTOR: u32 = 4;
+const OWN_FACTOR: usize = 4;
 /// Pointers and starts that vote, each, at most.
 const VOTERS_MAX: usize = 1 << 16;
 /// Votes of one image, about: what bounds the work.
@@ -28,21 +28,21 @@ const VOTES_MAX: usize = 1 << 19;
 const GRANULES: [(u64, u64); 2] = [(1 << 20, 0x100), (4 << 20, 0x1000)];
 const LARGE_GRANULE: u64 = 0x8000;
 
-/// Bases by address, each with the number of pointers that meet a start.
-type Tally = Vec<(u64, u32)>;
+/// For each pointer and each start that it meets the base, ascending.
+type Votes = Vec<u64>;
 
 /// The address of the first byte of each image, versions of one firmware; 0 if it is not known.
 pub(super) fn bases(images: &[Image], tables: &[Option<VectorTable>]) -> Vec<u64> {
-    let tallies: Vec<Tally> =
-        images.iter().zip(tables).map(|(image, table)| tally(image, table.as_ref())).collect();
     let all: Vec<_> = images.iter().zip(tables).collect();
-    let joint = decide(&merged(&tallies), &all);
-    let each = all.iter().zip(&tallies);
-    each.map(|(image, tally)| {
-        let own = decide(tally, std::slice::from_ref(image));
+    let votes: Vec<Votes> =
+        all.par_iter().map(|(image, table)| votes(image, table.as_ref())).collect();
+    let joint = decide(&votes, &all);
+    let each = all.iter().zip(&votes);
+    each.map(|(image, of_image)| {
+        let own = decide(std::slice::from_ref(of_image), std::slice::from_ref(image));
         let votes = |base: u64| {
-            let at = tally.binary_search_by_key(&base, |(base, _)| *base);
-            at.ok().and_then(|at| tally.get(at)).map_or(0, |(_, votes)| *votes)
+            let before = of_image.partition_point(|vote| *vote < base);
+            of_image[before..].partition_point(|vote| *vote == base)
         };
         let base = match (joint, own) {
             (Some(joint), Some(own)) if votes(own) / OWN_FACTOR >= votes(joint) => Some(own),
@@ -56,8 +56,8 @@ pub(super) fn bases(images: &[Image], tables: &[Option<VectorTable>]) -> Vec<u64
     .collect()
 }
 
-/// Counts, for every base, the pointers that would meet a start.
-fn tally(image: &Image, table: Option<&VectorTable>) -> Tally {
+/// Finds, for every pointer, the bases with which it would meet a start.
+fn votes(image: &Image, table: Option<&VectorTable>) -> Votes {
     let granule = GRANULES.iter().find(|(len_max, _)| image.len() <= *len_max);
     let granule = granule.map_or(LARGE_GRANULE, |(_, granule)| *granule);
     let anchor = table.map_or(0, |table| table.pos);
@@ -78,7 +78,7 @@ fn tally(image: &Image, table: Option<&VectorTable>) -> Tally {
     let fits = |base: &u64| base.checked_add(image.len()).is_some_and(|end| end <= limit);
     votes.retain(fits);
     votes.sort_unstable();
-    votes.chunk_by(|a, b| a == b).map(|same| (same[0], same.len() as u32)).collect()
+    votes
 }
 
 /// Distinct values, thinned out evenly.
@@ -116,27 +116,39 @@ fn by_offset(values: Vec<u64>, granule: u64, anchor: u64) -> ByOffset {
     sorted
 }
 
-fn merged(tallies: &[Tally]) -> Tally {
-    let mut all: Tally = tallies.iter().flatten().copied().collect();
-    all.sort_unstable();
-    let sum = |same: &[(u64, u32)]| (same[0].0, same.iter().map(|(_, votes)| votes).sum());
-    all.chunk_by(|a, b| a.0 == b.0).map(sum).collect()
+/// Each base with its votes in all images, ascending.
+fn counted(votes: &[Votes]) -> impl Iterator<Item = (u64, u32)> {
+    let mut rest: Vec<&[u64]> = votes.iter().map(Vec::as_slice).collect();
+    std::iter::from_fn(move || {
+        let base = rest.iter().filter_map(|votes| votes.first()).min().copied()?;
+        let mut count = 0;
+        for votes in &mut rest {
+            let same = votes.iter().take_while(|vote| **vote == base).count();
+            count += same as u32;
+            *votes = &votes[same..];
+        }
+        Some((base, count))
+    })
 }
 
 /// The base with by far the most votes; with tables of vectors, of those that fit them.
-fn decide(tally: &Tally, images: &[(&Image, &Option<VectorTable>)]) -> Option<u64> {
+fn decide(votes: &[Votes], images: &[(&Image, &Option<VectorTable>)]) -> Option<u64> {
     let fits = |base: u64| {
         images
             .iter()
             .all(|(image, table)| table.as_ref().is_none_or(|table| table.fits(base, image.len())))
     };
-    let mut ranked: Vec<_> = tally.iter().filter(|(base, _)| fits(*base)).collect();
-    let rank = |(base, votes): &&(u64, u32)| (Reverse(*votes), *base);
-    if ranked.len() > RANK_OF_ANY {
-        ranked.select_nth_unstable_by_key(RANK_OF_ANY, rank);
+    let mut ranked: Vec<(u64, u32)> = Vec::with_capacity(RANK_OF_ANY + 2);
+    for (base, count) in counted(votes) {
+        let is_full = ranked.len() > RANK_OF_ANY;
+        if is_full && ranked.last().is_some_and(|last| last.1 >= count) || !fits(base) {
+            continue;
+        }
+        // Of equals the lower comes first.
+        let rank = ranked.partition_point(|better| better.1 >= count);
+        ranked.insert(rank, (base, count));
         ranked.truncate(RANK_OF_ANY + 1);
     }
-    ranked.sort_unstable_by_key(rank);
     let votes = |rank: usize| ranked.get(rank).map_or(0, |(_, votes)| *votes);
     let (best, second) = (votes(0) - votes(RANK_OF_ANY), votes(1) - votes(RANK_OF_ANY));
     let has_table = images.iter().any(|(_, table)| table.is_some());
