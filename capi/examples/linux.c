@@ -1,13 +1,14 @@
 /* An update agent on Linux: verifies a package, then writes the new image beside the old one, or
  * over it.
  *
- *   linux slot PACKAGE TRUST OLD NEW          NEW appears whole or not at all
- *   linux in-place PACKAGE TRUST IMAGE JOURNAL    after a power cut or a kill: the same once more,
- *                                             until it gives 0, or 16: then it was done before
+ *   linux slot PACKAGE TRUST OLD NEW          NEW appears whole or not at all; after a power cut
+ *                                             or a kill the same once more goes on
+ *   linux in-place PACKAGE TRUST IMAGE JOURNAL    the same, until it gives 0, or 16: then it was
+ *                                             done before
  *
  * OLD, NEW and IMAGE are files or block devices (a block device is not renamed: give `slot` a file
  * in the same file system as NEW, `in-place` any). Linked with the library that has the built-in
- * Ed25519.
+ * Ed25519. Long because both kinds of update are shown.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -108,21 +109,6 @@ static fwdelta_flash flash_of(int *fd, uint64_t len)
     return flash;
 }
 
-static fwdelta_target target_of(int *fd)
-{
-    fwdelta_target target;
-    memset(&target, 0, sizeof target);
-    target.abi = FWDELTA_ABI_VERSION;
-    target.sector_len = 1;
-    target.len = (uint64_t)1 << 62;
-    target.write_len = 1;
-    target.ctx = fd;
-    target.erase = file_erase;
-    target.program = file_program;
-    target.sync = file_sync;
-    return target;
-}
-
 /* ---- Small helpers. */
 
 static void fail(const char *what)
@@ -174,6 +160,15 @@ static void sync_folder(const char *path)
     close(fd);
 }
 
+/* A removal is durable when its folder is, too. */
+static void forget(const char *path)
+{
+    if (unlink(path) != 0 && errno != ENOENT) {
+        fail(path);
+    }
+    sync_folder(path);
+}
+
 static const char *beside(char *buf, size_t len, const char *path, const char *end)
 {
     if (snprintf(buf, len, "%s%s", path, end) >= (int)len) {
@@ -181,6 +176,30 @@ static const char *beside(char *buf, size_t len, const char *path, const char *e
         fail(path);
     }
     return buf;
+}
+
+/* A file of at least `len` bytes, under a durable name. */
+static int open_room(const char *path, uint64_t len)
+{
+    int fd = open_file(path, O_RDWR | O_CREAT);
+    if (len_of(fd, path) < len && ftruncate(fd, (off_t)len) != 0) {
+        fail(path);
+    }
+    if (fsync(fd) != 0) {
+        fail(path);
+    }
+    sync_folder(path);
+    return fd;
+}
+
+/* An image in a file ends where it ends; a block device stays as long as it is. */
+static void cut_image(int fd, const char *path, uint64_t len)
+{
+    struct stat stat;
+    if (fstat(fd, &stat) != 0 || (S_ISREG(stat.st_mode) && ftruncate(fd, (off_t)len) != 0)
+        || fsync(fd) != 0) {
+        fail(path);
+    }
 }
 
 /* The error's category is the exit code, plus ten as the command has it. */
@@ -238,59 +257,190 @@ static void close_package(struct opened *opened)
     free(opened->update.work);
 }
 
-/* ---- Two slots: a part file, then one rename. */
-
-/* Writes `new_fd`, which is not visible yet. */
-static fwdelta_status fill_slot(struct opened *opened, int *old_fd, uint64_t old_len, int *new_fd,
-                                fwdelta_error *error)
+/* Verifies the package: signatures, policy, payload. Gives 0, its delta, and the sequence number
+ * that is to be stored once the new image has proved itself; else an exit code. */
+static int verify_package(const char *package, const char *trust, fwdelta_delta *delta,
+                          uint64_t *sequence)
 {
+    struct opened opened;
     fwdelta_summary summary;
-    fwdelta_component component;
-    fwdelta_source old = source_of(old_fd);
-    fwdelta_target slot = target_of(new_fd);
-    fwdelta_part part = { NULL, 0, NULL, 0, NULL };
-    fwdelta_status status = fwdelta_verify(&opened->update, &summary, &component, 1, error);
-    if (status != FWDELTA_OK) {
-        return status;
-    }
-    free(opened->update.work);
-    opened->update.work = allocate(component.work_len);
-    opened->update.work_len = (size_t)component.work_len;
-    part.old = &old;
-    part.old_len = old_len;
-    part.slot = &slot;
-    status = fwdelta_apply(&opened->update, &part, 1, error);
+    fwdelta_error error;
+    fwdelta_status status;
+    open_package(&opened, package, trust);
+    status = fwdelta_verify(&opened.update, &summary, NULL, 0, &error);
     if (status == FWDELTA_OK) {
-        printf("%llu bytes; store sequence %llu once it has proved itself\n",
-               (unsigned long long)component.new_len, (unsigned long long)summary.sequence);
+        *sequence = summary.sequence;
+        status = fwdelta_delta_of_package(&opened.update, 0, NULL, 0, delta, &error);
+    }
+    close_package(&opened);
+    if (status == FWDELTA_OK && summary.component_count != 1) {
+        fprintf(stderr, "%s: has %u components; this agent updates one\n", package,
+                (unsigned)summary.component_count);
+        return 2;
+    }
+    return status == FWDELTA_OK ? 0 : report(package, &error);
+}
+
+/* ---- Two slots: a part file and a journal, then one rename.
+ *
+ * The order of what becomes durable:
+ *   that no journal is there, before an empty part file is: it may say "done";
+ *   the names of part file and journal, before the first checkpoint;
+ *   what was written to the part file, before the checkpoint that says so (by the library);
+ *   the new image's name, before the journal goes. */
+
+/* Bytes of the new image that are made again at most, after a cut. Whenever as many are written the
+ * disk is waited for. */
+#ifndef CHECKPOINT_LEN
+#define CHECKPOINT_LEN (1u << 20)
+#endif
+
+/* Feeds the payload from `pos` on. One that comes over a network could be asked for from there. */
+static fwdelta_status feed_payload(const fwdelta_two_slots *update, int *package_fd, uint64_t pos,
+                                   fwdelta_error *error)
+{
+    const fwdelta_delta *delta = update->delta;
+    uint8_t buf[4096];
+    size_t start = 0;
+    size_t end = 0;
+    uint32_t wish = FWDELTA_STREAM_NEEDS_INPUT;
+    fwdelta_status status = FWDELTA_OK;
+    while (status == FWDELTA_OK && wish != FWDELTA_STREAM_DONE) {
+        size_t taken = 0;
+        if (start == end) {
+            uint64_t left = delta->payload_len - pos;
+            start = 0;
+            end = left < sizeof buf ? (size_t)left : sizeof buf;
+            if (file_read(package_fd, delta->payload_pos + pos, buf, end) != 0) {
+                fail("payload");
+            }
+            pos += end;
+        }
+        status = fwdelta_two_slots_feed(update, buf + start, end - start, &taken, &wish, error);
+        start += taken;
     }
     return status;
 }
 
+/* Writes the new image, or goes on with it. */
+static fwdelta_status write_slot(const fwdelta_two_slots *update, int *package_fd,
+                                 fwdelta_error *error)
+{
+    fwdelta_resume_at at = { 0, 0 };
+    uint32_t found = FWDELTA_FOUND_NOTHING;
+    fwdelta_status status = fwdelta_two_slots_look(update, &found, error);
+    if (status != FWDELTA_OK || found == FWDELTA_FOUND_DONE) {
+        return status;
+    }
+    status = found == FWDELTA_FOUND_BEGUN ? fwdelta_two_slots_resume(update, &at, error)
+                                          : fwdelta_two_slots_begin(update, error);
+    if (status == FWDELTA_OK) {
+        printf("from byte %llu on\n", (unsigned long long)at.new_pos);
+        status = feed_payload(update, package_fd, at.payload_pos, error);
+    }
+    return status == FWDELTA_OK ? fwdelta_two_slots_finish(update, error) : status;
+}
+
+/* What a run has open, and where its journal is. */
+struct slot_files {
+    int package_fd;
+    int old_fd;
+    uint64_t old_len;
+    int part_fd;
+    const char *journal;
+};
+
+static fwdelta_status fill_slot(const fwdelta_delta *delta, const fwdelta_delta_info *info,
+                                struct slot_files *files, fwdelta_error *error)
+{
+    static fwdelta_two_slots_state state;
+    fwdelta_limits limits;
+    fwdelta_two_slots update;
+    uint64_t scratch_len = 0;
+    fwdelta_status status;
+    fwdelta_source old = source_of(&files->old_fd);
+    fwdelta_flash slot = flash_of(&files->part_fd, info->new_len);
+    fwdelta_flash scratch;
+    int journal_fd;
+    fwdelta_limits_linux(&limits);
+    memset(&update, 0, sizeof update);
+    update.abi = FWDELTA_ABI_VERSION;
+    update.delta = delta;
+    update.old = &old;
+    update.old_len = files->old_len;
+    update.slot = &slot;
+    update.scratch = &scratch;
+    update.interval = CHECKPOINT_LEN;
+    update.limits = &limits;
+    update.state = &state;
+    update.work = allocate(info->work_len);
+    update.work_len = (size_t)info->work_len;
+    status = fwdelta_two_slots_scratch_len(delta, &limits, 1, 1, update.work, update.work_len,
+                                           &scratch_len, error);
+    if (status == FWDELTA_OK) {
+        journal_fd = open_room(files->journal, scratch_len);
+        scratch = flash_of(&journal_fd, scratch_len);
+        status = write_slot(&update, &files->package_fd, error);
+        close(journal_fd);
+    }
+    free(update.work);
+    return status;
+}
+
+/* The package is verified by every run: nothing is lost if policy says otherwise by now. A journal
+ * that is another package's, or another decision's, is found to say nothing. */
 static int to_slot(const char *package, const char *trust, const char *old_path,
                    const char *new_path)
 {
-    struct opened opened;
+    char part[4096];
+    char journal[4096];
+    struct slot_files files;
+    fwdelta_delta delta;
+    fwdelta_delta_info info;
+    fwdelta_limits limits;
     fwdelta_error error;
-    char part_path[4096];
-    int old_fd = open_file(old_path, O_RDONLY);
-    int new_fd = open_file(beside(part_path, sizeof part_path, new_path, ".part"),
-                           O_RDWR | O_CREAT | O_TRUNC);
     fwdelta_status status;
-    open_package(&opened, package, trust);
-    status = fill_slot(&opened, &old_fd, len_of(old_fd, old_path), &new_fd, &error);
-    close_package(&opened);
-    close(old_fd);
-    close(new_fd);
+    uint64_t sequence = 0;
+    int code = verify_package(package, trust, &delta, &sequence);
+    if (code != 0) {
+        return code;
+    }
+    beside(part, sizeof part, new_path, ".part");
+    files.journal = beside(journal, sizeof journal, new_path, ".journal");
+    fwdelta_limits_linux(&limits);
+    status = fwdelta_delta_read(&delta, &limits, &info, &error);
     if (status != FWDELTA_OK) {
-        unlink(part_path);
         return report(package, &error);
     }
-    /* The content is durable: the library called file_sync last. Then the name. */
-    if (rename(part_path, new_path) != 0) {
+    files.package_fd = open_file(package, O_RDONLY);
+    files.old_fd = open_file(old_path, O_RDONLY);
+    files.old_len = len_of(files.old_fd, old_path);
+    if (access(part, F_OK) != 0) {
+        forget(journal);
+    }
+    files.part_fd = open_room(part, info.new_len);
+    status = fill_slot(&delta, &info, &files, &error);
+    if (status == FWDELTA_OK) {
+        cut_image(files.part_fd, part, info.new_len);
+    }
+    close(files.package_fd);
+    close(files.old_fd);
+    close(files.part_fd);
+    if (status != FWDELTA_OK) {
+        if (error.category != FWDELTA_STORAGE) {
+            forget(journal); /* what it leads to is not the new image: begin anew */
+            unlink(part);
+        }
+        return report(package, &error);
+    }
+    /* The content is durable; then the name. */
+    if (rename(part, new_path) != 0) {
         fail(new_path);
     }
     sync_folder(new_path);
+    forget(journal);
+    printf("%llu bytes; store sequence %llu once it has proved itself\n",
+           (unsigned long long)info.new_len, (unsigned long long)sequence);
     return 0;
 }
 
@@ -308,16 +458,12 @@ static int to_slot(const char *package, const char *trust, const char *old_path,
 static int make_request(const char *package, const char *trust, const char *path,
                         fwdelta_delta *delta)
 {
-    struct opened opened;
-    fwdelta_error error;
-    fwdelta_status status;
     char part_path[4096];
+    uint64_t sequence = 0;
+    int code = verify_package(package, trust, delta, &sequence);
     int fd;
-    open_package(&opened, package, trust);
-    status = fwdelta_delta_of_package(&opened.update, 0, NULL, 0, delta, &error);
-    close_package(&opened);
-    if (status != FWDELTA_OK) {
-        return report(package, &error);
+    if (code != 0) {
+        return code;
     }
     fd = open_file(beside(part_path, sizeof part_path, path, ".part"), O_RDWR | O_CREAT | O_TRUNC);
     if (file_program(&fd, 0, (const uint8_t *)delta, sizeof *delta) != 0 || file_sync(&fd) != 0
@@ -363,30 +509,6 @@ static fwdelta_status rewrite(const fwdelta_in_place *update, fwdelta_error *err
     return status == FWDELTA_OK ? fwdelta_in_place_finish(update, error) : status;
 }
 
-/* A journal of at least `len` bytes, under a durable name. */
-static int open_journal(const char *path, uint64_t len)
-{
-    int fd = open_file(path, O_RDWR | O_CREAT);
-    if (len_of(fd, path) < len && ftruncate(fd, (off_t)len) != 0) {
-        fail(path);
-    }
-    if (fsync(fd) != 0) {
-        fail(path);
-    }
-    sync_folder(path);
-    return fd;
-}
-
-/* An image in a file ends where it ends; a block device stays as long as it is. */
-static void cut_image(int fd, const char *path, uint64_t len)
-{
-    struct stat stat;
-    if (fstat(fd, &stat) != 0 || (S_ISREG(stat.st_mode) && ftruncate(fd, (off_t)len) != 0)
-        || fsync(fd) != 0) {
-        fail(path);
-    }
-}
-
 /* Rewrites the image as `delta` says, or goes on with it. */
 static fwdelta_status apply_request(const fwdelta_delta *delta, const fwdelta_delta_info *info,
                                     int *package_fd, int *image_fd, const char *journal,
@@ -415,7 +537,7 @@ static fwdelta_status apply_request(const fwdelta_delta *delta, const fwdelta_de
     status = fwdelta_in_place_scratch_len(delta, &limits, 1, update.work, update.work_len,
                                           &scratch_len, error);
     if (status == FWDELTA_OK) {
-        journal_fd = open_journal(journal, scratch_len);
+        journal_fd = open_room(journal, scratch_len);
         scratch = flash_of(&journal_fd, scratch_len);
         status = rewrite(&update, error);
         close(journal_fd);
@@ -430,8 +552,7 @@ static int find_request(const char *package, const char *trust, const char *jour
 {
     int fd = open(request, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
-        unlink(journal); /* of an earlier update, if it is there: it may say "done" */
-        sync_folder(journal);
+        forget(journal); /* of an earlier update, if it is there: it may say "done" */
         return make_request(package, trust, request, delta);
     }
     if (file_read(&fd, 0, (uint8_t *)delta, sizeof *delta) != 0) {
@@ -469,10 +590,7 @@ static int in_place(const char *package, const char *trust, const char *image,
         return report(image, &error);
     }
     cut_image(image_fd, image, info.new_len);
-    if (unlink(request) != 0) {
-        fail(request);
-    }
-    sync_folder(request);
+    forget(request);
     unlink(journal);
     close(package_fd);
     close(image_fd);

@@ -3,31 +3,15 @@
 //! Nothing here reaches what verifies packages: a program that calls these alone links the
 //! decoder alone.
 
-use fwdelta_core::Result;
+use fwdelta_core::{Error, Result};
 
 use crate::abi;
+use crate::calls::{Lent, answer, ask, run};
+use crate::delta;
 use crate::driver::{Medium, Payload, Progress};
 use crate::in_place::{Update, unknown};
-use crate::pointers::{chip, follow, limits, optional, slice_mut, table, tell, writable};
+use crate::pointers::{chip, follow, limits, optional, slice_mut, table};
 use crate::state::Seat;
-use crate::{delta, driver};
-
-/// Does `work`; tells the caller what came of it, which goes to `out` if it is a value.
-///
-/// # Safety
-/// `out` and `failure` are null or can be written.
-unsafe fn answer<T>(
-    out: *mut T,
-    failure: *mut abi::Failure,
-    work: impl FnOnce() -> Result<T>,
-) -> u32 {
-    let result = writable(out).and_then(|()| work()).map(|value| {
-        // SAFETY: checked, and the rest by this function's contract.
-        unsafe { out.write(value) };
-    });
-    // SAFETY: passed on.
-    unsafe { tell(result.map_err(|error| (error, None)), failure) }
-}
 
 /// Reads the head of a stand-alone delta file.
 ///
@@ -90,60 +74,33 @@ pub unsafe extern "C" fn fwdelta_in_place_scratch_len(
     unsafe { answer(out, failure, work) }
 }
 
-/// Does `work` on the caller's update in place; tells the caller what came of it.
-///
-/// # Safety
-/// `update` and `failure` are null or as the header asks for.
-unsafe fn run(
-    update: *const abi::InPlace,
-    failure: *mut abi::Failure,
-    work: impl FnOnce(&mut Update<'_>) -> Result<()>,
-) -> u32 {
-    // SAFETY: passed on.
-    let result = unsafe { run_checked(update, work) };
-    // SAFETY: passed on.
-    unsafe { tell(result.map_err(|error| (error, None)), failure) }
-}
+impl Lent for abi::InPlace {
+    type Update<'a> = Update<'a>;
 
-/// # Safety
-/// As [`run`].
-unsafe fn run_checked(
-    update: *const abi::InPlace,
-    work: impl FnOnce(&mut Update<'_>) -> Result<()>,
-) -> Result<()> {
-    // SAFETY: for all of the block: pointers of the caller, as the header asks for.
-    let (update, progress) = unsafe {
-        let update = table(update).map_err(unknown)?;
-        (update, optional(update.progress).map_err(unknown)?)
-    };
-    let progress = Progress::new(progress);
-    // SAFETY: passed on.
-    let mut update = unsafe { checked(update, &progress) }.map_err(unknown)?;
-    // A read that the caller cut short comes back as failed.
-    work(&mut update).map_err(|error| progress.or_cancelled(error))
-}
+    fn progress(&self) -> *const abi::Progress {
+        self.progress
+    }
 
-/// Checks everything but the callbacks' doings.
-///
-/// # Safety
-/// As the header says of `fwdelta_in_place`.
-unsafe fn checked<'a>(
-    update: &'a abi::InPlace,
-    progress: &'a driver::Progress<'a>,
-) -> Result<Update<'a>> {
-    // SAFETY: for all of the block: pointers of the caller, as the header asks for.
-    unsafe {
-        let delta = table(update.delta)?;
-        let medium = Medium { table: table(update.payload)?, progress };
-        Ok(Update {
-            delta,
-            limits: limits(follow(update.limits)?),
-            slot: chip(update.slot, progress)?,
-            scratch: chip(update.scratch, progress)?,
-            payload: Payload { medium, pos: delta.payload_pos },
-            decryptor: optional(update.decryptor)?,
-            seat: Seat::new(update.state, update.work, update.work_len)?,
-        })
+    unsafe fn checked<'a>(&'a self, progress: &'a Progress<'a>) -> Result<Update<'a>> {
+        // SAFETY: for all of the block: pointers of the caller, as the header asks for.
+        unsafe {
+            let delta = table(self.delta)?;
+            let medium = Medium { table: table(self.payload)?, progress };
+            Ok(Update {
+                delta,
+                limits: limits(follow(self.limits)?),
+                slot: chip(self.slot, progress)?,
+                scratch: chip(self.scratch, progress)?,
+                payload: Payload { medium, pos: delta.payload_pos },
+                decryptor: optional(self.decryptor)?,
+                seat: Seat::new(self.state, self.work, self.work_len)?,
+            })
+        }
+    }
+
+    // Nobody knows yet whether an earlier run began.
+    fn early(error: Error) -> Error {
+        unknown(error)
     }
 }
 
@@ -157,15 +114,8 @@ pub unsafe extern "C" fn fwdelta_in_place_look(
     out: *mut u32,
     failure: *mut abi::Failure,
 ) -> u32 {
-    let work = |update: &mut Update<'_>| {
-        writable(out).map_err(unknown)?;
-        let found = update.look()?;
-        // SAFETY: checked, and the rest by this function's contract.
-        unsafe { out.write(found) };
-        Ok(())
-    };
     // SAFETY: passed on.
-    unsafe { run(update, failure, work) }
+    unsafe { ask(update, out, failure, |update| update.look()) }
 }
 
 /// Opens a rehearsal.
@@ -217,15 +167,8 @@ pub unsafe extern "C" fn fwdelta_in_place_step(
     out: *mut abi::Step,
     failure: *mut abi::Failure,
 ) -> u32 {
-    let work = |update: &mut Update<'_>| {
-        writable(out).map_err(unknown)?;
-        let step = update.step()?;
-        // SAFETY: checked, and the rest by this function's contract.
-        unsafe { out.write(step) };
-        Ok(())
-    };
     // SAFETY: passed on.
-    unsafe { run(update, failure, work) }
+    unsafe { ask(update, out, failure, |update| update.step()) }
 }
 
 /// Ends an update whose last step was done.

@@ -5,61 +5,34 @@ use core::ffi::c_void;
 use fwdelta_core::Result;
 
 use crate::abi;
+use crate::calls::{Lent, Piece, feed, run};
 use crate::driver::{Medium, Old, Payload, Progress, Unpacker};
-use crate::pointers::{follow, limits, optional, slice, slot, table, tell, writable};
+use crate::pointers::{follow, limits, optional, slot, table};
 use crate::state::Seat;
 use crate::stream::Stream;
 
-/// Does `work` on the caller's stream; tells the caller what came of it.
-///
-/// # Safety
-/// `stream` and `failure` are null or as the header asks for.
-unsafe fn run(
-    stream: *const abi::Stream,
-    failure: *mut abi::Failure,
-    work: impl FnOnce(&mut Stream<'_>) -> Result<()>,
-) -> u32 {
-    // SAFETY: passed on.
-    let result = unsafe { run_checked(stream, work) };
-    // SAFETY: passed on.
-    unsafe { tell(result.map_err(|error| (error, None)), failure) }
-}
+impl Lent for abi::Stream {
+    type Update<'a> = Stream<'a>;
 
-/// # Safety
-/// As [`run`].
-unsafe fn run_checked(
-    stream: *const abi::Stream,
-    work: impl FnOnce(&mut Stream<'_>) -> Result<()>,
-) -> Result<()> {
-    // SAFETY: for all of the block: pointers of the caller, as the header asks for.
-    let (stream, progress) = unsafe {
-        let stream = table(stream)?;
-        (stream, Progress::new(optional(stream.progress)?))
-    };
-    // SAFETY: passed on.
-    let mut stream = unsafe { checked(stream, &progress)? };
-    // A read that the caller cut short comes back as failed.
-    work(&mut stream).map_err(|error| progress.or_cancelled(error))
-}
+    fn progress(&self) -> *const abi::Progress {
+        self.progress
+    }
 
-/// Checks everything but the callbacks' doings.
-///
-/// # Safety
-/// As the header says of `fwdelta_stream`.
-unsafe fn checked<'a>(stream: &'a abi::Stream, progress: &'a Progress<'a>) -> Result<Stream<'a>> {
-    // SAFETY: for all of the block: pointers of the caller, as the header asks for.
-    unsafe {
-        let old = optional(stream.old)?.map(|table| Medium { table, progress });
-        Ok(Stream {
-            delta: table(stream.delta)?,
-            old: Old(old),
-            old_len: stream.old_len,
-            slot: slot(stream.slot, progress)?,
-            limits: limits(follow(stream.limits)?),
-            unpacker: Unpacker(optional(stream.decompressor)?),
-            decryptor: optional(stream.decryptor)?,
-            seat: Seat::new(stream.state, stream.work, stream.work_len)?,
-        })
+    unsafe fn checked<'a>(&'a self, progress: &'a Progress<'a>) -> Result<Stream<'a>> {
+        // SAFETY: for all of the block: pointers of the caller, as the header asks for.
+        unsafe {
+            let old = optional(self.old)?.map(|table| Medium { table, progress });
+            Ok(Stream {
+                delta: table(self.delta)?,
+                old: Old(old),
+                old_len: self.old_len,
+                slot: slot(self.slot, progress)?,
+                limits: limits(follow(self.limits)?),
+                unpacker: Unpacker(optional(self.decompressor)?),
+                decryptor: optional(self.decryptor)?,
+                seat: Seat::new(self.state, self.work, self.work_len)?,
+            })
+        }
     }
 }
 
@@ -89,20 +62,9 @@ pub unsafe extern "C" fn fwdelta_stream_feed(
     step: *mut u32,
     failure: *mut abi::Failure,
 ) -> u32 {
-    let work = |stream: &mut Stream<'_>| {
-        writable(taken)?;
-        writable(step)?;
-        // SAFETY: a pointer of the caller, as the header asks for.
-        let (count, next) = stream.feed(unsafe { slice(input.cast::<u8>(), input_len)? })?;
-        // SAFETY: checked, and the rest by this function's contract.
-        unsafe {
-            taken.write(count);
-            step.write(next);
-        }
-        Ok(())
-    };
+    let piece = Piece { input, input_len, taken, step };
     // SAFETY: passed on.
-    unsafe { run(stream, failure, work) }
+    unsafe { feed(stream, piece, failure, |stream, input| stream.feed(input)) }
 }
 
 /// Makes the new image durable and checks its digest.

@@ -162,7 +162,7 @@ impl<M: Machine> Seat<M> {
     pub(crate) unsafe fn decrypt_with(&mut self, opener: Option<&Table>) -> Result<()> {
         let Some(opener) = opener else { return Ok(()) };
         // SAFETY: by this function's contract.
-        let opener: &'static Table = unsafe { &*(&raw const *opener) };
+        let opener: &'static Table = unsafe { &*core::ptr::from_ref(opener) };
         self.machine()?.decrypt_with(opener)
     }
 

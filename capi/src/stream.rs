@@ -8,7 +8,7 @@ use fwdelta_core::{Detail, Error, Limits, Result};
 use crate::abi;
 use crate::delta::{self, needs_decompressor};
 use crate::driver::{Old, Payload, Progress, Slot, Unpacker};
-use crate::sealed::{self, OpenChunk};
+use crate::sealed::{self, OpenChunk, Table};
 use crate::state::Seat;
 
 /// Payload bytes read at a time while decoding; they are on the stack.
@@ -29,18 +29,23 @@ pub(crate) struct Stream<'a> {
     pub(crate) seat: Seat<Applier<'static>>,
 }
 
-impl Stream<'_> {
+impl<'a> Stream<'a> {
+    /// Checks all that can be checked before the payload; gives what decrypts that, if it is
+    /// encrypted.
+    fn check(&mut self) -> Result<(DeltaHeader, Option<&'a Table>)> {
+        let header = delta::header(self.delta, &self.limits)?;
+        let (geometry, buf) = (self.slot.geometry(), self.seat.clear());
+        check(&header, &geometry, self.unpacker, &mut self.old, self.old_len, buf)?;
+        // SAFETY: a pointer of the caller, as the header asks for.
+        let opener = unsafe { sealed::of_delta(self.delta, self.decryptor) }?;
+        Ok((header, opener))
+    }
+
     /// Checks all that can be checked before the payload, and starts. Nothing is written.
     // Not inlined, like its peers: their machines would lie on one stack.
     #[inline(never)]
     pub(crate) fn open(&mut self) -> Result<()> {
-        let header = delta::header(self.delta, &self.limits)?;
-        let work = self.seat.clear();
-        check_slot(&header, &self.slot.geometry())?;
-        check_decompressor(&header, self.unpacker)?;
-        check_old(&header, &mut self.old, self.old_len, work)?;
-        // SAFETY: a pointer of the caller, as the header asks for.
-        let opener = unsafe { sealed::of_delta(self.delta, self.decryptor) }?;
+        let (header, opener) = self.check()?;
         let work = self.seat.clear();
         self.seat.put(Applier::open(&header, work, &self.limits))?;
         // SAFETY: the header asks the caller to leave its table where it is.
@@ -62,15 +67,10 @@ impl Stream<'_> {
 
     /// All of it, from a medium.
     pub(crate) fn run(&mut self, mut payload: Payload<'_>) -> Result<()> {
-        let header = delta::header(self.delta, &self.limits)?;
-        let work = self.seat.clear();
-        check_slot(&header, &self.slot.geometry())?;
-        check_decompressor(&header, self.unpacker)?;
-        check_old(&header, &mut self.old, self.old_len, work)?;
-        // SAFETY: a pointer of the caller, as the header asks for.
-        let opener = unsafe { sealed::of_delta(self.delta, self.decryptor) }?;
+        let (header, opener) = self.check()?;
         self.slot.progress.expect(header.new.len);
         payload.pos = self.delta.payload_pos;
+        let work = self.seat.clear();
         let Self { old, slot, unpacker, limits, .. } = self;
         let mut io = Io { old, new: slot, decompressor: unpacker };
         let opener = opener.map(|table| table as &dyn OpenChunk);
@@ -85,6 +85,21 @@ pub(crate) const fn wish(step: Step) -> u32 {
         Step::Yield => abi::STREAM_YIELDS,
         Step::Done => abi::STREAM_DONE,
     }
+}
+
+/// Whether there is what a delta takes: room, a decompressor, the old image; that is read through
+/// `buf`.
+pub(crate) fn check(
+    header: &DeltaHeader,
+    slot: &Geometry,
+    unpacker: Unpacker<'_>,
+    old: &mut Old<'_>,
+    old_len: u64,
+    buf: &mut [u8],
+) -> Result<()> {
+    check_slot(header, slot)?;
+    check_decompressor(header, unpacker)?;
+    check_old(header, old, old_len, buf)
 }
 
 /// Whether the slot can be written in its units and takes the new image.

@@ -12,7 +12,7 @@ use crate::delta;
 use crate::driver::{Chip, Old, Unpacker};
 use crate::sealed::{self, Table};
 use crate::state::Seat;
-use crate::stream::{check_decompressor, check_old, check_slot, wish};
+use crate::stream::{self, wish};
 
 /// What the caller lends for one call, checked for null.
 #[derive(Debug)]
@@ -63,22 +63,22 @@ impl<'a> Kept<'a> {
         })
     }
 
-    /// Checks all that can be checked before the payload.
-    fn check(&mut self) -> Result<DeltaHeader> {
+    /// Checks all that can be checked before the payload; gives what decrypts that, if it is
+    /// encrypted: asked anew by each start.
+    fn check(&mut self) -> Result<(DeltaHeader, Option<&'a Table>)> {
         let header = self.header()?;
-        let work = self.seat.clear();
-        check_slot(&header, &self.slot.geometry())?;
-        check_decompressor(&header, self.unpacker)?;
-        check_old(&header, &mut self.old, self.old_len, work)?;
-        Ok(header)
+        let (geometry, buf) = (self.slot.geometry(), self.seat.clear());
+        stream::check(&header, &geometry, self.unpacker, &mut self.old, self.old_len, buf)?;
+        // SAFETY: a pointer of the caller, as the header asks for.
+        let opener = unsafe { sealed::of_delta(self.delta, self.decryptor) }?;
+        Ok((header, opener))
     }
 
     /// Begins, also where an earlier run got somewhere.
     // Not inlined, like its peer: their machines would lie on one stack.
     #[inline(never)]
     pub(crate) fn begin(&mut self) -> Result<()> {
-        let (header, settings) = (self.check()?, self.settings());
-        let opener = self.opener()?;
+        let ((header, opener), settings) = (self.check()?, self.settings());
         let work = self.seat.clear();
         let Self { slot, scratch, limits, seat, .. } = self;
         let begun = Writing::begin(&header, work, limits, &settings, slot, scratch);
@@ -87,17 +87,10 @@ impl<'a> Kept<'a> {
         unsafe { seat.decrypt_with(opener) }
     }
 
-    /// What decrypts the payload, if it is encrypted: asked anew by each start.
-    fn opener(&self) -> Result<Option<&'a Table>> {
-        // SAFETY: a pointer of the caller, as the header asks for.
-        unsafe { sealed::of_delta(self.delta, self.decryptor) }
-    }
-
     /// Goes on from the last checkpoint.
     #[inline(never)]
     pub(crate) fn resume(&mut self) -> Result<abi::ResumeAt> {
-        let (header, settings) = (self.check()?, self.settings());
-        let opener = self.opener()?;
+        let ((header, opener), settings) = (self.check()?, self.settings());
         let work = self.seat.clear();
         let Self { slot, scratch, limits, seat, .. } = self;
         let resumed = Writing::resume(&header, work, limits, &settings, slot, scratch);

@@ -251,6 +251,11 @@ fn encrypted_payloads_are_opened_by_callbacks_of_the_caller() {
 }
 
 #[test]
+fn encrypted_payloads_go_on_in_a_slot_of_their_own_after_power_cuts() {
+    run_program("encrypted_slots", &libraries().built_in);
+}
+
+#[test]
 fn the_example_of_the_guide_is_the_program_that_is_tested() {
     run_program("example", &libraries().built_in);
     let guide = std::fs::read_to_string(here().join("../docs/c-api.md")).unwrap();

@@ -71,6 +71,18 @@ static inline fwdelta_source source_of(struct bytes *bytes)
     return source;
 }
 
+/* Whether a function returned, and said in `error`, that it failed with `detail`. */
+static inline int says(const fwdelta_error *error, fwdelta_status status, uint16_t detail)
+{
+    int is_so = status == detail / 100u && error->category == status && error->detail == detail;
+    if (!is_so) {
+        fprintf(stderr, "status %u, detail %u %s, expected %u %s\n", (unsigned)status,
+                (unsigned)error->detail, fwdelta_error_name(error->detail), (unsigned)detail,
+                fwdelta_error_name(detail));
+    }
+    return is_so;
+}
+
 /* Moments of an update that are tried at most, 0 for all: `usual` ones, all of them when tests are
  * to be exhaustive, few where each takes long. */
 static inline long moment_count(long usual)

@@ -35,15 +35,14 @@ struct bench {
     fwdelta_error error;
 };
 
+#include "bench.h"
+
 /* What a reset leaves of a device: its flash. */
 static void bench_reset(struct bench *bench)
 {
     memset(&bench->state, 0, sizeof bench->state);
     memset(bench->work, 0xa5, sizeof bench->work);
-    bench->board.has_power = 1;
-    bench->board.cut_at = -1;
-    bench->board.fault = FAULT_NONE;
-    bench->board.operation_count = 0;
+    board_reset(&bench->board);
 }
 
 /* A device that still has the old image. */
@@ -129,14 +128,23 @@ static fwdelta_status step_to_end(struct bench *bench)
     return FWDELTA_OK;
 }
 
+static fwdelta_status look(struct bench *bench, uint32_t *found)
+{
+    return fwdelta_in_place_look(&bench->update, found, &bench->error);
+}
+
+static fwdelta_status clear(struct bench *bench)
+{
+    return fwdelta_in_place_clear(&bench->update, &bench->error);
+}
+
 /* What a device does at every start, up to the new image. */
 static fwdelta_status boot(struct bench *bench)
 {
     const fwdelta_in_place *update = &bench->update;
     fwdelta_error *error = &bench->error;
-    fwdelta_status status;
     uint32_t found = 99;
-    status = fwdelta_in_place_look(update, &found, error);
+    fwdelta_status status = look(bench, &found);
     if (status != FWDELTA_OK || found == FWDELTA_FOUND_DONE) {
         return status;
     }
@@ -164,35 +172,15 @@ static int is_true(const struct bench *bench)
     return bench->error.old_intact == 0 || nor_holds(&bench->slot, &bench->old_bytes);
 }
 
-static void boots(struct bench *bench)
+/* Where the old image is missing nothing is erased for it. */
+static void without_old(struct bench *bench)
 {
-    fwdelta_status status = boot(bench);
-    if (status != FWDELTA_OK) {
-        fprintf(stderr, "lost: %u %s\n", (unsigned)bench->error.detail,
-                fwdelta_error_name(bench->error.detail));
-    }
-    CHECK(status == FWDELTA_OK && bench->error.detail == 0);
-    CHECK(nor_holds(&bench->slot, &bench->new_bytes));
-}
-
-/* Without a fault; then once more, which finds that all is done; then forgotten. */
-static long undisturbed(struct bench *bench)
-{
-    uint32_t found = 99;
-    long count;
-    boots(bench);
-    count = bench->board.operation_count;
     bench_reset(bench);
     boots(bench);
-    CHECK(bench->board.operation_count == 0);
-    CHECK(fwdelta_in_place_clear(&bench->update, &bench->error) == FWDELTA_OK);
-    CHECK(fwdelta_in_place_look(&bench->update, &found, &bench->error) == FWDELTA_OK);
-    CHECK(found == FWDELTA_FOUND_NOTHING);
-    /* Now the old image is missing, and nothing is erased for it. */
+    CHECK(clear(bench) == FWDELTA_OK);
     bench_reset(bench);
     CHECK(fwdelta_in_place_rehearse(&bench->update, &bench->error) == FWDELTA_WRONG_OLD);
     CHECK(bench->error.detail == FWDELTA_E_OLD_DIGEST && bench->board.operation_count == 0);
-    return count;
 }
 
 /* The power goes in operation `at`, in recovery `nested` operations later again, then stays. */
@@ -217,18 +205,17 @@ static void cut(struct bench *bench, long at, enum cut kind, long nested)
 static long power_cuts(struct bench *bench, long moments)
 {
     long count = undisturbed(bench);
-    long every = moments > 0 ? (count + moments - 1) / moments : 1;
+    long every = moments_apart(count, moments);
     long cuts = 0;
     long at;
     int kind;
-    /* Not always the same operations of a page. */
-    every += every > 1 && every % 2 == 0;
     for (at = 0; at < count; at += every) {
         for (kind = 0; kind < CUT_COUNT; kind++) {
             cut(bench, at, (enum cut)kind, (at * 7 + kind) % (count - at + 3));
             cuts++;
         }
     }
+    without_old(bench);
     printf("%ld operations, %ld cuts, each with another in the recovery\n", count, cuts);
     return cuts;
 }
@@ -302,14 +289,7 @@ static void damaged_payloads(struct bench *bench)
 
 static int is_refused(struct bench *bench, fwdelta_status status, uint16_t detail)
 {
-    int is_so = status == detail / 100u && bench->error.detail == detail
-        && bench->error.category == status && is_true(bench);
-    if (!is_so) {
-        fprintf(stderr, "status %u, detail %u %s, expected %u %s\n", (unsigned)status,
-                (unsigned)bench->error.detail, fwdelta_error_name(bench->error.detail),
-                (unsigned)detail, fwdelta_error_name(detail));
-    }
-    return is_so;
+    return says(&bench->error, status, detail) && is_true(bench);
 }
 
 /* Calls in the wrong order, and with other memory. */

@@ -5,6 +5,9 @@
 #define _POSIX_C_SOURCE 200809L
 #define _FILE_OFFSET_BITS 64
 
+/* Some fifteen checkpoints in the image of the test. */
+#define CHECKPOINT_LEN 4096
+
 #include "fwdelta.h"
 
 #include <errno.h>
@@ -154,26 +157,114 @@ static struct story story_of(const char *testdata, const char *folder, const cha
     return story;
 }
 
-/* The new image appears whole or not at all. */
+/* Where nothing of an earlier run is left. */
+static void forget_slot(const struct story *story)
+{
+    static const char *const ends[] = { "", ".part", ".journal" };
+    char path[600];
+    size_t at;
+    for (at = 0; at < sizeof ends / sizeof *ends; at++) {
+        snprintf(path, sizeof path, "%s%s", story->to, ends[at]);
+        unlink(path);
+    }
+}
+
+/* The new image is there, and nothing else of the update. */
+static int is_finished(const struct story *story, const struct bytes *new_bytes)
+{
+    char part[600];
+    char journal[600];
+    snprintf(part, sizeof part, "%s.part", story->to);
+    snprintf(journal, sizeof journal, "%s.journal", story->to);
+    return holds(story->to, new_bytes) && !is_there(part) && !is_there(journal);
+}
+
+/* Killed in one call, then once more: the new image appears whole or not at all. Gives the code of
+ * the first run. */
+static int killed_slot(struct story *story, const struct bytes *new_bytes, long calls)
+{
+    int code;
+    forget_slot(story);
+    code = run(story, calls);
+    CHECK(code == 0 || code == KILLED);
+    CHECK(code == 0 || !is_there(story->to) || holds(story->to, new_bytes));
+    CHECK(run(story, -1) == 0 && is_finished(story, new_bytes));
+    return code;
+}
+
+/* Killed in every call of the start and of the end, and some between them. Gives how many calls it
+ * takes, rounded up. */
+static long killed_slots(struct story *story, const struct bytes *new_bytes)
+{
+    long moments = moment_count(60);
+    long last = moments > 0 ? moments : LONG_MAX;
+    long step = moments > 10 ? 17 : 500;
+    long calls = 0;
+    long at;
+    while (killed_slot(story, new_bytes, calls) == KILLED) {
+        calls += calls < last ? 1 : step;
+    }
+    for (at = calls - step - 10; moments > 10 && at < calls; at++) {
+        killed_slot(story, new_bytes, at);
+    }
+    return calls;
+}
+
 static void two_slots(const char *testdata, const char *folder)
 {
     struct story story = story_of(testdata, folder, "slot");
     struct bytes new_bytes = load(testdata, "firmware/moondancer/new.bin");
-    long step = moment_count(1) > 1 ? 40 : 1;
-    long calls;
-    int code = KILLED;
-    unlink(story.to);
-    for (calls = 0; code == KILLED; calls += step) {
-        code = run(&story, calls);
-        CHECK(code == 0 || code == KILLED);
-        CHECK(code == 0 || !is_there(story.to) || holds(story.to, &new_bytes));
-    }
-    CHECK(holds(story.to, &new_bytes) && calls > 20);
+    long calls = killed_slots(&story, &new_bytes);
+    CHECK(calls > 100);
+    /* What was done before a kill is not done again. */
+    forget_slot(&story);
+    CHECK(run(&story, calls * 3 / 4) == KILLED && run(&story, calls / 2) == 0);
+    CHECK(is_finished(&story, &new_bytes));
     /* Another old image: refused, and what is there stays. */
     snprintf(story.from, sizeof story.from, "%s/firmware/apollo/old.bin", testdata);
-    CHECK(run(&story, -1) == 10 + FWDELTA_WRONG_OLD && holds(story.to, &new_bytes));
+    CHECK(run(&story, -1) == 10 + FWDELTA_WRONG_OLD && is_finished(&story, &new_bytes));
     free(new_bytes.data);
     printf("two slots: %ld calls\n", calls);
+}
+
+/* A part file that is not what its journal says: refused, and begun anew by the next run. */
+static void changed_part(const char *testdata, const char *folder)
+{
+    struct story story = story_of(testdata, folder, "slot");
+    struct bytes new_bytes = load(testdata, "firmware/moondancer/new.bin");
+    struct bytes part;
+    char path[600];
+    long calls = 50;
+    snprintf(path, sizeof path, "%s.part", story.to);
+    forget_slot(&story);
+    do {
+        CHECK(run(&story, calls) == KILLED);
+        part = load("", path);
+        calls += 50;
+    } while (memcmp(part.data, new_bytes.data, 2 * CHECKPOINT_LEN) != 0);
+    part.data[5] ^= 1;
+    store(path, &part);
+    CHECK(run(&story, -1) == 10 + FWDELTA_CORRUPT && !is_there(story.to) && !is_there(path));
+    CHECK(run(&story, -1) == 0 && is_finished(&story, &new_bytes));
+    /* One of an earlier update, longer than this image. */
+    forget_slot(&story);
+    free(part.data);
+    part = load(testdata, "firmware/trusted-firmware/new.bin");
+    store(path, &part);
+    CHECK(run(&story, -1) == 0 && is_finished(&story, &new_bytes));
+    free(part.data);
+    free(new_bytes.data);
+}
+
+/* A package of two components is not for this agent: nothing is written. */
+static void another_kind(const char *testdata, const char *folder)
+{
+    struct story story = story_of(testdata, folder, "slot");
+    forget_slot(&story);
+    snprintf(story.package, sizeof story.package, "%s/capi/pair.suit", testdata);
+    CHECK(run(&story, -1) == 2 && !is_there(story.to));
+    snprintf(story.package, sizeof story.package, "%s/capi/in-place.suit", testdata);
+    CHECK(run(&story, -1) > 10 && !is_there(story.to));
 }
 
 /* Killed in any call, it goes on and ends with the new image. */
@@ -215,6 +306,8 @@ int main(int argc, char **argv)
 {
     CHECK(argc >= 3);
     two_slots(argv[1], argv[2]);
+    changed_part(argv[1], argv[2]);
+    another_kind(argv[1], argv[2]);
     one_slot(argv[1], argv[2]);
     return passed("linux");
 }

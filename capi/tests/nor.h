@@ -52,6 +52,15 @@ static struct board board_of(void)
     return board;
 }
 
+/* Power again, without a cut or a fault in sight. */
+static inline void board_reset(struct board *board)
+{
+    board->has_power = 1;
+    board->cut_at = -1;
+    board->fault = FAULT_NONE;
+    board->operation_count = 0;
+}
+
 static uint8_t board_random(struct board *board)
 {
     board->random = board->random * 1664525u + 1013904223u;

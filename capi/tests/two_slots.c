@@ -27,15 +27,14 @@ struct bench {
     uint64_t fed_len;
 };
 
+#include "bench.h"
+
 /* What a reset leaves of a device: its flash. */
 static void bench_reset(struct bench *bench)
 {
     memset(&bench->state, 0, sizeof bench->state);
     memset(bench->memory.data, 0xa5, bench->memory.len);
-    bench->board.has_power = 1;
-    bench->board.cut_at = -1;
-    bench->board.fault = FAULT_NONE;
-    bench->board.operation_count = 0;
+    board_reset(&bench->board);
 }
 
 static void bench_renew(struct bench *bench)
@@ -127,13 +126,23 @@ static fwdelta_status feed(struct bench *bench, size_t piece_len, uint64_t budge
     return FWDELTA_OK;
 }
 
-/* What a device does at every start, up to the new image. */
-static fwdelta_status boot(struct bench *bench, size_t piece_len, uint64_t budget)
+static fwdelta_status look(struct bench *bench, uint32_t *found)
+{
+    return fwdelta_two_slots_look(&bench->update, found, &bench->error);
+}
+
+static fwdelta_status clear(struct bench *bench)
+{
+    return fwdelta_two_slots_clear(&bench->update, &bench->error);
+}
+
+/* A start with payload in pieces, and a transport that breaks off. */
+static fwdelta_status boot_fed(struct bench *bench, size_t piece_len, uint64_t budget)
 {
     const fwdelta_two_slots *update = &bench->update;
     fwdelta_error *error = &bench->error;
     uint32_t found = 99;
-    fwdelta_status status = fwdelta_two_slots_look(update, &found, error);
+    fwdelta_status status = look(bench, &found);
     bench->fed_len = 0;
     memset(&bench->at, 0, sizeof bench->at);
     if (status != FWDELTA_OK || found == FWDELTA_FOUND_DONE) {
@@ -147,31 +156,9 @@ static fwdelta_status boot(struct bench *bench, size_t piece_len, uint64_t budge
     return status == FWDELTA_OK ? fwdelta_two_slots_finish(update, error) : status;
 }
 
-static void boots(struct bench *bench)
+static fwdelta_status boot(struct bench *bench)
 {
-    fwdelta_status status = boot(bench, 100, UINT64_MAX);
-    if (status != FWDELTA_OK) {
-        fprintf(stderr, "lost: %u %s\n", (unsigned)bench->error.detail,
-                fwdelta_error_name(bench->error.detail));
-    }
-    CHECK(status == FWDELTA_OK && bench->error.detail == 0);
-    CHECK(nor_holds(&bench->slot, &bench->new_bytes));
-}
-
-/* Once more, which finds that all is done; then forgotten. */
-static long undisturbed(struct bench *bench)
-{
-    uint32_t found = 99;
-    long count;
-    boots(bench);
-    count = bench->board.operation_count;
-    bench_reset(bench);
-    boots(bench);
-    CHECK(bench->board.operation_count == 0 && bench->fed_len == 0);
-    CHECK(fwdelta_two_slots_clear(&bench->update, &bench->error) == FWDELTA_OK);
-    CHECK(fwdelta_two_slots_look(&bench->update, &found, &bench->error) == FWDELTA_OK);
-    CHECK(found == FWDELTA_FOUND_NOTHING);
-    return count;
+    return boot_fed(bench, 100, UINT64_MAX);
 }
 
 /* The power goes at many moments, in the recovery again. At most an interval, and a buffer, is made
@@ -179,21 +166,22 @@ static long undisturbed(struct bench *bench)
 static void power_cuts(struct bench *bench, long moments)
 {
     long count = undisturbed(bench);
-    long every = moments > 0 ? count / moments + 1 : 1;
+    long every = moments_apart(count, moments);
     long resumed_count = 0;
     long at;
     int kind;
+    CHECK(bench->fed_len == 0);
     for (at = 0; at < count; at += every) {
         for (kind = 0; kind < CUT_COUNT; kind++) {
             bench_renew(bench);
             bench->board.random = (uint32_t)at * 31u + 7u;
             bench->board.cut = (enum cut)kind;
             bench->board.cut_at = at;
-            CHECK(boot(bench, 64, UINT64_MAX) == FWDELTA_STORAGE);
+            CHECK(boot_fed(bench, 64, UINT64_MAX) == FWDELTA_STORAGE);
             CHECK(bench->error.old_intact == 1);
             bench_reset(bench);
             bench->board.cut_at = (at * 7 + kind) % (count - at + 3);
-            if (boot(bench, 7, UINT64_MAX) != FWDELTA_OK) {
+            if (boot_fed(bench, 7, UINT64_MAX) != FWDELTA_OK) {
                 CHECK(bench->error.category == FWDELTA_STORAGE && bench->error.old_intact == 1);
                 bench_reset(bench);
                 boots(bench);
@@ -216,7 +204,7 @@ static uint64_t broken_transports(struct bench *bench)
     for (at = 1; at < last + 97; at += 97) {
         uint64_t budget = at < last ? at : last;
         bench_renew(bench);
-        CHECK(boot(bench, 50, budget) == FWDELTA_STORAGE);
+        CHECK(boot_fed(bench, 50, budget) == FWDELTA_STORAGE);
         bench_reset(bench);
         boots(bench);
         CHECK(bench->at.payload_pos <= budget + 50 && bench->at.new_pos >= last_pos);
@@ -231,7 +219,7 @@ static uint64_t broken_transports(struct bench *bench)
 static void half_way(struct bench *bench)
 {
     bench_renew(bench);
-    CHECK(boot(bench, 50, bench->delta.payload_len / 2) == FWDELTA_STORAGE);
+    CHECK(boot_fed(bench, 50, bench->delta.payload_len / 2) == FWDELTA_STORAGE);
     bench_reset(bench);
 }
 
@@ -254,7 +242,7 @@ static void failing_drivers(struct bench *bench, long moments)
             half_way(bench);
             bench->board.fault = (enum fault)fault;
             bench->board.fault_in = at;
-            if (boot(bench, 64, UINT64_MAX) != FWDELTA_OK) {
+            if (boot_fed(bench, 64, UINT64_MAX) != FWDELTA_OK) {
                 CHECK(bench->error.category == FWDELTA_STORAGE && bench->error.old_intact == 1);
                 CHECK(bench->error.detail == FWDELTA_E_READ_FAILED
                       || (bench->error.detail == FWDELTA_E_WRITE_FAILED
@@ -275,10 +263,10 @@ static void failing_drivers(struct bench *bench, long moments)
 static void changed_slot(struct bench *bench)
 {
     bench_renew(bench);
-    CHECK(boot(bench, 50, bench->delta.payload_len * 3 / 4) == FWDELTA_STORAGE);
+    CHECK(boot_fed(bench, 50, bench->delta.payload_len * 3 / 4) == FWDELTA_STORAGE);
     bench_reset(bench);
     bench->slot.cells.data[5] ^= 1;
-    CHECK(boot(bench, 50, UINT64_MAX) == FWDELTA_CORRUPT);
+    CHECK(boot_fed(bench, 50, UINT64_MAX) == FWDELTA_CORRUPT);
     CHECK(bench->error.detail == FWDELTA_E_NEW_DIGEST && bench->error.old_intact == 1);
     CHECK(bench->at.new_pos > 0);
     bench_reset(bench);
@@ -292,14 +280,7 @@ static void changed_slot(struct bench *bench)
 
 static int is_refused(struct bench *bench, fwdelta_status status, uint16_t detail)
 {
-    int is_so = status == detail / 100u && bench->error.detail == detail
-        && bench->error.category == status && bench->error.old_intact == 1;
-    if (!is_so) {
-        fprintf(stderr, "status %u, detail %u %s, expected %u %s\n", (unsigned)status,
-                (unsigned)bench->error.detail, fwdelta_error_name(bench->error.detail),
-                (unsigned)detail, fwdelta_error_name(detail));
-    }
-    return is_so;
+    return says(&bench->error, status, detail) && bench->error.old_intact == 1;
 }
 
 /* Calls in the wrong order, storage that does not fit, pointers that are none: nothing is

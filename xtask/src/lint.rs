@@ -4,7 +4,10 @@ use crate::runner::{Done, Runner};
 use crate::tool::{cargo, root, run, step, target_dir};
 
 /// Packages outside the workspace, with what of them can be compiled as a test would be.
-const OUTSIDE: [(&str, &str); 2] = [("capi", "--lib --tests"), ("interop", "--all-targets")];
+const OUTSIDE: [(&str, &str); 2] = [
+    ("capi", "--lib --tests --features esp256,ml-dsa-44,encryption-software"),
+    ("interop", "--all-targets"),
+];
 /// The same, but linted nightly: all that it depends on is checked anew for it.
 const NIGHTLY: (&str, &str) = ("fuzz", "--bins");
 
