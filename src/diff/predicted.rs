@@ -2,10 +2,12 @@
 
 use std::sync::mpsc;
 
+use fwdelta_core::Detail;
 use fwdelta_core::apply::in_place::excerpts_len;
 use fwdelta_core::exec::map::Listed;
 use fwdelta_core::format::delta::{Coder, DeltaHeader, StreamShape};
 use fwdelta_core::format::shape::Shape;
+use rayon::prelude::*;
 
 use super::create::{Encoded, Options};
 use super::profile::{self, Profile};
@@ -23,6 +25,10 @@ use crate::progress::Progress;
 
 /// Matching rounds after the first.
 const ROUNDS: usize = 2;
+/// Sizes of tables that are tried, and for how long an image: longer ones hardly have too little
+/// to learn from.
+const TRIED_COUNT: usize = 3;
+const TRIED_LEN_MAX: usize = 1 << 20;
 
 /// A pair of images and what is known of them.
 struct Pair<'a> {
@@ -103,7 +109,8 @@ impl Matched<'_> {
         let Self { pair, covers, options } = self;
         let schedule = way.schedule(pair.old, pair.new, covers);
         let readable = schedule.readable(covers);
-        let shape = pair.tables(&readable, &with_excerpts(options, way)).0;
+        let options = &with_excerpts(options, way);
+        let shape = pair.tables(&readable, options, 0).map(|(shape, _)| shape).unwrap_or_default();
         (Coder::Predicted(shape), schedule.order())
     }
 }
@@ -180,18 +187,45 @@ impl Pair<'_> {
         }
     }
 
-    /// The tables of coders 4 and 5, and the covers that serve as the map.
-    fn tables(&self, covers: &[Cover], options: &Options) -> (Shape, Vec<Listed>) {
+    /// The tables of coders 4 and 5, so many steps smaller than there is room for, and the covers
+    /// that serve as the map.
+    fn tables(
+        &self,
+        covers: &[Cover],
+        options: &Options,
+        smaller: usize,
+    ) -> Option<(Shape, Vec<Listed>)> {
         let shape = profile::shape(
             options.profile,
             options.device_memory_len,
+            smaller,
             &self.old_description,
             &self.new_description,
             self.new.len() as u64,
             covers.len(),
-        );
+        )?;
         let map = chain::select(covers, shape.covers as usize);
-        (self.plan(covers, &map).counted(shape), map)
+        Some((self.plan(covers, &map).counted(shape), map))
+    }
+
+    /// The tables with which a delta becomes smallest. Small ones learn faster and leave room for
+    /// covers; which are best shows when they are tried.
+    fn best_tables(&self, covers: &[Cover], options: &Options) -> Result<(Shape, Vec<Listed>)> {
+        let count = if self.new.len() <= TRIED_LEN_MAX { TRIED_COUNT } else { 1 };
+        let tables = |smaller| self.tables(covers, options, smaller);
+        let mut tables: Vec<_> = (0..count).map_while(tables).collect();
+        if tables.len() <= 1 {
+            return tables.pop().ok_or(Detail::Bug.into());
+        }
+        let len = |(shape, map): &(Shape, Vec<Listed>)| -> Result<usize> {
+            let mut len = 0;
+            let mut sink = |piece: Vec<u8>| len += piece.len();
+            predict::encode(&self.plan(covers, map), shape, false, &mut sink)?;
+            Ok(len)
+        };
+        let lens: Vec<usize> = tables.par_iter().map(len).collect::<Result<_>>()?;
+        let best = (0..lens.len()).min_by_key(|at| lens[*at]).unwrap_or(0);
+        Ok(tables.swap_remove(best))
     }
 
     /// For coders 4 and 5: encoded, and applied meanwhile.
@@ -201,7 +235,7 @@ impl Pair<'_> {
         options: &Options,
         header: &DeltaHeader,
     ) -> Result<(Coder, Vec<u8>)> {
-        let (shape, map) = self.tables(covers, options);
+        let (shape, map) = self.best_tables(covers, options)?;
         let plan = self.plan(covers, &map);
         let is_max = options.profile == Profile::Max;
         let coder = if is_max { Coder::PredictedMax(shape) } else { Coder::Predicted(shape) };
@@ -226,7 +260,7 @@ impl Pair<'_> {
         options: &Options,
         schedule: &Schedule,
     ) -> Result<(Coder, Vec<u8>)> {
-        let (shape, map) = self.tables(covers, options);
+        let (shape, map) = self.tables(covers, options, 0).ok_or(Detail::Bug)?;
         let payload = predict::encode_in_place(&self.plan(covers, &map), &shape, schedule)?;
         Ok((Coder::Predicted(shape), payload))
     }

@@ -88,16 +88,18 @@ pub const fn default_chunk_len(profile: Profile) -> u32 {
 
 /// The tables for a pair under `profile` in `memory_len` bytes, or what the profile affords:
 /// everything but the counts of segments and runs, and `covers` the most there may be. There are
-/// `cover_count` covers.
+/// `cover_count` covers. Tables are `smaller` steps smaller than there is room for, which leaves
+/// more of it to covers; `None` where there are none so small.
 #[must_use]
 pub(super) fn shape(
     profile: Profile,
     memory_len: Option<u64>,
+    smaller: usize,
     old: &Description,
     new: &Description,
     new_len: u64,
     cover_count: usize,
-) -> Shape {
+) -> Option<Shape> {
     let default = match profile {
         Profile::Tiny => TINY_LEN,
         Profile::Max => MAX_LEN,
@@ -117,15 +119,17 @@ pub(super) fn shape(
         let covers = memory_len.saturating_sub(fixed(shape)) / (COVER_LEN + ORDER_LEN) as u64;
         covers.min(1 << 20) as u32
     };
-    let base = if is_max {
+    let base = if is_max && smaller > 0 {
+        return None;
+    } else if is_max {
         let base = shrunk(fitted(described, new_len, cover_count), memory_len, fixed);
         let fits =
             |shape: &Shape| fixed(shape) <= memory_len && room(shape) as usize >= cover_count;
         reaching(base, new_len, fits)
     } else {
-        sized(described, memory_len, fixed)
+        sized(described, memory_len, smaller, fixed)?
     };
-    Shape { covers: room(&base), ..base }
+    Some(Shape { covers: room(&base), ..base })
 }
 
 /// Window, block and buffers of profile `fast` in `memory_len` bytes, or what the profile affords.
@@ -156,8 +160,13 @@ pub(super) fn cover_count_max(shape: &StreamShape, memory_len: Option<u64>) -> u
     (room / (COVER_LEN + ENTRY_LEN + 3 * ORDER_LEN) as u64).min(1 << 20) as usize
 }
 
-/// The largest tables that leave room for covers.
-fn sized(described: Shape, memory_len: u64, fixed: impl Fn(&Shape) -> u64) -> Shape {
+/// The largest tables that leave room for covers, or those so many steps smaller.
+fn sized(
+    described: Shape,
+    memory_len: u64,
+    smaller: usize,
+    fixed: impl Fn(&Shape) -> u64,
+) -> Option<Shape> {
     let with = |[model_log, memo_log, value_log, buffer_log]: [u8; 4]| Shape {
         model_log,
         memo_log,
@@ -166,8 +175,8 @@ fn sized(described: Shape, memory_len: u64, fixed: impl Fn(&Shape) -> u64) -> Sh
         ..described
     };
     let share = memory_len / 16 * TABLES_SHARE;
-    let fits = SIZES.into_iter().rev().map(with).find(|shape| fixed(shape) <= share);
-    fits.unwrap_or(with(SIZES[0]))
+    let largest = SIZES.into_iter().rposition(|size| fixed(&with(size)) <= share).unwrap_or(0);
+    Some(with(SIZES[largest.checked_sub(smaller)?]))
 }
 
 /// The tables of profile `max`, smaller for images that cannot fill them.
@@ -274,7 +283,7 @@ mod tests {
         for (new_len, covers, ring_log) in
             [(8 << 20, 0, 22), (8 << 20, 100_000, 20), (300_000, 0, 19), (5000, 20, 14)]
         {
-            let shape = shape(Profile::Max, None, &none, &none, new_len, covers);
+            let shape = shape(Profile::Max, None, 0, &none, &none, new_len, covers).unwrap();
             assert_eq!(shape.ring_log, ring_log, "{new_len} {covers}");
             let covers_len = u64::from(shape.covers) * (COVER_LEN + ORDER_LEN) as u64;
             let len = fixed_len(&shape, true, chunk_len) + covers_len;
