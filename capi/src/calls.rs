@@ -1,5 +1,5 @@
-//! What the exported functions about deltas have in common: a table of the caller's is checked, work
-//! is done on it, and its result is written or its error told.
+//! What the exported functions about deltas have in common: a table of the caller's is checked,
+//! work is done on it, and its result is written or its error told.
 
 use core::ffi::c_void;
 

@@ -81,6 +81,7 @@ impl Lent for abi::InPlace {
         self.progress
     }
 
+    // SAFETY: what the trait asks of its caller is all that the block below needs.
     unsafe fn checked<'a>(&'a self, progress: &'a Progress<'a>) -> Result<Update<'a>> {
         // SAFETY: for all of the block: pointers of the caller, as the header asks for.
         unsafe {

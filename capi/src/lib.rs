@@ -4,9 +4,9 @@
 //! checked in [`pointers`]; exported functions stand in [`ffi`] (packages), [`ffi_delta`],
 //! [`ffi_stream`] and [`ffi_two_slots`] (deltas that were authenticated), which share [`calls`];
 //! callbacks become core's traits in [`driver`]; [`state`] keeps a machine from call to call;
-//! [`sealed`] is how encrypted payloads are opened, [`ffi_keys`] what callbacks for that may be made
-//! of; [`session`], [`mod@delta`], [`in_place`], [`stream`] and [`two_slots`] are plain Rust. No
-//! allocation, no globals, no I/O.
+//! [`sealed`] is how encrypted payloads are opened, [`ffi_keys`] what callbacks for that may be
+//! made of; [`session`], [`mod@delta`], [`in_place`], [`stream`] and [`two_slots`] are plain Rust.
+//! No allocation, no globals, no I/O.
 #![no_std]
 
 mod abi;
