@@ -168,7 +168,8 @@ fn checkpoints_hold_what_is_needed_later() {
                 let without = sized(Room::NONE);
                 let (some, more) =
                     (sized(Room { len: 300, count: 4 }), sized(Room { len: 1500, count: 20 }));
-                assert!(some < without && more < some, "{without}, {some}, {more}");
+                // Where little room does, more only makes numbers longer.
+                assert!(some < without && more <= some + 2, "{without}, {some}, {more}");
             }
         }
     }

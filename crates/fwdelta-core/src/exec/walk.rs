@@ -173,6 +173,8 @@ impl Walker {
             visit.u32(pic)?;
         }
         visit.u8(&mut self.pools.next)?;
+        // What is nearest is looked for again.
+        (self.pools.lowest, self.pools.is_empty) = (0, false);
         field(&mut self.pending, visit)?;
         self.globals.iter_mut().try_for_each(|global| visit.u64(global))?;
         self.new_registers.iter_mut().try_for_each(|register| visit.u64(register))
