@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use super::engine::Engine;
-use super::input::Input;
+use super::input::{Frugal, Input};
 use super::output;
 use super::progress::Bar;
 use super::report::Report;
@@ -65,7 +65,9 @@ pub(super) fn run(args: &Args) -> Result<Report> {
     Ok(report(args, old.len(), new.len(), file.len(), details))
 }
 
-fn native(args: &Args, old: &[u8], new: &[u8], bar: &Bar) -> Result<(Vec<u8>, Value)> {
+fn native(args: &Args, old: &Input, new: &Input, bar: &Bar) -> Result<(Vec<u8>, Value)> {
+    let bar = &Frugal { progress: bar, inputs: [old, new] };
+    let (old, new): (&[u8], &[u8]) = (old, new);
     let options = args.engine.options()?;
     let delta = diff::create(old, new, &options, bar)?;
     let matching = MatchOptions { memory_max: options.memory_max, ..MatchOptions::default() };

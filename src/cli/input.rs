@@ -9,6 +9,7 @@ use memmap2::Mmap;
 
 use crate::error::{Error, Result};
 use crate::image;
+use crate::progress::{Progress, Stage};
 
 /// A file in memory without reading it first; only for inputs of the generator.
 pub(crate) struct Input {
@@ -36,6 +37,37 @@ impl Input {
     pub(crate) fn image(&self) -> Result<Cow<'_, [u8]>> {
         let name = self.path.display().to_string();
         Ok(image::load(self, &name, image::ERASED)?.bytes)
+    }
+
+    /// Takes the file's pages out of the process; what is read again comes from the cache of the
+    /// system.
+    fn let_go(&self) {
+        #[cfg(target_os = "linux")]
+        if let Some(map) = &self.map {
+            // SAFETY: the map is of a file and only read, so its pages hold what the file does;
+            // what is wrong with advice is no harm.
+            let _ = unsafe { map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
+        }
+    }
+}
+
+/// Lets inputs go where a stage begins: sorting, which takes the most memory, has copies of what
+/// it needs of them.
+pub(crate) struct Frugal<'a, P> {
+    pub(crate) progress: &'a P,
+    pub(crate) inputs: [&'a Input; 2],
+}
+
+impl<P: Progress> Progress for Frugal<'_, P> {
+    fn report(&self, stage: Stage, done: u64, total: u64) {
+        if done == 0 {
+            self.inputs.iter().for_each(|input| input.let_go());
+        }
+        self.progress.report(stage, done, total);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.progress.is_cancelled()
     }
 }
 

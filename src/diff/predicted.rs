@@ -4,6 +4,7 @@ use std::sync::mpsc;
 
 use fwdelta_core::Detail;
 use fwdelta_core::apply::in_place::excerpts_len;
+use fwdelta_core::codec::predict::tables_len;
 use fwdelta_core::exec::map::Listed;
 use fwdelta_core::format::delta::{Coder, DeltaHeader, StreamShape};
 use fwdelta_core::format::shape::Shape;
@@ -21,7 +22,7 @@ use crate::exec::describe::{Description, describe_pair};
 use crate::exec::views::{self, Masked};
 use crate::exec::{chain, votes};
 use crate::matching::{self, Costs, Cover, MatchOptions, View};
-use crate::progress::Progress;
+use crate::progress::{Progress, Stage, checkpoint};
 
 /// Matching rounds after the first.
 const ROUNDS: usize = 2;
@@ -201,7 +202,7 @@ impl Pair<'_> {
             smaller,
             &self.old_description,
             &self.new_description,
-            self.new.len() as u64,
+            (self.old.len() as u64, self.new.len() as u64),
             covers.len(),
         )?;
         let map = chain::select(covers, shape.covers as usize);
@@ -228,7 +229,7 @@ impl Pair<'_> {
         Ok(tables.swap_remove(best))
     }
 
-    /// For coders 4 and 5: encoded, and applied meanwhile.
+    /// For coders 4 and 5: encoded, and applied meanwhile, or afterwards in the same memory.
     fn predicted(
         &self,
         covers: &[Cover],
@@ -240,15 +241,22 @@ impl Pair<'_> {
         let is_max = options.profile == Profile::Max;
         let coder = if is_max { Coder::PredictedMax(shape) } else { Coder::Predicted(shape) };
         let trial = Trial { old: self.old, new: self.new, header: *header };
+        checkpoint(self.progress, Stage::Encode, 0, self.new.len() as u64)?;
         let (sender, pieces) = mpsc::channel();
-        let (encoded, tried) = rayon::join(
-            move || {
-                // A trial that failed does not listen any more, and says why.
-                let mut sink = |piece| drop(sender.send(piece));
-                predict::encode(&plan, &shape, is_max, &mut sink)
-            },
-            move || trial.run(coder, &pieces),
-        );
+        let encode = move || {
+            // Where it ends, the payload does.
+            let sender = sender;
+            // A trial that failed does not listen any more, and says why.
+            let mut sink = |piece| drop(sender.send(piece));
+            predict::encode(&plan, &shape, is_max, &mut sink)
+        };
+        let attempt = move || trial.run(coder, &pieces);
+        let tables_len = tables_len(&shape, is_max);
+        let room = profile::tables_room(self.old.len() as u64, self.new.len() as u64);
+        let (encoded, tried) = match tables_len.saturating_mul(2) <= room {
+            true => rayon::join(encode, attempt),
+            false => (encode(), attempt()),
+        };
         encoded?;
         Ok((coder, tried?))
     }
@@ -276,6 +284,7 @@ impl Pair<'_> {
         let map = chain::select(&covers, covers.len());
         let shape = self.plan(&covers, &map).stream_counted(shape);
         let content = projected::content(&self.plan(&covers, &map), &shape)?;
+        checkpoint(self.progress, Stage::Encode, 0, self.new.len() as u64)?;
         let window_log = zstd::window_log(content.len()).min(shape.window_log);
         let payload = zstd::compress(&content, window_log)?;
         Ok((Coder::Projected(StreamShape { window_log, ..shape }), payload))
