@@ -424,12 +424,11 @@ fn encrypted_seeds(seeds: &mut Seeds) {
                 seeds.insert(("encrypted", name), seed.0);
             }
         }
-        for pages in 0..3u8 {
-            let seed = Input::default().bytes(&[2, number as u8, 20, pages, 1]);
-            let seed = seed.below(300 + u16::from(pages), 4096).bytes(&[3]).below(1200, 2000);
-            let seed = seed.bytes(&delta::noise(&mut Random::new(8), 1201, 30));
-            let seed = seed.bytes(&noise(u64::from(pages), 60)).0;
-            seeds.insert(("encrypted", format!("in-place-{number}-{pages}")), seed);
+        for change in 0..6u8 {
+            let seed = Input::default().bytes(&[2, number as u8, 20, change * 3]);
+            let seed = seed.below(300 + u16::from(change), 4096).bytes(&[3]);
+            let seed = seed.bytes(&[1, 0, change, 3, 2, 0, 30 + change, 1]).0;
+            seeds.insert(("encrypted", format!("in-place-{number}-{change}")), seed);
         }
     }
 }

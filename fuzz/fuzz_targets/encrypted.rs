@@ -1,14 +1,15 @@
 //! Laws: what is accepted of an encryption-info is emitted to the same bytes; an encrypted payload,
-//! sealed after the fuzzer changed what is in it, decodes as the plain one does, and rewrites an
-//! image in place as the plain one does; sealed chunks that were changed, moved, left out or
-//! repeated, under hashes that are right, are noticed before a byte of them is decoded.
+//! sealed after the fuzzer changed what is in it, decodes as the plain one does, and one that
+//! rewrites an image in place gives the new image; sealed chunks that were changed, moved, left out
+//! or repeated, under hashes that are right, and all chunks under another key or nonce, are noticed
+//! before a byte of them is decoded, and before anything is erased.
 #![no_main]
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use fwdelta::codec::zstd::Zstd;
-use fwdelta::diff::{self, FirstPages, Options, Place, Profile, RamFlash, VecTarget};
+use fwdelta::diff::{self, Delta, FirstPages, Options, Place, Profile, RamFlash, VecTarget};
 use fwdelta::package::encrypt::{DecryptKey, Encryption, GroupKey, RecipientKey, Sealed};
 use fwdelta::progress::Silent;
 use fwdelta_core::apply::in_place::{Areas, Binding, Flash};
@@ -22,7 +23,7 @@ use fwdelta_core::hash::sha256;
 use fwdelta_core::storage::Geometry;
 use fwdelta_core::verify::{SoftwareAead, open_content};
 use fwdelta_core::{Detail, Limits};
-use fwdelta_fuzz::{Numbers, emitted, new_image};
+use fwdelta_fuzz::{Numbers, emitted};
 use libfuzzer_sys::fuzz_target;
 
 const GROUP: [u8; 16] = [3; 16];
@@ -164,58 +165,108 @@ fn stream(numbers: &mut Numbers<'_>) {
     assert!(result == Err(Detail::NotDecrypted) || result.is_err() && result == expected.1);
 }
 
+/// What an image in place is made of: two small images, and flash for them.
+const PAGES: [u32; 4] = [64, 128, 256, 512];
+const PROFILES: [Profile; 2] = [Profile::Plain, Profile::Tiny];
+static DELTAS: [OnceLock<Delta>; 16] = [const { OnceLock::new() }; 16];
+
+fn images() -> (Vec<u8>, Vec<u8>) {
+    let old: Vec<u8> = (0..700u32).map(|i| ((i * i) >> 3) as u8).collect();
+    let new = [&old[100..400], &[7; 9], &old[300..640], &old[40..90]].concat();
+    (old, new)
+}
+
+/// One of some deltas, each made once: that takes longer than a thousand times all that is done to
+/// it then.
+fn delta(number: usize) -> (&'static Delta, u32) {
+    let page_len = PAGES[number % 4];
+    let (profile, spare_count) = (PROFILES[number / 4 % 2], 1 + (number / 8) as u8 * 2);
+    let made = DELTAS[number].get_or_init(|| {
+        let first = FirstPages::NONE;
+        let (write_len, erased, interval) = (8, 0xff, Some(1));
+        let (order, room) = (None, None);
+        let place =
+            Place { page_len, first, spare_count, write_len, erased, order, interval, room };
+        let options = Options { profile, threads: 1, in_place: Some(place), ..Options::default() };
+        let (old, new) = images();
+        diff::create(&old, &new, &options, &Silent).expect("nothing stops it")
+    });
+    (made, page_len)
+}
+
+/// The slot after an update in place, and how that ended.
+fn rewritten(
+    old: &[u8],
+    page_len: u32,
+    (header, payload): &(DeltaHeader, Vec<u8>),
+    opening: &Opening<SoftwareAead>,
+) -> (RamFlash, Result<(), Detail>) {
+    let pages = header.in_place.expect("it is").pages(header.new.len.max(old.len() as u64));
+    let len = pages.whole_len();
+    let geometry = Geometry { len, sector_len: page_len, write_len: 8, erased: 0xff };
+    let mut work = vec![0; Applier::workspace(header).expect("a header of ours") as usize];
+    let scratch_len = Areas::of(header, 8, &mut work).expect("it fits").scratch_len();
+    let mut slot = RamFlash::new(old, geometry);
+    let mut scratch = RamFlash::new(&[], Geometry { len: scratch_len, ..geometry });
+    let payload = &mut &payload[..];
+    let mut flash = Flash { slot: &mut slot, scratch: &mut scratch, payload };
+    let (limits, binding) = (Limits::LINUX, Binding::new(b"b", b""));
+    let result = diff::rewrite_opened(header, Some(opening), &mut flash, &limits, binding);
+    (slot, result.map(drop).map_err(|error| error.detail()))
+}
+
 fn in_place(numbers: &mut Numbers<'_>) {
     let (algorithm, chunk_len) = (algorithm(numbers), 64 + u32::from(numbers.byte()));
-    let place = Place {
-        page_len: 64 << numbers.below(4),
-        first: FirstPages::NONE,
-        spare_count: 1 + numbers.below(4) as u8,
-        write_len: 8,
-        erased: 0xff,
-        order: None,
-        interval: Some(1),
-        room: None,
-    };
+    let (delta, page_len) = delta(numbers.below(DELTAS.len()));
     let (at, bit) = (numbers.below(4096), numbers.below(8));
-    let old_len = 1 + numbers.below(2000);
-    let old = numbers.bytes(old_len).to_vec();
-    let new = new_image(&old, numbers);
-    if old.is_empty() {
-        return;
-    }
-    let profile = [Profile::Plain, Profile::Tiny][at % 2];
-    let options = Options { profile, threads: 1, in_place: Some(place), ..Options::default() };
-    let delta = diff::create(&old, &new, &options, &Silent).expect("nothing stops it");
+    let (old, new) = images();
     let Sealed { payload, info } = sealed(algorithm, &delta.payload, chunk_len);
     let opening = opening(&info);
-    let (header, mut payload) = chained(&delta.header, &payload, chunk_len, true);
-    let run = |payload: &[u8]| {
-        let pages = header.in_place.expect("it is").pages(old.len().max(new.len()) as u64);
-        let (len, sector_len) = (pages.whole_len(), place.page_len);
-        let geometry = Geometry { len, sector_len, write_len: 8, erased: 0xff };
-        let mut work = vec![0; Applier::workspace(&header).expect("a header of ours") as usize];
-        let scratch_len = Areas::of(&header, 8, &mut work).expect("it fits").scratch_len();
-        let mut slot = RamFlash::new(&old, geometry);
-        let mut scratch = RamFlash::new(&[], Geometry { len: scratch_len, ..geometry });
-        let mut flash = Flash { slot: &mut slot, scratch: &mut scratch, payload: &mut &*payload };
-        let binding = Binding::new(b"b", b"");
-        let limits = Limits::LINUX;
-        let result = diff::rewrite_opened(&header, Some(&opening), &mut flash, &limits, binding);
-        (slot, result.map(drop).map_err(|error| error.detail()))
-    };
-    let (slot, result) = run(&payload);
+    let honest = chained(&delta.header, &payload, chunk_len, true);
+    let (slot, result) = rewritten(&old, page_len, &honest, &opening);
     assert_eq!(result, Ok(()));
     assert!(slot.bytes().starts_with(&new), "another image");
-    let at = at % payload.len();
-    payload[at] ^= 1 << bit;
-    let (slot, result) = run(&payload);
-    assert_eq!(result, Err(Detail::ChunkDigest));
-    assert!(slot.bytes().starts_with(&old), "something was erased");
+    let refused = |update: &(DeltaHeader, Vec<u8>), opening: &Opening<_>, detail| {
+        let (slot, result) = rewritten(&old, page_len, update, opening);
+        assert_eq!(result, Err(detail));
+        assert!(slot.bytes().starts_with(&old), "something was erased");
+    };
+    let (header, mut flipped) = honest.clone();
+    let at = at % flipped.len();
+    flipped[at] ^= 1 << bit;
+    refused(&(header, flipped), &opening, Detail::ChunkDigest);
+    let changed = tampered(&payload, chunk_len as usize, numbers);
+    if changed != payload {
+        let changed = chained(&delta.header, &changed, chunk_len, true);
+        refused(&changed, &opening, Detail::NotDecrypted);
+    }
+    other_keys(info, numbers, |opening| refused(&honest, opening, Detail::NotDecrypted));
+}
+
+/// Changes what says how to decrypt: it does not parse, opens with no key, or not the payload.
+fn other_keys(
+    mut info: Vec<u8>,
+    numbers: &mut Numbers<'_>,
+    refused: impl Fn(&Opening<SoftwareAead>),
+) {
+    let sound = info.clone();
+    for _ in 0..1 + numbers.below(3) {
+        let at = numbers.below(info.len());
+        info[at] ^= numbers.byte();
+    }
+    let Ok(parsed) = EncryptionInfo::parse(Reader::new(&info)) else { return };
+    let key = DecryptKey::from(GroupKey::new(GROUP));
+    let opened = open_content(&parsed, &key.software());
+    if info != sound
+        && let Ok(opened) = opened
+    {
+        refused(&opened);
+    }
 }
 
 // Which law; then an encryption-info; or cipher, chunk, coder, length of new (2 bytes), piece
-// (2 bytes), twelve numbers of what is done to chunks, the plain payload; or cipher, chunk, pages,
-// spare pages, a bit to flip (2 bytes, 1), length of old (2 bytes), old, how new differs.
+// (2 bytes), twelve numbers of what is done to chunks, the plain payload; or cipher, chunk, delta, a
+// bit to flip (2 bytes, 1), what is done to chunks, bytes of the encryption-info that change.
 fuzz_target!(|data: &[u8]| {
     let mut numbers = Numbers(data);
     match numbers.below(3) {
