@@ -265,8 +265,8 @@ fn other_keys(
 }
 
 // Which law; then an encryption-info; or cipher, chunk, coder, length of new (2 bytes), piece
-// (2 bytes), twelve numbers of what is done to chunks, the plain payload; or cipher, chunk, delta, a
-// bit to flip (2 bytes, 1), what is done to chunks, bytes of the encryption-info that change.
+// (2 bytes), twelve numbers of what is done to chunks, the plain payload; or cipher, chunk, delta,
+// a bit to flip (2 bytes, 1), what is done to chunks, bytes of the encryption-info that change.
 fuzz_target!(|data: &[u8]| {
     let mut numbers = Numbers(data);
     match numbers.below(3) {
