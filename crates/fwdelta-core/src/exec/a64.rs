@@ -115,7 +115,8 @@ pub(super) fn plain_len(site: &Site<'_>, most: usize, home: Home, registers: &Re
         return 0;
     }
     let has_pointers = site.bounds.low >> 32 != 0;
-    let tops = [site.bounds.low, site.bounds.high].map(|addr| (addr >> 56) as u8);
+    let Some(end) = site.bounds.high.checked_add(0x20_0000) else { return 0 };
+    let tops = (site.bounds.low >> 56) as u8..=(end >> 56) as u8;
     let mask = if registers.may_reach(site.pos, PAGE_REACH) { 3 } else { 1 };
     let mut len = 0u64;
     for bytes in site.ahead(most).as_chunks::<4>().0 {

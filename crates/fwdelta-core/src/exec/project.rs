@@ -506,7 +506,8 @@ mod tests {
             for (wide, big_endian) in [(false, false), (true, false), (false, true)] {
                 let is_little = matches!(content, Content::X86_64 | Content::I386);
                 let class = Class { content, wide, big_endian: big_endian && !is_little };
-                for base in [0x1_0000, 0x8000_0000] {
+                let bases = [0x1_0000, 0x8000_0000, 0xff_ffff_ffff_c000, 0xffff_8000_0800_0000];
+                for base in bases.into_iter().chain([u64::MAX - 0x2_0000]) {
                     let image = image(seed);
                     both_ways(&image, class, base, |pieces, units| {
                         let same = pieces.iter().zip(units).take_while(|(a, b)| a == b).count();

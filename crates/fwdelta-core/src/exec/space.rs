@@ -50,6 +50,11 @@ impl Bounds {
 
     /// Narrows what [`Bounds::is_near32`] lets through to what may be an address at all.
     pub(super) fn settle(&mut self) {
+        if self.high.checked_add(0x1_0000).is_none() {
+            // Beyond the last address come the first.
+            self.near = (0, u32::MAX);
+            return;
+        }
         let all = self.memory.iter().copied().filter(|(low, high)| low < high);
         let code = (self.low.saturating_add(0x200), self.high.saturating_add(0x1_0000));
         let (low, high) = all.fold(code, |(low, high), (from, to)| (low.min(from), high.max(to)));
