@@ -310,7 +310,8 @@ mod tests {
         let none = Description::default();
         let megabyte = 1_000_000;
         let of = |old_len: u64, new_len: u64| {
-            let shape = shape(Profile::Max, None, &none, &none, (old_len, new_len), 1000);
+            let lens = (old_len, new_len);
+            let shape = shape(Profile::Max, None, 0, &none, &none, lens, 1000).unwrap();
             let shape = Shape { covers: 1000, ..shape };
             let has_room = 2 * predict::tables_len(&shape, true) <= tables_room(old_len, new_len);
             (MAX.model_log - shape.model_log, MAX.match_log - shape.match_log, has_room)
