@@ -319,28 +319,28 @@ impl Pair<'_> {
         soft: (&[u8], &[u8]),
         options: &MatchOptions,
     ) -> Result<Vec<Cover>> {
-        let map: Vec<Listed> = chain::select(covers, usize::MAX);
         let segments = &self.new_description.segments;
-        let (labels, votes) = rayon::join(
+        let ((map, old_labels), new_labels) = rayon::join(
             || {
-                rayon::join(
-                    || {
-                        let to_new = Some((segments.as_slice(), map.as_slice()));
-                        views::labelled(self.old, &self.old_description, to_new)
-                    },
-                    || views::labelled(self.new, &self.new_description, None),
-                )
+                let map: Vec<Listed> = chain::select(covers, usize::MAX);
+                let to_new = Some((segments.as_slice(), map.as_slice()));
+                let labels = views::labelled(self.old, &self.old_description, to_new);
+                (map, labels)
             },
-            || {
-                let description = &self.old_description;
-                votes::collect(self.old, self.new, description, segments, covers, &map)
-            },
+            || views::labelled(self.new, &self.new_description, None),
         );
+        let votes = || {
+            let description = &self.old_description;
+            let votes = votes::collect(self.old, self.new, description, segments, covers, &map);
+            // From here on the images themselves are not looked at.
+            self.progress.report(Stage::Match, 0, self.new.len() as u64);
+            votes
+        };
         let views = (
-            View { seek: &labels.0, exact: &labels.0, soft: soft.0 },
-            View { seek: &labels.1, exact: &labels.1, soft: soft.1 },
+            View { seek: &old_labels, exact: &old_labels, soft: soft.0 },
+            View { seek: &new_labels, exact: &new_labels, soft: soft.1 },
         );
-        let (costs, votes) = (self.costs, &votes);
-        matching::covers(&views.0, &views.1, covers, votes, costs, options, self.progress)
+        let (costs, progress) = (self.costs, self.progress);
+        matching::covers_with(&views.0, &views.1, covers, votes, costs, options, progress)
     }
 }

@@ -84,7 +84,7 @@ const MAX_LESS: [[u8; 2]; 3] = [[0, 0], [0, 1], [1, 1]];
 /// Shortest new image whose making is bounded.
 const BOUNDED_LEN_MIN: u64 = 1_000_000;
 /// What making a delta takes beside tables and images: the program, covers, stacks.
-const UNTABLED_LEN: u64 = 10_000_000;
+const UNTABLED_LEN: u64 = 10_200_000;
 
 /// Bytes that tables of coders 4 and 5 may take while a delta is made.
 ///

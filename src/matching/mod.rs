@@ -46,16 +46,52 @@ pub fn covers(
     options: &MatchOptions,
     progress: &dyn Progress,
 ) -> Result<Vec<Cover>> {
+    covers_with(old, new, known, || votes, costs, options, progress)
+}
+
+/// [`covers`] with votes that are still to be collected: that is done while others wait.
+///
+/// # Errors
+/// As [`covers`].
+pub fn covers_with<V: AsRef<[Vote]> + Send>(
+    old: &View,
+    new: &View,
+    known: &[Cover],
+    votes_of: impl FnOnce() -> V + Send,
+    costs: &Costs,
+    options: &MatchOptions,
+    progress: &dyn Progress,
+) -> Result<Vec<Cover>> {
     if !old.is_consistent() || !new.is_consistent() {
         return Err(Detail::BadArgument.into());
     }
     let total = new.len() as u64;
     checkpoint(progress, Stage::Match, 0, total)?;
     let mut covers = Vec::new();
-    if old.is_empty() || votes.is_empty() && fingerprints::are_unrelated(old.seek, new.seek) {
+    if old.is_empty() || new.is_empty() {
         return Ok(covers);
     }
-    let windows = Windows::new(old.seek, new.seek, known, options);
+    let are_unrelated =
+        |votes: &[Vote]| votes.is_empty() && fingerprints::are_unrelated(old.seek, new.seek);
+    let (votes, windows, mut first);
+    if known.is_empty() {
+        votes = votes_of();
+        if are_unrelated(votes.as_ref()) {
+            return Ok(covers);
+        }
+        (windows, first) = (Windows::new(old.seek, new.seek, known, options), None);
+    } else {
+        windows = Windows::new(old.seek, new.seek, known, options);
+        (votes, first) = match windows.is_whole() {
+            // Sorting takes one thread.
+            true => rayon::join(votes_of, || Some(windows.matches(&(0..new.len())))),
+            false => (votes_of(), None),
+        };
+        if are_unrelated(votes.as_ref()) {
+            return Ok(covers);
+        }
+    }
+    let votes = votes.as_ref();
     for window in windows.ranges() {
         checkpoint(progress, Stage::Match, window.start as u64, total)?;
         let is_part = window.len() < new.len();
@@ -63,7 +99,7 @@ pub fn covers(
             append(&mut covers, cover);
             continue;
         }
-        let matches = windows.matches(&window)?;
+        let matches = first.take().unwrap_or_else(|| windows.matches(&window))?;
         let task = Task { old, new, matches: &matches, votes, costs };
         task.parse(&window, &mut covers, progress)?;
     }

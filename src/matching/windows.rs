@@ -209,6 +209,11 @@ impl<'a> Windows<'a> {
         Self { old, new, map, block_len, new_len, settled, is_thorough: false }
     }
 
+    /// Whether there is but one window, of all of both images.
+    pub(super) fn is_whole(&self) -> bool {
+        self.map.is_none() && self.new_len >= self.new.len()
+    }
+
     /// The windows of new, one behind the other.
     pub(super) fn ranges(&self) -> impl Iterator<Item = Range<usize>> + use<> {
         let (total, len) = (self.new.len(), self.new_len.max(1));

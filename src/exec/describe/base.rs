@@ -36,10 +36,12 @@ pub(super) fn bases(images: &[Image], tables: &[Option<VectorTable>]) -> Vec<u64
     let all: Vec<_> = images.iter().zip(tables).collect();
     let votes: Vec<Votes> =
         all.par_iter().map(|(image, table)| votes(image, table.as_ref())).collect();
-    let joint = decide(&votes, &all);
-    let each = all.iter().zip(&votes);
-    each.map(|(image, of_image)| {
-        let own = decide(std::slice::from_ref(of_image), std::slice::from_ref(image));
+    let own =
+        |(image, of_image)| decide(std::slice::from_ref(of_image), std::slice::from_ref(image));
+    let (joint, owns): (_, Vec<_>) =
+        rayon::join(|| decide(&votes, &all), || all.par_iter().zip(&votes).map(own).collect());
+    let each = all.iter().zip(&votes).zip(owns);
+    each.map(|((image, of_image), own)| {
         let votes = |base: u64| {
             let before = of_image.partition_point(|vote| *vote < base);
             of_image[before..].partition_point(|vote| *vote == base)
