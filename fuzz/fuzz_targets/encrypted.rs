@@ -165,7 +165,7 @@ fn stream(numbers: &mut Numbers<'_>) {
     assert!(result == Err(Detail::NotDecrypted) || result.is_err() && result == expected.1);
 }
 
-/// What an image in place is made of: two small images, and flash for them.
+/// Lengths of pages, profiles, and one or three spare pages: each a delta between two small images.
 const PAGES: [u32; 4] = [64, 128, 256, 512];
 const PROFILES: [Profile; 2] = [Profile::Plain, Profile::Tiny];
 static DELTAS: [OnceLock<Delta>; 16] = [const { OnceLock::new() }; 16];
@@ -265,8 +265,8 @@ fn other_keys(
 }
 
 // Which law; then an encryption-info; or cipher, chunk, coder, length of new (2 bytes), piece
-// (2 bytes), twelve numbers of what is done to chunks, the plain payload; or cipher, chunk, delta, a
-// bit to flip (2 bytes, 1), what is done to chunks, bytes of the encryption-info that change.
+// (2 bytes), twelve numbers of what is done to chunks, the plain payload; or cipher, chunk, delta,
+// a bit to flip (2 bytes, 1), what is done to chunks, bytes of the encryption-info that change.
 fuzz_target!(|data: &[u8]| {
     let mut numbers = Numbers(data);
     match numbers.below(3) {
