@@ -165,7 +165,7 @@ fn stream(numbers: &mut Numbers<'_>) {
     assert!(result == Err(Detail::NotDecrypted) || result.is_err() && result == expected.1);
 }
 
-/// What an image in place is made of: two small images, and flash for them.
+/// Lengths of pages, profiles, and one or three spare pages: each a delta between two small images.
 const PAGES: [u32; 4] = [64, 128, 256, 512];
 const PROFILES: [Profile; 2] = [Profile::Plain, Profile::Tiny];
 static DELTAS: [OnceLock<Delta>; 16] = [const { OnceLock::new() }; 16];
