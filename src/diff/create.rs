@@ -228,6 +228,7 @@ fn encode(
                 place,
                 page_count: place.page_count(new.len() as u64),
                 may_excerpt: matches!(options.profile, Profile::Small | Profile::Fast),
+                table_count: predicted::table_count(options, new.len()),
                 encode: |way: &Way| encode(Some(way)).map(|it| it.parts()),
                 plan: |way: &Way| content.plan((old, new), way),
                 memory_len: predicted::memory_len(options),

@@ -78,7 +78,7 @@ pub fn footprint(header: &DeltaHeader, place: &Place, old: &[u8], new: &[u8]) ->
     let in_place = header.in_place.ok_or(Detail::BadArgument)?;
     let mut work = vec![0; Applier::workspace(header)? as usize];
     let areas = Areas::of(header, place.write_len, &mut work)?;
-    let way = Way { in_place, order: Order::Ascending, turns: None, memory_len: None };
+    let way = Way { in_place, order: Order::Ascending, turns: None, memory_len: None, smaller: 0 };
     let count = way.schedule(old, new, &[]).rewritten_count() as u64;
     // One when it begins, one before the first rewritten page of every interval.
     let checkpoints = count.div_ceil(in_place.interval.into()) + 1;

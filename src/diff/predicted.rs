@@ -2,7 +2,6 @@
 
 use std::sync::mpsc;
 
-use fwdelta_core::Detail;
 use fwdelta_core::apply::in_place::excerpts_len;
 use fwdelta_core::codec::predict::tables_len;
 use fwdelta_core::exec::map::Listed;
@@ -100,7 +99,8 @@ impl Matched<'_> {
         let schedule = way.schedule(pair.old, pair.new, covers);
         let readable = schedule.readable(covers);
         let options = &with_excerpts(options, way);
-        let (coder, payload) = pair.in_place(&readable, options, &schedule)?;
+        let tables = pair.sized(&readable, options, way.smaller);
+        let (coder, payload) = pair.in_place(&readable, &tables, &schedule)?;
         let made = schedule.is_ordered().then(|| schedule.made(pair.new));
         Ok(Encoded { made, ..Encoded::new(coder, payload) })
     }
@@ -111,7 +111,7 @@ impl Matched<'_> {
         let schedule = way.schedule(pair.old, pair.new, covers);
         let readable = schedule.readable(covers);
         let options = &with_excerpts(options, way);
-        let shape = pair.tables(&readable, options, 0).map(|(shape, _)| shape).unwrap_or_default();
+        let shape = pair.sized(&readable, options, way.smaller).0;
         (Coder::Predicted(shape), schedule.order())
     }
 }
@@ -137,6 +137,12 @@ fn with_excerpts(options: &Options, way: &Way) -> Options {
 /// Working memory for tables in place.
 pub(super) fn memory_len(options: &Options) -> u64 {
     device_memory_len(options).unwrap_or(profile::SMALL_LEN)
+}
+
+/// How many sizes of tables are tried.
+pub(super) fn table_count(options: &Options, new_len: usize) -> usize {
+    let is_small = matches!(options.profile, Profile::Tiny | Profile::Small | Profile::Fast);
+    if is_small && new_len <= TRIED_LEN_MAX { TRIED_COUNT } else { 1 }
 }
 
 /// What a small device has.
@@ -209,14 +215,20 @@ impl Pair<'_> {
         Some((self.plan(covers, &map).counted(shape), map))
     }
 
+    /// The same, as many steps smaller as there are.
+    fn sized(&self, covers: &[Cover], options: &Options, smaller: usize) -> (Shape, Vec<Listed>) {
+        let sizes = (0..=smaller).rev();
+        sizes.filter_map(|smaller| self.tables(covers, options, smaller)).next().unwrap_or_default()
+    }
+
     /// The tables with which a delta becomes smallest. Small ones learn faster and leave room for
     /// covers; which are best shows when they are tried.
     fn best_tables(&self, covers: &[Cover], options: &Options) -> Result<(Shape, Vec<Listed>)> {
-        let count = if self.new.len() <= TRIED_LEN_MAX { TRIED_COUNT } else { 1 };
+        let count = table_count(options, self.new.len());
         let tables = |smaller| self.tables(covers, options, smaller);
         let mut tables: Vec<_> = (0..count).map_while(tables).collect();
         if tables.len() <= 1 {
-            return tables.pop().ok_or(Detail::Bug.into());
+            return Ok(tables.pop().unwrap_or_default());
         }
         let len = |(shape, map): &(Shape, Vec<Listed>)| -> Result<usize> {
             let mut len = 0;
@@ -265,12 +277,11 @@ impl Pair<'_> {
     fn in_place(
         &self,
         covers: &[Cover],
-        options: &Options,
+        (shape, map): &(Shape, Vec<Listed>),
         schedule: &Schedule,
     ) -> Result<(Coder, Vec<u8>)> {
-        let (shape, map) = self.tables(covers, options, 0).ok_or(Detail::Bug)?;
-        let payload = predict::encode_in_place(&self.plan(covers, &map), &shape, schedule)?;
-        Ok((Coder::Predicted(shape), payload))
+        let payload = predict::encode_in_place(&self.plan(covers, map), shape, schedule)?;
+        Ok((Coder::Predicted(*shape), payload))
     }
 
     /// For coder 6.

@@ -45,6 +45,8 @@ pub(super) struct Way {
     pub(super) turns: Option<Vec<u64>>,
     /// Working memory for tables, that of excerpts included; `None`: what the profile affords.
     pub(super) memory_len: Option<u64>,
+    /// How many steps smaller tables are than there is room for, which leaves more to covers.
+    pub(super) smaller: usize,
 }
 
 impl Way {
@@ -72,6 +74,7 @@ pub(super) struct Chosen {
     pub(super) payload: Vec<u8>,
     order: Order,
     turns: Vec<u64>,
+    memory_len: Option<u64>,
 }
 
 /// What was encoded with so much memory for tables.
@@ -88,6 +91,8 @@ pub(super) struct Work<'a, E, P, A> {
     pub(super) page_count: u64,
     /// Whether checkpoints may hold excerpts without being told.
     pub(super) may_excerpt: bool,
+    /// How many sizes of tables are tried.
+    pub(super) table_count: usize,
     /// Gives the payload, and new in the order in which it is made if that is not its own.
     pub(super) encode: E,
     /// Gives the coder with its tables, and the order of pages, without encoding.
@@ -106,6 +111,21 @@ where
 {
     /// Encodes in every way worth trying and keeps the smallest.
     pub(super) fn choose(&self) -> Result<Chosen> {
+        let chosen = self.with_excerpts()?;
+        let area_len = (self.areas)(chosen.in_place, chosen.coder)?.area_len();
+        let (order, memory_len) = (chosen.order, chosen.memory_len);
+        let in_place = InPlace { check: None, ..chosen.in_place };
+        let turns = Some(chosen.turns.clone());
+        let mut best = Some(chosen);
+        for smaller in 1..self.table_count {
+            let way = Way { in_place, order, turns: turns.clone(), memory_len, smaller };
+            self.try_within(way, area_len, &mut best)?;
+        }
+        best.ok_or(Detail::BadArgument.into())
+    }
+
+    /// The smallest with the largest tables.
+    fn with_excerpts(&self) -> Result<Chosen> {
         let room = self.place.room.unwrap_or(Room::NONE);
         let mut best = None;
         for way in self.ways(room) {
@@ -151,6 +171,7 @@ where
             order: chosen.order,
             turns: Some(chosen.turns.clone()),
             memory_len: Some(self.memory_at(MEMORY_STEP_SEARCHED)),
+            smaller: 0,
         };
         let room = self.room(&way, area_len)?;
         way.turns = Some((self.plan)(&Way { turns: None, ..way.with_room(room) }).1);
@@ -227,10 +248,11 @@ where
         way.in_place.check()?;
         let turns = way.turns.take().unwrap_or_else(|| (self.plan)(&way).1);
         let way = Way { turns: Some(turns.clone()), ..way };
+        let memory_len = way.memory_len;
         let (coder, payload, made) = (self.encode)(&way)?;
         let check = made.map(|made| check_of(&sha256(&made)));
         let in_place = InPlace { check, ..way.in_place };
-        Ok(Chosen { in_place, coder, payload, order: way.order, turns })
+        Ok(Chosen { in_place, coder, payload, order: way.order, turns, memory_len })
     }
 
     /// Orders and intervals worth trying, those with long intervals first.
@@ -247,7 +269,7 @@ where
             for order in orders.copied().filter(is_quick) {
                 let check = None;
                 let in_place = InPlace { page_len, first, spare_count, interval, room, check };
-                all.push(Way { in_place, order, turns: None, memory_len: None });
+                all.push(Way { in_place, order, turns: None, memory_len: None, smaller: 0 });
             }
         }
         all
