@@ -46,7 +46,7 @@ pub fn select(covers: &[Cover], count_max: usize) -> Vec<Listed> {
     selected.into_iter().map(|at| Listed::from(&covers[at])).collect()
 }
 
-/// A set of small numbers: a bit for each, and one for each word of bits that is not zero, and so on.
+/// A set of small numbers: a bit for each, a bit for each word of bits that is not zero, and so on.
 struct Ranks {
     levels: Vec<Vec<u64>>,
 }
