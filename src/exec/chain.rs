@@ -46,8 +46,7 @@ pub fn select(covers: &[Cover], count_max: usize) -> Vec<Listed> {
     selected.into_iter().map(|at| Listed::from(&covers[at])).collect()
 }
 
-/// A set of small numbers: a bit for each, and one for each word of bits that is not zero, and so
-/// on.
+/// A set of small numbers: a bit for each, a bit for each word of bits that is not zero, and so on.
 struct Ranks {
     levels: Vec<Vec<u64>>,
 }
@@ -72,16 +71,17 @@ impl Ranks {
 
     /// The largest number in the set that is not above `rank`.
     fn last_up_to(&self, rank: usize) -> Option<usize> {
-        let mut end = rank + 1;
+        let (mut at, mut mask) = (rank, u64::MAX >> (63 - rank % 64));
         for (depth, level) in self.levels.iter().enumerate() {
-            let below = level.get(end / 64).map_or(0, |word| word & ((1 << (end % 64)) - 1));
+            let word = at / 64;
+            let below = level[word] & mask;
             if below != 0 {
                 let last = |word: u64| word.ilog2() as usize;
-                let found = end / 64 * 64 + last(below);
+                let found = word * 64 + last(below);
                 let finer = self.levels[..depth].iter().rev();
                 return Some(finer.fold(found, |found, level| found * 64 + last(level[found])));
             }
-            end /= 64;
+            (at, mask) = (word, (1 << (word % 64)) - 1);
         }
         None
     }

@@ -233,23 +233,31 @@ impl<'a> Search<'a> {
             self.literal = Path::new(LITERAL, cost, at, self.anchor());
         }
         self.literal.cost += literal;
-        let mut best = self.literal;
         let (old, new) = (self.old, self.new);
-        self.active.retain_mut(|path| {
-            let Some(pos) = old_pos(old, path.diagonal, at) else { return false };
-            path.cost += match () {
-                () if path.equal_end > at || old.exact[pos] == new.exact[at] => equal,
-                () if old.soft[pos] == new.soft[at] => soft,
-                () => differing,
+        let (exact, masked) = (new.exact[at], new.soft[at]);
+        let (mut best_at, mut least, mut most) = (None, self.literal.cost, i64::MIN);
+        let mut is_inside = true;
+        for (number, path) in self.active.iter_mut().enumerate() {
+            let Some(pos) = old_pos(old, path.diagonal, at) else {
+                is_inside = false;
+                continue;
             };
-            if path.cost < best.cost {
-                best = *path;
+            // No branches: which it is cannot be guessed.
+            let repaired = if old.soft[pos] == masked { soft } else { differing };
+            path.cost += if old.exact[pos] == exact { equal } else { repaired };
+            most = most.max(path.cost);
+            if path.cost < least {
+                (best_at, least) = (Some(number), path.cost);
             }
-            true
-        });
-        let limit = best.cost + turn + 4 * literal;
-        self.active.retain(|path| path.cost < limit);
-        self.best = best;
+        }
+        self.best = best_at.map_or(self.literal, |number| self.active[number]);
+        if !is_inside {
+            self.active.retain(|path| old_pos(old, path.diagonal, at).is_some());
+        }
+        let limit = least + turn + 4 * literal;
+        if most >= limit {
+            self.active.retain(|path| path.cost < limit);
+        }
     }
 
     /// Walks back from the best end: the covers of everything before `end`.
