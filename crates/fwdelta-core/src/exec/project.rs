@@ -183,7 +183,7 @@ impl<'w> Projection<'w> {
         }
         let most_by_count = usize::try_from(most.1.saturating_mul(least)).unwrap_or(usize::MAX);
         let most = most.0.min(most_by_count) & !3;
-        let len = self.walker.skip_len_of(content, &site, most, self.home);
+        let len = self.walker.skip_len(&site, most, self.home);
         let len = if are_words { len & !3 } else { len };
         Plain { len, units: units(content, &site, len), are_words, is_cut: len == most }
     }

@@ -11,6 +11,9 @@ use crate::exec::unit::{KIND_COUNT, Kind, UNIT_LEN_MAX, Unit, store};
 use crate::state::Visit;
 use crate::storage::Source;
 
+/// Whether bytes of runs that stay as they are are copied together: where code is flash, a unit at
+/// a time will do. Coder 6 brings along what it takes.
+const COPIES_RUNS: bool = cfg!(any(target_pointer_width = "64", feature = "coder-fast"));
 /// Bytes looked at behind those that may be copied: neighbours in a table.
 const LOOK_LEN: usize = 8;
 
@@ -261,7 +264,7 @@ impl<'w, M: Model> Predicted<'w, M> {
     /// them; gives how many bytes.
     pub fn known_units(&mut self, view: View<'_>, out: &mut [u8]) -> usize {
         let end = view.start.saturating_add(view.bytes.len() as u64);
-        let (mut done, mut may_be_plain) = (0usize, !M::IS_LARGE);
+        let (mut done, mut may_be_plain) = (0usize, COPIES_RUNS && !M::IS_LARGE);
         while let Run::Left(count @ 1..) = self.cover.run
             && let Some(room) = out.get_mut(done..).filter(|room| room.len() >= UNIT_LEN_MAX)
             && self.cover.left > 0
@@ -276,7 +279,7 @@ impl<'w, M: Model> Predicted<'w, M> {
                 }
             }
             done += self.known_unit(view, count, room);
-            may_be_plain = !M::IS_LARGE;
+            may_be_plain = COPIES_RUNS && !M::IS_LARGE;
         }
         done
     }
