@@ -11,8 +11,7 @@ use crate::exec::unit::{KIND_COUNT, Kind, UNIT_LEN_MAX, Unit, store};
 use crate::state::Visit;
 use crate::storage::Source;
 
-/// Whether bytes of runs that stay as they are are copied together: where code is flash, a unit at
-/// a time will do. Coder 6 brings along what it takes.
+/// Whether units of runs are copied together: where code is flash, one at a time will do.
 const COPIES_RUNS: bool = cfg!(any(target_pointer_width = "64", feature = "coder-fast"));
 /// Bytes looked at behind those that may be copied: neighbours in a table.
 const LOOK_LEN: usize = 8;
@@ -271,9 +270,9 @@ impl<'w, M: Model> Predicted<'w, M> {
             && self.cover.old_pos + SIGHT <= end
         {
             if may_be_plain {
-                let (len, may_go_on) = self.plain_units(view, count, room);
+                let len;
+                (len, may_be_plain) = self.plain_units(view, count, room);
                 done += len;
-                may_be_plain = may_go_on;
                 if len > 0 {
                     continue;
                 }
