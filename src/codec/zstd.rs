@@ -7,6 +7,8 @@ use zstd::stream::raw::{CParameter, DParameter, Decoder, Encoder, InBuffer, Oper
 
 /// Compression level: stronger ones take longer and gain nothing on such symbols.
 const LEVEL: i32 = 18;
+/// For content of so many bytes the level has tables of its own.
+const SHORT_LEN: usize = 256 << 10;
 
 /// A zstd decompressor; the host's part of coders 2, 3 and 6.
 #[derive(Default)]
@@ -59,8 +61,14 @@ pub fn compress(content: &[u8], window_log: u8) -> Result<Vec<u8>> {
     for parameter in parameters {
         encoder.set_parameter(parameter).map_err(failed)?;
     }
-    // Its tables are then as large as the content needs, not the 650 MB that the level allows.
+    // Its tables are then as large as the content needs, not the 650 MB that the level allows;
+    // where it would take the largest, still smaller ones find the same, sooner.
     let len = content.len() as u64;
+    if content.len() > SHORT_LEN {
+        let log = u32::from(window_log).min(content.len().next_power_of_two().ilog2());
+        encoder.set_parameter(CParameter::ChainLog(log)).map_err(failed)?;
+        encoder.set_parameter(CParameter::HashLog(log - 2)).map_err(failed)?;
+    }
     encoder.set_pledged_src_size(Some(len)).map_err(failed)?;
     let mut out = vec![0; zstd::zstd_safe::compress_bound(content.len()) + 64];
     let mut from = InBuffer::around(content);
