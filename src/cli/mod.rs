@@ -94,11 +94,8 @@ enum Command {
 pub fn main() -> ExitCode {
     memory::return_what_is_freed();
     let Cli { command, json } = Cli::parse();
-    match run(&command) {
-        Ok(report) => {
-            report.print(json);
-            ExitCode::SUCCESS
-        }
+    match run(&command).and_then(|report| report.print(json)) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             report::print_error(&error, json);
             ExitCode::from(error.exit_code())

@@ -1,10 +1,14 @@
 //! What a command has to say, for people and for programs.
 
+use std::fmt::Display;
+use std::io::{self, ErrorKind, Write};
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use crate::core::verify::codes::{Codes, SUCCESS, codes_of};
 use crate::core::verify::stages::Stage;
-use crate::error::Error;
+use crate::error::{Error, Result};
 
 /// The outcome of a command.
 #[derive(Clone, Debug)]
@@ -22,21 +26,34 @@ impl Report {
     }
 
     /// Prints the chosen form.
-    pub(crate) fn print(mut self, as_json: bool) {
+    ///
+    /// # Errors
+    /// [`Error::Io`] where standard output takes nothing more, except from one who stopped reading.
+    pub(crate) fn print(mut self, as_json: bool) -> Result<()> {
         if !as_json {
-            println!("{}", self.text);
-            return;
+            return print_line(self.text);
         }
         if let Some(object) = self.json.as_object_mut() {
             object.insert("ok".to_owned(), true.into());
         }
-        print_json(&self.json);
+        print_json(&self.json)
     }
 }
 
-fn print_json(value: &Value) {
+fn print_json(value: &Value) -> Result<()> {
     // Pretty, with sorted keys: the same outcome prints the same bytes.
-    println!("{value:#}");
+    print_line(format_args!("{value:#}"))
+}
+
+/// `println!` panics where nobody reads, as behind `| head`.
+fn print_line(line: impl Display) -> Result<()> {
+    let mut output = io::stdout().lock();
+    match writeln!(output, "{line}").and_then(|()| output.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Error::io("write", Path::new("standard output"), error))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The three protocols' codes of success.
@@ -59,7 +76,8 @@ pub(crate) fn states(stage: Stage) -> Value {
 
 /// Prints an error to standard error and, as JSON, to standard output.
 pub(crate) fn print_error(error: &Error, as_json: bool) {
-    eprintln!("error: {error}");
+    // There is nobody else to tell.
+    let _ = writeln!(io::stderr(), "error: {error}");
     if !as_json {
         return;
     }
@@ -68,7 +86,7 @@ pub(crate) fn print_error(error: &Error, as_json: bool) {
         Error::Core { error, .. } if error.pos > 0 => Value::from(error.pos),
         _ => Value::Null,
     };
-    print_json(&json!({
+    let _ = print_json(&json!({
         "ok": false,
         "error": {
             "number": error.category() as u8,
