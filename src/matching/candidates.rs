@@ -167,6 +167,47 @@ fn backwards(old: &[u8], new: &[u8]) -> (usize, usize) {
     (extension.best_len, extension.len)
 }
 
+/// Which bytes of `word` are not zero, one bit for each.
+const fn differing(word: u64) -> u8 {
+    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+    let highest = (((word & LOW) + LOW) | word) & !LOW;
+    (highest >> 7).wrapping_mul(0x0102_0408_1020_4080).wrapping_shr(56) as u8
+}
+
+/// What eight bytes add to the score of an extension, and where on the way it is highest and
+/// lowest.
+#[derive(Clone, Copy)]
+struct Word {
+    sum: i64,
+    most: i64,
+    /// After how many bytes.
+    most_len: usize,
+    least: i64,
+}
+
+/// By which bytes differ.
+static WORDS: [Word; 256] = {
+    let mut words = [Word { sum: 0, most: 0, most_len: 0, least: 0 }; 256];
+    let mut mask = 0;
+    while mask < words.len() {
+        let word = &mut words[mask];
+        let mut len = 0;
+        while len < 8 {
+            let is_equal = mask >> (7 - len) & 1 == 0;
+            len += 1;
+            word.sum += if is_equal { EQUAL_SCORE } else { DIFFERING_SCORE };
+            if word.sum > word.most {
+                (word.most, word.most_len) = (word.sum, len);
+            }
+            if word.sum < word.least {
+                word.least = word.sum;
+            }
+        }
+        mask += 1;
+    }
+    words
+};
+
 /// A backward extension on its way.
 #[derive(Debug, Default)]
 struct Extension {
@@ -180,14 +221,16 @@ impl Extension {
     /// Takes eight bytes, the last first, of which the differing ones are not zero; whether to go
     /// on.
     fn take_word(&mut self, difference: u64) -> bool {
-        if difference != 0 {
+        let word = &WORDS[usize::from(differing(difference))];
+        // Far enough above where it would stop, bytes need no look one by one.
+        if self.score + word.least < self.best.max(self.score + word.most) - BACK_DROP {
             return difference.to_be_bytes().iter().all(|byte| self.take(*byte == 0));
         }
-        self.score += 8 * EQUAL_SCORE;
-        self.len += 8;
-        if self.score > self.best {
-            (self.best, self.best_len) = (self.score, self.len);
+        if self.score + word.most > self.best {
+            (self.best, self.best_len) = (self.score + word.most, self.len + word.most_len);
         }
+        self.score += word.sum;
+        self.len += 8;
         true
     }
 

@@ -28,7 +28,7 @@ const SURE_LEN: usize = 4096;
 /// In the place of a block's number when there are several alike.
 const AMBIGUOUS: u32 = u32::MAX;
 /// Bytes of new that are looked at on their own, so that threads do not matter.
-const PIECE_LEN: usize = 1 << 20;
+const PIECE_LEN: usize = 1 << 18;
 
 /// A stretch of new, and where its matches are known from.
 #[derive(Clone, Debug, PartialEq, Eq)]
