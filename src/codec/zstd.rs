@@ -7,6 +7,8 @@ use zstd::stream::raw::{CParameter, DParameter, Decoder, Encoder, InBuffer, Oper
 
 /// Compression level: stronger ones take longer and gain nothing on such symbols.
 const LEVEL: i32 = 18;
+/// Bytes of a frame that are handed out together.
+const PIECE_LEN: usize = 1 << 16;
 /// For content of so many bytes the level has tables of its own.
 const SHORT_LEN: usize = 256 << 10;
 
@@ -51,6 +53,16 @@ pub fn window_log(len: usize) -> u8 {
 /// # Errors
 /// `Bug` when the compressor fails.
 pub fn compress(content: &[u8], window_log: u8) -> Result<Vec<u8>> {
+    let mut out = Vec::new();
+    compress_to(content, window_log, &mut |piece| out.extend_from_slice(&piece))?;
+    Ok(out)
+}
+
+/// The same; what is ready of the frame goes to `sink`, piece by piece.
+///
+/// # Errors
+/// As [`compress`].
+pub fn compress_to(content: &[u8], window_log: u8, sink: &mut dyn FnMut(Vec<u8>)) -> Result<()> {
     let failed = |_| Detail::Bug;
     let mut encoder = Encoder::new(LEVEL).map_err(failed)?;
     let parameters = [
@@ -70,14 +82,19 @@ pub fn compress(content: &[u8], window_log: u8) -> Result<Vec<u8>> {
         encoder.set_parameter(CParameter::HashLog(log - 2)).map_err(failed)?;
     }
     encoder.set_pledged_src_size(Some(len)).map_err(failed)?;
-    let mut out = vec![0; zstd::zstd_safe::compress_bound(content.len()) + 64];
     let mut from = InBuffer::around(content);
-    let mut to = OutBuffer::around(&mut out);
-    while from.pos() < content.len() {
-        encoder.run(&mut from, &mut to).map_err(failed)?;
+    let mut is_done = false;
+    while !is_done {
+        let mut piece = vec![0; PIECE_LEN];
+        let mut to = OutBuffer::around(&mut piece);
+        if from.pos() < content.len() {
+            encoder.run(&mut from, &mut to).map_err(failed)?;
+        } else {
+            is_done = encoder.finish(&mut to, true).map_err(failed)? == 0;
+        }
+        let len = to.pos();
+        piece.truncate(len);
+        sink(piece);
     }
-    while encoder.finish(&mut to, true).map_err(failed)? > 0 {}
-    let len = to.pos();
-    out.truncate(len);
-    Ok(out)
+    Ok(())
 }

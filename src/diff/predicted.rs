@@ -30,6 +30,9 @@ const ROUNDS: usize = 2;
 const TRIED_COUNT: usize = 3;
 const TRIED_LEN_MAX: usize = 1 << 20;
 
+/// Where the pieces of a payload go.
+type Sink<'a> = &'a mut dyn FnMut(Vec<u8>);
+
 /// A pair of images and what is known of them.
 struct Pair<'a> {
     old: &'a [u8],
@@ -88,11 +91,10 @@ impl Matched<'_> {
     pub(super) fn encode(&self, way: Option<&Way>, header: &DeltaHeader) -> Result<Encoded> {
         let Self { pair, covers, options } = self;
         let Some(way) = way else {
-            if is_projected(options) {
-                let (coder, payload) = pair.projected(covers.clone(), options)?;
-                return Ok(Encoded::new(coder, payload));
-            }
-            let (coder, payload) = pair.predicted(covers, options, header)?;
+            let (coder, payload) = match is_projected(options) {
+                true => pair.projected(covers.clone(), options, header)?,
+                false => pair.predicted(covers, options, header)?,
+            };
             let is_tried = !payload.is_empty();
             return Ok(Encoded { is_tried, ..Encoded::new(coder, payload) });
         };
@@ -241,7 +243,7 @@ impl Pair<'_> {
         Ok(tables.swap_remove(best))
     }
 
-    /// For coders 4 and 5: encoded, and applied meanwhile, or afterwards in the same memory.
+    /// For coders 4 and 5.
     fn predicted(
         &self,
         covers: &[Cover],
@@ -252,6 +254,20 @@ impl Pair<'_> {
         let plan = self.plan(covers, &map);
         let is_max = options.profile == Profile::Max;
         let coder = if is_max { Coder::PredictedMax(shape) } else { Coder::Predicted(shape) };
+        let room = profile::tables_room(self.old.len() as u64, self.new.len() as u64);
+        let has_room = tables_len(&shape, is_max).saturating_mul(2) <= room;
+        let encode = |sink: Sink<'_>| Ok(predict::encode(&plan, &shape, is_max, sink)?);
+        Ok((coder, self.tried(coder, header, has_room, encode)?))
+    }
+
+    /// The payload that `encode` makes, applied meanwhile if there is room, or afterwards.
+    fn tried(
+        &self,
+        coder: Coder,
+        header: &DeltaHeader,
+        has_room: bool,
+        encode: impl FnOnce(Sink<'_>) -> Result<()> + Send,
+    ) -> Result<Vec<u8>> {
         let trial = Trial { old: self.old, new: self.new, header: *header };
         checkpoint(self.progress, Stage::Encode, 0, self.new.len() as u64)?;
         let (sender, pieces) = mpsc::channel();
@@ -259,18 +275,15 @@ impl Pair<'_> {
             // Where it ends, the payload does.
             let sender = sender;
             // A trial that failed does not listen any more, and says why.
-            let mut sink = |piece| drop(sender.send(piece));
-            predict::encode(&plan, &shape, is_max, &mut sink)
+            encode(&mut |piece| drop(sender.send(piece)))
         };
         let attempt = move || trial.run(coder, &pieces);
-        let tables_len = tables_len(&shape, is_max);
-        let room = profile::tables_room(self.old.len() as u64, self.new.len() as u64);
-        let (encoded, tried) = match tables_len.saturating_mul(2) <= room {
+        let (encoded, tried) = match has_room {
             true => rayon::join(encode, attempt),
             false => (encode(), attempt()),
         };
         encoded?;
-        Ok((coder, tried?))
+        tried
     }
 
     /// For coder 4 in place.
@@ -285,7 +298,12 @@ impl Pair<'_> {
     }
 
     /// For coder 6.
-    fn projected(&self, mut covers: Vec<Cover>, options: &Options) -> Result<(Coder, Vec<u8>)> {
+    fn projected(
+        &self,
+        mut covers: Vec<Cover>,
+        options: &Options,
+        header: &DeltaHeader,
+    ) -> Result<(Coder, Vec<u8>)> {
         let shape = profile::stream_shape(options.device_memory_len);
         let count_max = profile::cover_count_max(
             &self.plan(&[], &[]).stream_counted(shape),
@@ -295,10 +313,10 @@ impl Pair<'_> {
         let map = chain::select(&covers, covers.len());
         let shape = self.plan(&covers, &map).stream_counted(shape);
         let content = projected::content(&self.plan(&covers, &map), &shape)?;
-        checkpoint(self.progress, Stage::Encode, 0, self.new.len() as u64)?;
         let window_log = zstd::window_log(content.len()).min(shape.window_log);
-        let payload = zstd::compress(&content, window_log)?;
-        Ok((Coder::Projected(StreamShape { window_log, ..shape }), payload))
+        let coder = Coder::Projected(StreamShape { window_log, ..shape });
+        let encode = |sink: Sink<'_>| Ok(zstd::compress_to(&content, window_log, sink)?);
+        Ok((coder, self.tried(coder, header, true, encode)?))
     }
 
     fn covers(&self) -> Result<Vec<Cover>> {

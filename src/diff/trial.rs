@@ -3,11 +3,11 @@
 use std::sync::mpsc::Receiver;
 
 use fwdelta_core::apply::{Applier, Io, Step, memory_len};
-use fwdelta_core::codec::NoDecompressor;
 use fwdelta_core::format::delta::{Coder, DeltaHeader};
 use fwdelta_core::{Detail, Limits};
 
 use super::media::Comparison;
+use crate::codec::zstd::Zstd;
 use crate::error::Result;
 
 /// A payload is never longer; how long it is shows when it ends.
@@ -22,8 +22,8 @@ pub(super) struct Trial<'a> {
 }
 
 impl Trial<'_> {
-    /// Takes the payload of `coder`, which needs no decompressor, piece by piece, and gives it
-    /// whole once it has made the new image; nothing is tried where that is empty.
+    /// Takes the payload of `coder` piece by piece, and gives it whole once it has made the new
+    /// image; nothing is tried where that is empty.
     ///
     /// # Errors
     /// As [`Applier::feed`] and [`Applier::finish`]; `Bug` when the result is another image.
@@ -41,7 +41,7 @@ impl Trial<'_> {
         let mut work = vec![0; usize::try_from(Applier::workspace(&header)?).unwrap_or(usize::MAX)];
         let mut applier = Applier::open(&header, &mut work, &limits)?;
         let (mut old, mut new) = (self.old, Comparison::new(self.new));
-        let io = &mut Io { old: &mut old, new: &mut new, decompressor: &mut NoDecompressor };
+        let io = &mut Io { old: &mut old, new: &mut new, decompressor: &mut Zstd::default() };
         let (mut payload, mut fed) = (Vec::new(), 0);
         while let Ok(piece) = pieces.recv() {
             payload.extend_from_slice(&piece);
@@ -58,7 +58,7 @@ impl Trial<'_> {
     }
 }
 
-type TrialIo<'a, 'b> = Io<'a, &'b [u8], Comparison<'b>, NoDecompressor>;
+type TrialIo<'a, 'b> = Io<'a, &'b [u8], Comparison<'b>, Zstd>;
 
 /// Feeds what comes before `end`; gives how far that went.
 fn feed<'b>(
