@@ -18,6 +18,11 @@ const BLOCKS_MIN: u64 = 4;
 const LEN_PER_BLOCK: u64 = 128 * BLOCK_LEN as u64;
 /// On average these blocks have the evidence of real code, which is 150 and more.
 const FIRST_AVERAGE_MIN: u64 = 136;
+/// Where a twelfth of the bytes is such blocks, they need not look as good: code for size, in an
+/// image of many tables, has 120 to 130. In images that are no code it is less than a thirtieth.
+const DENSE_SHARE: u64 = 12;
+const DENSE_BLOCKS_MIN: u64 = 16;
+const DENSE_AVERAGE_MIN: u64 = 100;
 /// A second architecture has at least a sixteenth of the first one's evidence, 16 KiB, and on
 /// average the evidence of flawless code.
 const SECOND_SHARE: u64 = 16;
@@ -83,7 +88,9 @@ impl Vote {
         let share_min = BLOCKS_MIN.max(self.len / LEN_PER_BLOCK);
         let is_enough = block_count >= share_min && average >= FIRST_AVERAGE_MIN;
         let is_flawless = block_count >= SECOND_BLOCKS_MIN && average >= SECOND_AVERAGE_MIN;
-        if !is_enough && !is_flawless {
+        let dense_min = DENSE_BLOCKS_MIN.max(self.len / (DENSE_SHARE * BLOCK_LEN as u64));
+        let is_dense = block_count >= dense_min && average >= DENSE_AVERAGE_MIN;
+        if !is_enough && !is_flawless && !is_dense {
             return Vec::new();
         }
         let counts = |isa: &usize| {
