@@ -38,7 +38,7 @@ pub(super) fn patches(
     for area in disjoint(areas, file_len) {
         for (pos, len) in gaps(&tables, area.pos, area.end()) {
             let part = Patch { pos, len, class: code };
-            patches.extend(code_within(shape, part, has_sections, &states));
+            patches.extend(code_within(shape.bytes, part, has_sections, &states));
         }
     }
     disjoint(patches, file_len)
@@ -46,7 +46,12 @@ pub(super) fn patches(
 
 /// A section of code is code from end to end, but on Arm of two instruction sets; in a segment
 /// there may be anything.
-fn code_within(shape: &Shape, area: Patch, is_section: bool, states: &[Patch]) -> Vec<Patch> {
+pub(super) fn code_within(
+    bytes: &[u8],
+    area: Patch,
+    is_section: bool,
+    states: &[Patch],
+) -> Vec<Patch> {
     let is_arm = area.class.content == Content::Thumb;
     let Some(isa) = isa_of(area.class).filter(|_| is_arm || !is_section) else {
         return vec![area];
@@ -56,7 +61,7 @@ fn code_within(shape: &Shape, area: Patch, is_section: bool, states: &[Patch]) -
     if is_section && known.first().is_some_and(|state| state.pos <= area.pos) {
         return within(known, area);
     }
-    let Some(bytes) = slice(shape.bytes, area.pos, area.len) else { return Vec::new() };
+    let Some(bytes) = slice(bytes, area.pos, area.len) else { return Vec::new() };
     let is_arm_isa = |isa: &usize| matches!(ISAS[*isa].content, Content::A32 | Content::Thumb);
     let arm = (0..ISAS.len()).filter(is_arm_isa);
     let allowed: Vec<usize> = if is_arm { arm.collect() } else { vec![isa] };

@@ -7,6 +7,7 @@
 use super::bytes::slice;
 use super::elf;
 use super::holes;
+use super::pe;
 use super::runs::Patch;
 use fwdelta_core::exec::layout::{Class, Content, Segment};
 
@@ -43,8 +44,11 @@ fn is_code(class: Class) -> bool {
     !matches!(class.content, Content::Data | Content::EhFrame | Content::EhFrameHdr)
 }
 
-/// The ELF files in an image, by position; none lies in another.
+/// The ELF files in an image, by position; none lies in another. Or the PE file that it is.
 pub(super) fn find(image: &[u8]) -> Vec<Embedded> {
+    if let Some(file) = pe::parse(image) {
+        return vec![file];
+    }
     let places = places(image);
     let ends = places.iter().skip(1).map(|place| place.pos).chain([image.len() as u64]);
     places.iter().zip(ends).filter_map(|(place, next)| embedded(image, *place, next)).collect()

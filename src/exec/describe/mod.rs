@@ -15,6 +15,7 @@ mod embedded;
 mod holes;
 mod memory;
 mod mixed;
+mod pe;
 mod raw;
 mod references;
 mod runs;

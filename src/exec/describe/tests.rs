@@ -1,5 +1,6 @@
 //! Descriptions of images made for the purpose, and of hostile ones.
 
+mod pe;
 mod samples;
 
 use super::{Description, Hints, describe, describe_pair};
@@ -87,6 +88,18 @@ fn code_is_found_between_data() {
         assert_eq!(description.segments.len(), 1, "{content:?}");
         assert_eq!(description.segments[0].len, image.len() as u64);
     }
+}
+
+/// More than a quarter of the bytes are other ones.
+#[test]
+fn code_that_looks_less_like_it_is_found_where_there_is_much_of_it() {
+    let mut noise = Noise::new(5);
+    let mut weak = code(Content::I386, 60_000, 3);
+    weak.iter_mut().filter(|_| noise.below(100) < 28).for_each(|byte| *byte ^= 0x5a);
+    let dense = described(&[weak.clone(), vec![0; 200_000]].concat());
+    assert_eq!(class_at(&dense, 20_000).content, Content::I386);
+    let sparse = described(&[weak, vec![0; 4_000_000]].concat());
+    assert_eq!(class_at(&sparse, 20_000).content, Content::Data);
 }
 
 #[test]
