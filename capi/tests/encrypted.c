@@ -216,21 +216,24 @@ struct bench {
     fwdelta_error error;
     /* the receiver's */
     struct bytes new_bytes;
+    /* the old image where the new one goes, NULL if it is elsewhere */
+    const struct bytes *in_slot;
 };
 
 #include "bench.h"
 
+/* What a reset leaves of a device: its flash. */
 static void bench_reset(struct bench *bench)
 {
     memset(&bench->state, 0, sizeof bench->state);
-    memset(bench->receiver.rig.work, 0xa5, sizeof bench->receiver.rig.work);
-    cell_reset(&bench->receiver.cell);
+    memset(bench->update.work, 0xa5, bench->update.work_len);
     board_reset(&bench->board);
 }
 
+/* A device that still has the old image. */
 static void bench_renew(struct bench *bench)
 {
-    nor_restore(&bench->slot, &bench->receiver.old_bytes);
+    nor_restore(&bench->slot, bench->in_slot);
     nor_restore(&bench->scratch, NULL);
     bench_reset(bench);
 }
@@ -244,6 +247,7 @@ static void bench_open(struct bench *bench, const char *dir, const char *name, c
     memset(bench, 0, sizeof *bench);
     receiver_open(receiver, dir, name, key);
     bench->new_bytes = receiver->new_bytes;
+    bench->in_slot = &receiver->old_bytes;
     CHECK(receiver_delta(receiver, &bench->delta) == FWDELTA_OK);
     CHECK(fwdelta_delta_read(&bench->delta, &rig->limits, &info, &rig->error) == FWDELTA_OK);
     CHECK(info.in_place == 1 && info.work_len <= sizeof rig->work);
@@ -278,11 +282,15 @@ static void bench_close(struct bench *bench)
 static fwdelta_status step_to_end(struct bench *bench)
 {
     fwdelta_step step = { 0, 0, 0 };
-    fwdelta_status status = FWDELTA_OK;
-    while (!step.done && status == FWDELTA_OK) {
-        status = fwdelta_in_place_step(&bench->update, &step, &bench->error);
+    while (!step.done) {
+        uint64_t last = step.page_done;
+        fwdelta_status status = fwdelta_in_place_step(&bench->update, &step, &bench->error);
+        if (status != FWDELTA_OK) {
+            return status;
+        }
+        CHECK(step.page_done >= last && step.page_done <= step.page_count);
     }
-    return status;
+    return FWDELTA_OK;
 }
 
 static fwdelta_status look(struct bench *bench, uint32_t *found)
@@ -295,7 +303,8 @@ static fwdelta_status clear(struct bench *bench)
     return fwdelta_in_place_clear(&bench->update, &bench->error);
 }
 
-static fwdelta_status boot(struct bench *bench)
+/* What a device does at every start, up to the new image. */
+static fwdelta_status start(struct bench *bench)
 {
     const fwdelta_in_place *update = &bench->update;
     fwdelta_error *error = &bench->error;
@@ -307,6 +316,7 @@ static fwdelta_status boot(struct bench *bench)
     if (found == FWDELTA_FOUND_BEGUN) {
         status = fwdelta_in_place_resume(update, error);
     } else {
+        CHECK(found == FWDELTA_FOUND_NOTHING && nor_holds(&bench->slot, bench->in_slot));
         status = fwdelta_in_place_rehearse(update, error);
         if (status == FWDELTA_OK) {
             status = step_to_end(bench);
@@ -321,25 +331,63 @@ static fwdelta_status boot(struct bench *bench)
     return status == FWDELTA_OK ? fwdelta_in_place_finish(update, error) : status;
 }
 
-/* The power goes at many moments: the content key is unwrapped anew and the update goes on. */
+/* What the cell unwrapped before is gone. */
+static fwdelta_status boot(struct bench *bench)
+{
+    cell_reset(&bench->receiver.cell);
+    return start(bench);
+}
+
+/* An error says that the old image is whole only if it is; always of one that is elsewhere. */
+static int is_true(const struct bench *bench)
+{
+    if (bench->in_slot == NULL) {
+        return bench->error.old_intact == 1;
+    }
+    return bench->error.old_intact == 0 || nor_holds(&bench->slot, bench->in_slot);
+}
+
+/* The power goes in operation `at`, in recovery `nested` operations later again, then stays. */
+static void cut(struct bench *bench, long at, enum cut kind, long nested)
+{
+    bench_renew(bench);
+    bench->board.random = (uint32_t)at * 31u + 7u;
+    bench->board.cut = kind;
+    bench->board.cut_at = at;
+    CHECK(boot(bench) == FWDELTA_STORAGE);
+    CHECK(is_true(bench));
+    bench_reset(bench);
+    bench->board.cut_at = nested;
+    if (boot(bench) != FWDELTA_OK) {
+        CHECK(bench->error.category == FWDELTA_STORAGE && is_true(bench));
+        bench_reset(bench);
+        boots(bench);
+    }
+    CHECK(nor_holds(&bench->slot, &bench->new_bytes));
+}
+
+/* The power goes at many moments of `count` operations, in the recovery again. Gives how many. */
+static long nested_cuts(struct bench *bench, long count, long moments)
+{
+    long every = moments_apart(count, moments);
+    long cuts = 0;
+    long at;
+    int kind;
+    for (at = 0; at < count; at += every) {
+        for (kind = 0; kind < CUT_COUNT; kind++) {
+            cut(bench, at, (enum cut)kind, (at * 7 + kind) % (count - at + 3));
+            cuts++;
+        }
+    }
+    return cuts;
+}
+
+/* The content key is unwrapped anew at each start, and the update goes on. */
 static void power_cuts(struct bench *bench, long moments)
 {
     long count = undisturbed(bench);
-    long every = moments_apart(count, moments);
-    long at;
-    int kind;
     CHECK(bench->receiver.cell.unwrap_count == 2);
-    for (at = 0; at < count; at += every) {
-        for (kind = 0; kind < CUT_COUNT; kind++) {
-            bench_renew(bench);
-            bench->board.random = (uint32_t)at * 31u + 7u;
-            bench->board.cut = (enum cut)kind;
-            bench->board.cut_at = at;
-            CHECK(boot(bench) == FWDELTA_STORAGE);
-            bench_reset(bench);
-            boots(bench);
-        }
-    }
+    nested_cuts(bench, count, moments);
     printf("%ld operations\n", count);
 }
 

@@ -23,23 +23,30 @@ struct bench {
     fwdelta_error error;
     /* the receiver's */
     struct bytes new_bytes;
-    /* where the last start went on */
+    uint8_t *payload;
+    /* where the last start went on, and bytes of payload that it was fed */
     fwdelta_resume_at at;
+    uint64_t fed_len;
+    /* starts that went on behind the start */
+    long resumed_count;
+    /* the old image where the new one goes, NULL if it is elsewhere */
+    const struct bytes *in_slot;
 };
 
 #include "bench.h"
 
+/* What a reset leaves of a device: its flash. */
 static void bench_reset(struct bench *bench)
 {
     memset(&bench->state, 0, sizeof bench->state);
-    memset(bench->receiver.rig.work, 0xa5, sizeof bench->receiver.rig.work);
-    cell_reset(&bench->receiver.cell);
+    memset(bench->update.work, 0xa5, bench->update.work_len);
     board_reset(&bench->board);
 }
 
+/* A device that still has the old image. */
 static void bench_renew(struct bench *bench)
 {
-    nor_restore(&bench->slot, NULL);
+    nor_restore(&bench->slot, bench->in_slot);
     nor_restore(&bench->scratch, NULL);
     bench_reset(bench);
 }
@@ -68,6 +75,7 @@ static void bench_open(struct bench *bench, const char *dir, const char *name, c
     bench->new_bytes = receiver->new_bytes;
     CHECK(receiver_delta(receiver, &bench->delta) == FWDELTA_OK && bench->delta.cipher != 0);
     bench_flash(bench);
+    bench->payload = receiver->rig.package_bytes.data + bench->delta.payload_pos;
     update->abi = FWDELTA_ABI_VERSION;
     update->delta = &bench->delta;
     update->slot = &bench->slot_table;
@@ -99,46 +107,57 @@ static fwdelta_status clear(struct bench *bench)
     return fwdelta_two_slots_clear(&bench->update, &bench->error);
 }
 
-/* The payload, from where the update goes on, in pieces of 50 bytes. */
-static uint8_t *payload_of(const struct bench *bench)
-{
-    return bench->receiver.rig.package_bytes.data + bench->delta.payload_pos;
-}
-
-static fwdelta_status feed(struct bench *bench)
+/* Feeds payload from where the update goes on; at most `budget` bytes of it, then the transport is
+ * gone. */
+static fwdelta_status feed(struct bench *bench, size_t piece_len, uint64_t budget)
 {
     uint64_t pos = bench->at.payload_pos;
     uint32_t wish = FWDELTA_STREAM_NEEDS_INPUT;
     while (wish != FWDELTA_STREAM_DONE) {
         uint64_t left = bench->delta.payload_len - pos;
+        size_t len = left < piece_len ? (size_t)left : piece_len;
         size_t taken = 0;
-        fwdelta_status status
-            = fwdelta_two_slots_feed(&bench->update, payload_of(bench) + pos,
-                                     left < 50 ? (size_t)left : 50, &taken, &wish, &bench->error);
+        fwdelta_status status = fwdelta_two_slots_feed(&bench->update, bench->payload + pos, len,
+                                                       &taken, &wish, &bench->error);
         if (status != FWDELTA_OK) {
             return status;
         }
+        CHECK(taken <= len && (wish != FWDELTA_STREAM_NEEDS_INPUT || taken > 0));
         pos += taken;
+        bench->fed_len += taken;
+        if (bench->fed_len >= budget) {
+            return FWDELTA_STORAGE;
+        }
     }
     return FWDELTA_OK;
 }
 
-static fwdelta_status boot(struct bench *bench)
+/* A start with payload in pieces, and a transport that breaks off. */
+static fwdelta_status boot_fed(struct bench *bench, size_t piece_len, uint64_t budget)
 {
     const fwdelta_two_slots *update = &bench->update;
+    fwdelta_error *error = &bench->error;
     uint32_t found = 99;
     fwdelta_status status = look(bench, &found);
+    bench->fed_len = 0;
     memset(&bench->at, 0, sizeof bench->at);
     if (status != FWDELTA_OK || found == FWDELTA_FOUND_DONE) {
         return status;
     }
-    status = found == FWDELTA_FOUND_BEGUN
-        ? fwdelta_two_slots_resume(update, &bench->at, &bench->error)
-        : fwdelta_two_slots_begin(update, &bench->error);
+    status = found == FWDELTA_FOUND_BEGUN ? fwdelta_two_slots_resume(update, &bench->at, error)
+                                          : fwdelta_two_slots_begin(update, error);
+    bench->resumed_count += bench->at.new_pos > 0;
     if (status == FWDELTA_OK) {
-        status = feed(bench);
+        status = feed(bench, piece_len, budget);
     }
-    return status == FWDELTA_OK ? fwdelta_two_slots_finish(update, &bench->error) : status;
+    return status == FWDELTA_OK ? fwdelta_two_slots_finish(update, error) : status;
+}
+
+/* What the cell unwrapped before is gone. */
+static fwdelta_status boot(struct bench *bench)
+{
+    cell_reset(&bench->receiver.cell);
+    return boot_fed(bench, 50, UINT64_MAX);
 }
 
 /* Refused with this number; the journal does not say that there is a new image, nor can that be
@@ -152,36 +171,65 @@ static void never_confirmed(struct bench *bench, uint16_t detail)
     bench_reset(bench);
 }
 
-/* The power goes at many moments, in the recovery again: the content key is unwrapped anew, and
- * the update goes on at a chunk. */
+/* An error says that the old image is whole only if it is; always of one that is elsewhere. */
+static int is_true(const struct bench *bench)
+{
+    if (bench->in_slot == NULL) {
+        return bench->error.old_intact == 1;
+    }
+    return bench->error.old_intact == 0 || nor_holds(&bench->slot, bench->in_slot);
+}
+
+/* The power goes in operation `at`, in recovery `nested` operations later again, then stays. */
+static void cut(struct bench *bench, long at, enum cut kind, long nested)
+{
+    bench_renew(bench);
+    bench->board.random = (uint32_t)at * 31u + 7u;
+    bench->board.cut = kind;
+    bench->board.cut_at = at;
+    CHECK(boot(bench) == FWDELTA_STORAGE);
+    CHECK(is_true(bench));
+    bench_reset(bench);
+    bench->board.cut_at = nested;
+    if (boot(bench) != FWDELTA_OK) {
+        CHECK(bench->error.category == FWDELTA_STORAGE && is_true(bench));
+        bench_reset(bench);
+        boots(bench);
+    }
+    CHECK(nor_holds(&bench->slot, &bench->new_bytes));
+}
+
+/* The power goes at many moments of `count` operations, in the recovery again. Gives how many. */
+static long nested_cuts(struct bench *bench, long count, long moments)
+{
+    long every = moments_apart(count, moments);
+    long cuts = 0;
+    long at;
+    int kind;
+    for (at = 0; at < count; at += every) {
+        for (kind = 0; kind < CUT_COUNT; kind++) {
+            cut(bench, at, (enum cut)kind, (at * 7 + kind) % (count - at + 3));
+            cuts++;
+        }
+    }
+    return cuts;
+}
+
+/* Cuts as of every kind of update; some of the starts behind them go on behind the start. */
+static void resuming_cuts(struct bench *bench, long count, long moments)
+{
+    bench->resumed_count = 0;
+    nested_cuts(bench, count, moments);
+    CHECK(bench->resumed_count > 0);
+    printf("%ld operations; went on behind the start %ld times\n", count, bench->resumed_count);
+}
+
+/* The content key is unwrapped anew at each start, and the update goes on at a chunk. */
 static void power_cuts(struct bench *bench)
 {
     long count = undisturbed(bench);
-    long every = moments_apart(count, moment_count(60));
-    long resumed_count = 0;
-    long at;
-    int kind;
     CHECK(bench->receiver.cell.unwrap_count == 1 && bench->receiver.cell.open_count > 5);
-    for (at = 0; at < count; at += every) {
-        for (kind = 0; kind < CUT_COUNT; kind++) {
-            bench_renew(bench);
-            bench->board.random = (uint32_t)at * 31u + 7u;
-            bench->board.cut = (enum cut)kind;
-            bench->board.cut_at = at;
-            CHECK(boot(bench) == FWDELTA_STORAGE && bench->error.old_intact == 1);
-            bench_reset(bench);
-            bench->board.cut_at = (at * 7 + kind) % (count - at + 3);
-            if (boot(bench) != FWDELTA_OK) {
-                CHECK(bench->error.category == FWDELTA_STORAGE && bench->error.old_intact == 1);
-                bench_reset(bench);
-                boots(bench);
-            }
-            CHECK(nor_holds(&bench->slot, &bench->new_bytes));
-            resumed_count += bench->at.new_pos > 0;
-        }
-    }
-    CHECK(resumed_count > 0);
-    printf("%ld operations; went on behind the start %ld times\n", count, resumed_count);
+    resuming_cuts(bench, count, moment_count(60));
 }
 
 /* A start that the power ends three quarters on. */
@@ -202,7 +250,6 @@ static void most_of_the_way(struct bench *bench)
  * update goes on. */
 static void changed_chunks(struct bench *bench)
 {
-    uint8_t *payload = payload_of(bench);
     uint64_t at;
     uint64_t from;
     uint64_t new_pos;
@@ -213,10 +260,10 @@ static void changed_chunks(struct bench *bench)
     CHECK(from > 0 && new_pos >= INTERVAL && from < bench->delta.payload_len);
     for (at = from; at < bench->delta.payload_len; at += 7) {
         most_of_the_way(bench);
-        payload[at] ^= 0x40;
+        bench->payload[at] ^= 0x40;
         never_confirmed(bench, FWDELTA_E_CHUNK_DIGEST);
         never_confirmed(bench, FWDELTA_E_CHUNK_DIGEST);
-        payload[at] ^= 0x40;
+        bench->payload[at] ^= 0x40;
         boots(bench);
         CHECK(bench->at.new_pos >= new_pos);
     }

@@ -33,6 +33,8 @@ struct bench {
     uint8_t work[WORK_LEN];
     fwdelta_in_place update;
     fwdelta_error error;
+    /* the old image where the new one goes, NULL if it is elsewhere */
+    const struct bytes *in_slot;
 };
 
 #include "bench.h"
@@ -41,14 +43,14 @@ struct bench {
 static void bench_reset(struct bench *bench)
 {
     memset(&bench->state, 0, sizeof bench->state);
-    memset(bench->work, 0xa5, sizeof bench->work);
+    memset(bench->update.work, 0xa5, bench->update.work_len);
     board_reset(&bench->board);
 }
 
 /* A device that still has the old image. */
 static void bench_renew(struct bench *bench)
 {
-    nor_restore(&bench->slot, &bench->old_bytes);
+    nor_restore(&bench->slot, bench->in_slot);
     nor_restore(&bench->scratch, NULL);
     bench_reset(bench);
 }
@@ -91,6 +93,7 @@ static void bench_images(struct bench *bench, const char *testdata)
     memset(bench, 0, sizeof *bench);
     bench->old_bytes = load(testdata, "firmware/apollo/old.bin");
     bench->new_bytes = load(testdata, "firmware/apollo/new.bin");
+    bench->in_slot = &bench->old_bytes;
     CHECK(fwdelta_limits_device(&bench->limits) == FWDELTA_OK);
 }
 
@@ -139,7 +142,7 @@ static fwdelta_status clear(struct bench *bench)
 }
 
 /* What a device does at every start, up to the new image. */
-static fwdelta_status boot(struct bench *bench)
+static fwdelta_status start(struct bench *bench)
 {
     const fwdelta_in_place *update = &bench->update;
     fwdelta_error *error = &bench->error;
@@ -151,7 +154,7 @@ static fwdelta_status boot(struct bench *bench)
     if (found == FWDELTA_FOUND_BEGUN) {
         status = fwdelta_in_place_resume(update, error);
     } else {
-        CHECK(found == FWDELTA_FOUND_NOTHING && nor_holds(&bench->slot, &bench->old_bytes));
+        CHECK(found == FWDELTA_FOUND_NOTHING && nor_holds(&bench->slot, bench->in_slot));
         status = fwdelta_in_place_rehearse(update, error);
         if (status == FWDELTA_OK) {
             status = step_to_end(bench);
@@ -166,10 +169,18 @@ static fwdelta_status boot(struct bench *bench)
     return status == FWDELTA_OK ? fwdelta_in_place_finish(update, error) : status;
 }
 
-/* An error says that the old image is whole only if it is. */
+static fwdelta_status boot(struct bench *bench)
+{
+    return start(bench);
+}
+
+/* An error says that the old image is whole only if it is; always of one that is elsewhere. */
 static int is_true(const struct bench *bench)
 {
-    return bench->error.old_intact == 0 || nor_holds(&bench->slot, &bench->old_bytes);
+    if (bench->in_slot == NULL) {
+        return bench->error.old_intact == 1;
+    }
+    return bench->error.old_intact == 0 || nor_holds(&bench->slot, bench->in_slot);
 }
 
 /* Where the old image is missing nothing is erased for it. */
@@ -202,9 +213,9 @@ static void cut(struct bench *bench, long at, enum cut kind, long nested)
     CHECK(nor_holds(&bench->slot, &bench->new_bytes));
 }
 
-static long power_cuts(struct bench *bench, long moments)
+/* The power goes at many moments of `count` operations, in the recovery again. Gives how many. */
+static long nested_cuts(struct bench *bench, long count, long moments)
 {
-    long count = undisturbed(bench);
     long every = moments_apart(count, moments);
     long cuts = 0;
     long at;
@@ -215,9 +226,15 @@ static long power_cuts(struct bench *bench, long moments)
             cuts++;
         }
     }
+    return cuts;
+}
+
+static void power_cuts(struct bench *bench, long moments)
+{
+    long count = undisturbed(bench);
+    long cuts = nested_cuts(bench, count, moments);
     without_old(bench);
     printf("%ld operations, %ld cuts, each with another in the recovery\n", count, cuts);
-    return cuts;
 }
 
 /* A driver that fails once, at many of its calls: a Storage number, the old image whole where it

@@ -22,9 +22,15 @@ struct bench {
     fwdelta_two_slots_state state;
     fwdelta_two_slots update;
     fwdelta_error error;
+    const uint8_t *payload;
     /* where the last start went on, and bytes of payload that it was fed */
     fwdelta_resume_at at;
     uint64_t fed_len;
+    /* starts, and those that went on behind the start */
+    long boot_count;
+    long resumed_count;
+    /* the old image where the new one goes, NULL if it is elsewhere */
+    const struct bytes *in_slot;
 };
 
 #include "bench.h"
@@ -33,13 +39,14 @@ struct bench {
 static void bench_reset(struct bench *bench)
 {
     memset(&bench->state, 0, sizeof bench->state);
-    memset(bench->memory.data, 0xa5, bench->memory.len);
+    memset(bench->update.work, 0xa5, bench->update.work_len);
     board_reset(&bench->board);
 }
 
+/* A device that still has the old image. */
 static void bench_renew(struct bench *bench)
 {
-    nor_restore(&bench->slot, NULL);
+    nor_restore(&bench->slot, bench->in_slot);
     nor_restore(&bench->scratch, NULL);
     bench_reset(bench);
 }
@@ -76,6 +83,7 @@ static void bench_open(struct bench *bench, const char *testdata, const char *im
     bench->scratch = nor_of(&bench->board, (size_t)scratch_len, 256, 8, 0xff);
     bench->slot_table = flash_table(&bench->slot);
     bench->scratch_table = flash_table(&bench->scratch);
+    bench->payload = bench->file.data + bench->delta.payload_pos;
     update->abi = FWDELTA_ABI_VERSION;
     update->delta = &bench->delta;
     update->old = &bench->old;
@@ -104,15 +112,14 @@ static void bench_close(struct bench *bench)
  * gone. */
 static fwdelta_status feed(struct bench *bench, size_t piece_len, uint64_t budget)
 {
-    const uint8_t *payload = bench->file.data + bench->delta.payload_pos;
     uint64_t pos = bench->at.payload_pos;
     uint32_t wish = FWDELTA_STREAM_NEEDS_INPUT;
     while (wish != FWDELTA_STREAM_DONE) {
         uint64_t left = bench->delta.payload_len - pos;
         size_t len = left < piece_len ? (size_t)left : piece_len;
         size_t taken = 0;
-        fwdelta_status status = fwdelta_two_slots_feed(&bench->update, payload + pos, len, &taken,
-                                                       &wish, &bench->error);
+        fwdelta_status status = fwdelta_two_slots_feed(&bench->update, bench->payload + pos, len,
+                                                       &taken, &wish, &bench->error);
         if (status != FWDELTA_OK) {
             return status;
         }
@@ -150,48 +157,78 @@ static fwdelta_status boot_fed(struct bench *bench, size_t piece_len, uint64_t b
     }
     status = found == FWDELTA_FOUND_BEGUN ? fwdelta_two_slots_resume(update, &bench->at, error)
                                           : fwdelta_two_slots_begin(update, error);
+    bench->resumed_count += bench->at.new_pos > 0;
     if (status == FWDELTA_OK) {
         status = feed(bench, piece_len, budget);
     }
     return status == FWDELTA_OK ? fwdelta_two_slots_finish(update, error) : status;
 }
 
+/* In pieces of another length each time. */
 static fwdelta_status boot(struct bench *bench)
 {
-    return boot_fed(bench, 100, UINT64_MAX);
+    static const size_t piece_lens[] = { 64, 7, 100 };
+    return boot_fed(bench, piece_lens[bench->boot_count++ % 3], UINT64_MAX);
 }
 
-/* The power goes at many moments, in the recovery again. At most an interval, and a buffer, is made
- * again. */
+/* An error says that the old image is whole only if it is; always of one that is elsewhere. */
+static int is_true(const struct bench *bench)
+{
+    if (bench->in_slot == NULL) {
+        return bench->error.old_intact == 1;
+    }
+    return bench->error.old_intact == 0 || nor_holds(&bench->slot, bench->in_slot);
+}
+
+/* The power goes in operation `at`, in recovery `nested` operations later again, then stays. */
+static void cut(struct bench *bench, long at, enum cut kind, long nested)
+{
+    bench_renew(bench);
+    bench->board.random = (uint32_t)at * 31u + 7u;
+    bench->board.cut = kind;
+    bench->board.cut_at = at;
+    CHECK(boot(bench) == FWDELTA_STORAGE);
+    CHECK(is_true(bench));
+    bench_reset(bench);
+    bench->board.cut_at = nested;
+    if (boot(bench) != FWDELTA_OK) {
+        CHECK(bench->error.category == FWDELTA_STORAGE && is_true(bench));
+        bench_reset(bench);
+        boots(bench);
+    }
+    CHECK(nor_holds(&bench->slot, &bench->new_bytes));
+}
+
+/* The power goes at many moments of `count` operations, in the recovery again. Gives how many. */
+static long nested_cuts(struct bench *bench, long count, long moments)
+{
+    long every = moments_apart(count, moments);
+    long cuts = 0;
+    long at;
+    int kind;
+    for (at = 0; at < count; at += every) {
+        for (kind = 0; kind < CUT_COUNT; kind++) {
+            cut(bench, at, (enum cut)kind, (at * 7 + kind) % (count - at + 3));
+            cuts++;
+        }
+    }
+    return cuts;
+}
+
+/* Cuts as of every kind of update; some of the starts behind them go on behind the start. */
+static void resuming_cuts(struct bench *bench, long count, long moments)
+{
+    bench->resumed_count = 0;
+    nested_cuts(bench, count, moments);
+    CHECK(bench->resumed_count > 0);
+    printf("%ld operations; went on behind the start %ld times\n", count, bench->resumed_count);
+}
+
 static void power_cuts(struct bench *bench, long moments)
 {
     long count = undisturbed(bench);
-    long every = moments_apart(count, moments);
-    long resumed_count = 0;
-    long at;
-    int kind;
     CHECK(bench->fed_len == 0);
-    for (at = 0; at < count; at += every) {
-        for (kind = 0; kind < CUT_COUNT; kind++) {
-            bench_renew(bench);
-            bench->board.random = (uint32_t)at * 31u + 7u;
-            bench->board.cut = (enum cut)kind;
-            bench->board.cut_at = at;
-            CHECK(boot_fed(bench, 64, UINT64_MAX) == FWDELTA_STORAGE);
-            CHECK(bench->error.old_intact == 1);
-            bench_reset(bench);
-            bench->board.cut_at = (at * 7 + kind) % (count - at + 3);
-            if (boot_fed(bench, 7, UINT64_MAX) != FWDELTA_OK) {
-                CHECK(bench->error.category == FWDELTA_STORAGE && bench->error.old_intact == 1);
-                bench_reset(bench);
-                boots(bench);
-            }
-            CHECK(nor_holds(&bench->slot, &bench->new_bytes));
-            resumed_count += bench->at.new_pos > 0;
-        }
-    }
-    CHECK(resumed_count > 0);
-    printf("%ld operations; went on behind the start %ld times\n", count, resumed_count);
+    resuming_cuts(bench, count, moments);
 }
 
 /* A transport that breaks off is gone on with where the last checkpoint was; gives where that was
