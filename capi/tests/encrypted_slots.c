@@ -33,23 +33,7 @@ struct bench {
     const struct bytes *in_slot;
 };
 
-#include "bench.h"
-
-/* What a reset leaves of a device: its flash. */
-static void bench_reset(struct bench *bench)
-{
-    memset(&bench->state, 0, sizeof bench->state);
-    memset(bench->update.work, 0xa5, bench->update.work_len);
-    board_reset(&bench->board);
-}
-
-/* A device that still has the old image. */
-static void bench_renew(struct bench *bench)
-{
-    nor_restore(&bench->slot, bench->in_slot);
-    nor_restore(&bench->scratch, NULL);
-    bench_reset(bench);
-}
+#include "bench_two_slots.h"
 
 static void bench_flash(struct bench *bench)
 {
@@ -97,62 +81,6 @@ static void bench_close(struct bench *bench)
     receiver_close(&bench->receiver);
 }
 
-static fwdelta_status look(struct bench *bench, uint32_t *found)
-{
-    return fwdelta_two_slots_look(&bench->update, found, &bench->error);
-}
-
-static fwdelta_status clear(struct bench *bench)
-{
-    return fwdelta_two_slots_clear(&bench->update, &bench->error);
-}
-
-/* Feeds payload from where the update goes on; at most `budget` bytes of it, then the transport is
- * gone. */
-static fwdelta_status feed(struct bench *bench, size_t piece_len, uint64_t budget)
-{
-    uint64_t pos = bench->at.payload_pos;
-    uint32_t wish = FWDELTA_STREAM_NEEDS_INPUT;
-    while (wish != FWDELTA_STREAM_DONE) {
-        uint64_t left = bench->delta.payload_len - pos;
-        size_t len = left < piece_len ? (size_t)left : piece_len;
-        size_t taken = 0;
-        fwdelta_status status = fwdelta_two_slots_feed(&bench->update, bench->payload + pos, len,
-                                                       &taken, &wish, &bench->error);
-        if (status != FWDELTA_OK) {
-            return status;
-        }
-        CHECK(taken <= len && (wish != FWDELTA_STREAM_NEEDS_INPUT || taken > 0));
-        pos += taken;
-        bench->fed_len += taken;
-        if (bench->fed_len >= budget) {
-            return FWDELTA_STORAGE;
-        }
-    }
-    return FWDELTA_OK;
-}
-
-/* A start with payload in pieces, and a transport that breaks off. */
-static fwdelta_status boot_fed(struct bench *bench, size_t piece_len, uint64_t budget)
-{
-    const fwdelta_two_slots *update = &bench->update;
-    fwdelta_error *error = &bench->error;
-    uint32_t found = 99;
-    fwdelta_status status = look(bench, &found);
-    bench->fed_len = 0;
-    memset(&bench->at, 0, sizeof bench->at);
-    if (status != FWDELTA_OK || found == FWDELTA_FOUND_DONE) {
-        return status;
-    }
-    status = found == FWDELTA_FOUND_BEGUN ? fwdelta_two_slots_resume(update, &bench->at, error)
-                                          : fwdelta_two_slots_begin(update, error);
-    bench->resumed_count += bench->at.new_pos > 0;
-    if (status == FWDELTA_OK) {
-        status = feed(bench, piece_len, budget);
-    }
-    return status == FWDELTA_OK ? fwdelta_two_slots_finish(update, error) : status;
-}
-
 /* What the cell unwrapped before is gone. */
 static fwdelta_status boot(struct bench *bench)
 {
@@ -169,59 +97,6 @@ static void never_confirmed(struct bench *bench, uint16_t detail)
     CHECK(fwdelta_two_slots_finish(&bench->update, &bench->error) != FWDELTA_OK);
     CHECK(look(bench, &found) == FWDELTA_OK && found != FWDELTA_FOUND_DONE);
     bench_reset(bench);
-}
-
-/* An error says that the old image is whole only if it is; always of one that is elsewhere. */
-static int is_true(const struct bench *bench)
-{
-    if (bench->in_slot == NULL) {
-        return bench->error.old_intact == 1;
-    }
-    return bench->error.old_intact == 0 || nor_holds(&bench->slot, bench->in_slot);
-}
-
-/* The power goes in operation `at`, in recovery `nested` operations later again, then stays. */
-static void cut(struct bench *bench, long at, enum cut kind, long nested)
-{
-    bench_renew(bench);
-    bench->board.random = (uint32_t)at * 31u + 7u;
-    bench->board.cut = kind;
-    bench->board.cut_at = at;
-    CHECK(boot(bench) == FWDELTA_STORAGE);
-    CHECK(is_true(bench));
-    bench_reset(bench);
-    bench->board.cut_at = nested;
-    if (boot(bench) != FWDELTA_OK) {
-        CHECK(bench->error.category == FWDELTA_STORAGE && is_true(bench));
-        bench_reset(bench);
-        boots(bench);
-    }
-    CHECK(nor_holds(&bench->slot, &bench->new_bytes));
-}
-
-/* The power goes at many moments of `count` operations, in the recovery again. Gives how many. */
-static long nested_cuts(struct bench *bench, long count, long moments)
-{
-    long every = moments_apart(count, moments);
-    long cuts = 0;
-    long at;
-    int kind;
-    for (at = 0; at < count; at += every) {
-        for (kind = 0; kind < CUT_COUNT; kind++) {
-            cut(bench, at, (enum cut)kind, (at * 7 + kind) % (count - at + 3));
-            cuts++;
-        }
-    }
-    return cuts;
-}
-
-/* Cuts as of every kind of update; some of the starts behind them go on behind the start. */
-static void resuming_cuts(struct bench *bench, long count, long moments)
-{
-    bench->resumed_count = 0;
-    nested_cuts(bench, count, moments);
-    CHECK(bench->resumed_count > 0);
-    printf("%ld operations; went on behind the start %ld times\n", count, bench->resumed_count);
 }
 
 /* The content key is unwrapped anew at each start, and the update goes on at a chunk. */

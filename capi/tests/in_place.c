@@ -37,23 +37,7 @@ struct bench {
     const struct bytes *in_slot;
 };
 
-#include "bench.h"
-
-/* What a reset leaves of a device: its flash. */
-static void bench_reset(struct bench *bench)
-{
-    memset(&bench->state, 0, sizeof bench->state);
-    memset(bench->update.work, 0xa5, bench->update.work_len);
-    board_reset(&bench->board);
-}
-
-/* A device that still has the old image. */
-static void bench_renew(struct bench *bench)
-{
-    nor_restore(&bench->slot, bench->in_slot);
-    nor_restore(&bench->scratch, NULL);
-    bench_reset(bench);
-}
+#include "bench_in_place.h"
 
 /* `bench->file`, `payload` and `delta` are there already. */
 static void bench_flash(struct bench *bench, uint32_t sector_len, uint16_t write_len,
@@ -117,70 +101,9 @@ static void bench_close(struct bench *bench)
     nor_free(&bench->scratch);
 }
 
-static fwdelta_status step_to_end(struct bench *bench)
-{
-    fwdelta_step step = { 0, 0, 0 };
-    while (!step.done) {
-        uint64_t last = step.page_done;
-        fwdelta_status status = fwdelta_in_place_step(&bench->update, &step, &bench->error);
-        if (status != FWDELTA_OK) {
-            return status;
-        }
-        CHECK(step.page_done >= last && step.page_done <= step.page_count);
-    }
-    return FWDELTA_OK;
-}
-
-static fwdelta_status look(struct bench *bench, uint32_t *found)
-{
-    return fwdelta_in_place_look(&bench->update, found, &bench->error);
-}
-
-static fwdelta_status clear(struct bench *bench)
-{
-    return fwdelta_in_place_clear(&bench->update, &bench->error);
-}
-
-/* What a device does at every start, up to the new image. */
-static fwdelta_status start(struct bench *bench)
-{
-    const fwdelta_in_place *update = &bench->update;
-    fwdelta_error *error = &bench->error;
-    uint32_t found = 99;
-    fwdelta_status status = look(bench, &found);
-    if (status != FWDELTA_OK || found == FWDELTA_FOUND_DONE) {
-        return status;
-    }
-    if (found == FWDELTA_FOUND_BEGUN) {
-        status = fwdelta_in_place_resume(update, error);
-    } else {
-        CHECK(found == FWDELTA_FOUND_NOTHING && nor_holds(&bench->slot, bench->in_slot));
-        status = fwdelta_in_place_rehearse(update, error);
-        if (status == FWDELTA_OK) {
-            status = step_to_end(bench);
-        }
-        if (status == FWDELTA_OK) {
-            status = fwdelta_in_place_begin(update, error);
-        }
-    }
-    if (status == FWDELTA_OK) {
-        status = step_to_end(bench);
-    }
-    return status == FWDELTA_OK ? fwdelta_in_place_finish(update, error) : status;
-}
-
 static fwdelta_status boot(struct bench *bench)
 {
     return start(bench);
-}
-
-/* An error says that the old image is whole only if it is; always of one that is elsewhere. */
-static int is_true(const struct bench *bench)
-{
-    if (bench->in_slot == NULL) {
-        return bench->error.old_intact == 1;
-    }
-    return bench->error.old_intact == 0 || nor_holds(&bench->slot, bench->in_slot);
 }
 
 /* Where the old image is missing nothing is erased for it. */
@@ -192,41 +115,6 @@ static void without_old(struct bench *bench)
     bench_reset(bench);
     CHECK(fwdelta_in_place_rehearse(&bench->update, &bench->error) == FWDELTA_WRONG_OLD);
     CHECK(bench->error.detail == FWDELTA_E_OLD_DIGEST && bench->board.operation_count == 0);
-}
-
-/* The power goes in operation `at`, in recovery `nested` operations later again, then stays. */
-static void cut(struct bench *bench, long at, enum cut kind, long nested)
-{
-    bench_renew(bench);
-    bench->board.random = (uint32_t)at * 31u + 7u;
-    bench->board.cut = kind;
-    bench->board.cut_at = at;
-    CHECK(boot(bench) == FWDELTA_STORAGE);
-    CHECK(is_true(bench));
-    bench_reset(bench);
-    bench->board.cut_at = nested;
-    if (boot(bench) != FWDELTA_OK) {
-        CHECK(bench->error.category == FWDELTA_STORAGE && is_true(bench));
-        bench_reset(bench);
-        boots(bench);
-    }
-    CHECK(nor_holds(&bench->slot, &bench->new_bytes));
-}
-
-/* The power goes at many moments of `count` operations, in the recovery again. Gives how many. */
-static long nested_cuts(struct bench *bench, long count, long moments)
-{
-    long every = moments_apart(count, moments);
-    long cuts = 0;
-    long at;
-    int kind;
-    for (at = 0; at < count; at += every) {
-        for (kind = 0; kind < CUT_COUNT; kind++) {
-            cut(bench, at, (enum cut)kind, (at * 7 + kind) % (count - at + 3));
-            cuts++;
-        }
-    }
-    return cuts;
 }
 
 static void power_cuts(struct bench *bench, long moments)
