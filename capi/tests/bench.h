@@ -1,7 +1,7 @@
 /* How updates of every kind end well, whatever happens. A program includes this behind its `struct
  * bench`, by way of bench_in_place.h or bench_two_slots.h. That has a `board`, a `slot` and a
- * `scratch`, the `new_bytes` that shall come into the slot, the old image if it is `in_slot`, the
- * `state` and the `update` of the interface, and an `error`. */
+ * `scratch` with their tables, the `new_bytes` that shall come into the slot, the old image if it
+ * is `in_slot`, the `delta`, `state` and `update` of the interface, and an `error`. */
 #ifndef BENCH_H
 #define BENCH_H
 
@@ -27,6 +27,18 @@ static void bench_renew(struct bench *bench)
     nor_restore(&bench->slot, bench->in_slot);
     nor_restore(&bench->scratch, NULL);
     bench_reset(bench);
+}
+
+/* Makes `update` refer to the delta, the chips and the state, which are there. */
+static void bench_connect(struct bench *bench)
+{
+    bench->slot_table = flash_table(&bench->slot);
+    bench->scratch_table = flash_table(&bench->scratch);
+    bench->update.abi = FWDELTA_ABI_VERSION;
+    bench->update.delta = &bench->delta;
+    bench->update.slot = &bench->slot_table;
+    bench->update.scratch = &bench->scratch_table;
+    bench->update.state = &bench->state;
 }
 
 /* An error says that the old image is whole only if it is; always of one that is elsewhere. */

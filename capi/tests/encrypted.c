@@ -240,19 +240,13 @@ static void bench_open(struct bench *bench, const char *dir, const char *name, c
     bench->board = board_of();
     bench->slot = nor_of(&bench->board, (size_t)info.slot_len, info.page_len, 8, 0xff);
     bench->scratch = nor_of(&bench->board, (size_t)scratch_len, info.page_len, 8, 0xff);
-    bench->slot_table = flash_table(&bench->slot);
-    bench->scratch_table = flash_table(&bench->scratch);
-    bench->update.abi = FWDELTA_ABI_VERSION;
-    bench->update.delta = &bench->delta;
-    bench->update.slot = &bench->slot_table;
-    bench->update.scratch = &bench->scratch_table;
     bench->update.payload = &rig->package;
     bench->update.limits = &rig->limits;
     bench->update.decryptor = &receiver->decryptor;
-    bench->update.state = &bench->state;
     bench->update.work = rig->work;
     bench->update.work_len = (size_t)info.work_len;
     receiver->cell.unwrap_count = 0;
+    bench_connect(bench);
     bench_renew(bench);
 }
 

@@ -45,8 +45,6 @@ static void bench_flash(struct bench *bench)
     bench->board = board_of();
     bench->slot = nor_of(&bench->board, bench->new_bytes.len, 128, 8, 0xff);
     bench->scratch = nor_of(&bench->board, (size_t)scratch_len, 256, 8, 0xff);
-    bench->slot_table = flash_table(&bench->slot);
-    bench->scratch_table = flash_table(&bench->scratch);
 }
 
 /* Verifies the package. */
@@ -60,17 +58,13 @@ static void bench_open(struct bench *bench, const char *dir, const char *name, c
     CHECK(receiver_delta(receiver, &bench->delta) == FWDELTA_OK && bench->delta.cipher != 0);
     bench_flash(bench);
     bench->payload = receiver->rig.package_bytes.data + bench->delta.payload_pos;
-    update->abi = FWDELTA_ABI_VERSION;
-    update->delta = &bench->delta;
-    update->slot = &bench->slot_table;
-    update->scratch = &bench->scratch_table;
     update->interval = INTERVAL;
     update->limits = &receiver->rig.limits;
     update->decryptor = &receiver->decryptor;
-    update->state = &bench->state;
     update->work = receiver->rig.work;
     update->work_len = sizeof receiver->rig.work;
     receiver->cell.unwrap_count = 0;
+    bench_connect(bench);
     bench_renew(bench);
 }
 

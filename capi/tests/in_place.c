@@ -58,17 +58,11 @@ static void bench_flash(struct bench *bench, uint32_t sector_len, uint16_t write
     bench->slot = nor_of(&bench->board, (size_t)bench->info.slot_len, sector_len, write_len,
                          erased);
     bench->scratch = nor_of(&bench->board, (size_t)scratch_len, sector_len, write_len, erased);
-    bench->slot_table = flash_table(&bench->slot);
-    bench->scratch_table = flash_table(&bench->scratch);
-    update->abi = FWDELTA_ABI_VERSION;
-    update->delta = &bench->delta;
-    update->slot = &bench->slot_table;
-    update->scratch = &bench->scratch_table;
     update->payload = &bench->payload;
     update->limits = &bench->limits;
-    update->state = &bench->state;
     update->work = bench->work;
     update->work_len = (size_t)bench->info.work_len;
+    bench_connect(bench);
     bench_renew(bench);
 }
 

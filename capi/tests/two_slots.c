@@ -65,20 +65,14 @@ static void bench_open(struct bench *bench, const char *testdata, const char *im
     bench->board = board_of();
     bench->slot = nor_of(&bench->board, bench->new_bytes.len, 512, 8, 0xff);
     bench->scratch = nor_of(&bench->board, (size_t)scratch_len, 256, 8, 0xff);
-    bench->slot_table = flash_table(&bench->slot);
-    bench->scratch_table = flash_table(&bench->scratch);
     bench->payload = bench->file.data + bench->delta.payload_pos;
-    update->abi = FWDELTA_ABI_VERSION;
-    update->delta = &bench->delta;
     update->old = &bench->old;
     update->old_len = bench->old_bytes.len;
-    update->slot = &bench->slot_table;
-    update->scratch = &bench->scratch_table;
     update->interval = interval;
     update->limits = &bench->limits;
-    update->state = &bench->state;
     update->work = bench->memory.data;
     update->work_len = bench->memory.len;
+    bench_connect(bench);
     bench_renew(bench);
 }
 
