@@ -110,36 +110,33 @@ static fwdelta_flash flash_of(int *fd, uint64_t len)
 
 /* ---- Small helpers. */
 
-static void fail(const char *what)
+/* Ends the program if the system did not do it. */
+static void must(int is_done, const char *what)
 {
-    perror(what);
-    exit(1);
+    if (!is_done) {
+        perror(what);
+        exit(1);
+    }
 }
 
 static int open_file(const char *path, int flags)
 {
     int fd = open(path, flags | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        fail(path);
-    }
+    must(fd >= 0, path);
     return fd;
 }
 
 static uint64_t len_of(int fd, const char *path)
 {
     off_t len = lseek(fd, 0, SEEK_END); /* of a block device too */
-    if (len < 0) {
-        fail(path);
-    }
+    must(len >= 0, path);
     return (uint64_t)len;
 }
 
 static uint8_t *allocate(uint64_t len)
 {
     uint8_t *memory = len <= SIZE_MAX ? malloc(len > 0 ? (size_t)len : 1) : NULL;
-    if (memory == NULL) {
-        fail("memory");
-    }
+    must(memory != NULL, "memory");
     return memory;
 }
 
@@ -153,7 +150,7 @@ static struct path beside(const char *path, const char *end)
     struct path found;
     if (snprintf(found.text, sizeof found.text, "%s%s", path, end) >= (int)sizeof found.text) {
         errno = ENAMETOOLONG;
-        fail(path);
+        must(0, path);
     }
     return found;
 }
@@ -163,18 +160,14 @@ static void sync_folder(const char *path)
 {
     struct path copy = beside(path, "");
     int fd = open_file(dirname(copy.text), O_RDONLY | O_DIRECTORY);
-    if (fsync(fd) != 0) {
-        fail(path);
-    }
+    must(fsync(fd) == 0, path);
     close(fd);
 }
 
 /* A removal is durable when its folder is, too. */
 static void forget(const char *path)
 {
-    if (unlink(path) != 0 && errno != ENOENT) {
-        fail(path);
-    }
+    must(unlink(path) == 0 || errno == ENOENT, path);
     sync_folder(path);
 }
 
@@ -182,12 +175,8 @@ static void forget(const char *path)
 static int open_room(const char *path, uint64_t len)
 {
     int fd = open_file(path, O_RDWR | O_CREAT);
-    if (len_of(fd, path) < len && ftruncate(fd, (off_t)len) != 0) {
-        fail(path);
-    }
-    if (fsync(fd) != 0) {
-        fail(path);
-    }
+    must(len_of(fd, path) >= len || ftruncate(fd, (off_t)len) == 0, path);
+    must(fsync(fd) == 0, path);
     sync_folder(path);
     return fd;
 }
@@ -196,10 +185,9 @@ static int open_room(const char *path, uint64_t len)
 static void cut_image(int fd, const char *path, uint64_t len)
 {
     struct stat stat;
-    if (fstat(fd, &stat) != 0 || (S_ISREG(stat.st_mode) && ftruncate(fd, (off_t)len) != 0)
-        || fsync(fd) != 0) {
-        fail(path);
-    }
+    must(fstat(fd, &stat) == 0, path);
+    must(!S_ISREG(stat.st_mode) || ftruncate(fd, (off_t)len) == 0, path);
+    must(fsync(fd) == 0, path);
 }
 
 /* Ends the program if the library refused: the category is the exit code, plus ten as the command
@@ -278,9 +266,7 @@ static void verify_package(struct job *job, const char *trust)
         .work_len = sizeof work,
     };
     fwdelta_summary summary;
-    if (file_read(&trust_fd, 0, anchor, (size_t)trust_len) != 0) {
-        fail(trust);
-    }
+    must(file_read(&trust_fd, 0, anchor, (size_t)trust_len) == 0, trust);
     close(trust_fd);
     expect(fwdelta_verify(&update, &summary, NULL, 0, &job->error), job->package_path,
            &job->error);
@@ -341,9 +327,7 @@ static fwdelta_status feed_payload(struct job *job, const fwdelta_two_slots *upd
         uint64_t left = job->delta.payload_len - pos;
         size_t len = left < sizeof buf ? (size_t)left : sizeof buf;
         size_t taken = 0;
-        if (file_read(&job->package_fd, job->delta.payload_pos + pos, buf, len) != 0) {
-            fail("payload");
-        }
+        must(file_read(&job->package_fd, job->delta.payload_pos + pos, buf, len) == 0, "payload");
         TRY(fwdelta_two_slots_feed(update, buf, len, &taken, &wish, &job->error));
         pos += taken;
     }
@@ -421,9 +405,7 @@ static void to_slot(struct job *job, const char *trust, const char *old_path, co
     cut_image(part_fd, part.text, job->info.new_len);
     close(part_fd);
     /* The content is durable; then the name. */
-    if (rename(part.text, new_path) != 0) {
-        fail(new_path);
-    }
+    must(rename(part.text, new_path) == 0, new_path);
     sync_folder(new_path);
     forget(journal.text);
     printf("%llu bytes; store sequence %llu once it has proved itself\n",
@@ -448,11 +430,9 @@ static void make_request(struct job *job, const char *trust, const char *path)
     int fd;
     verify_package(job, trust);
     fd = open_file(part.text, O_RDWR | O_CREAT | O_TRUNC);
-    if (file_program(&fd, 0, request, sizeof job->delta) != 0 || file_sync(&fd) != 0
-        || rename(part.text, path) != 0) {
-        fail(path);
-    }
+    must(file_program(&fd, 0, request, sizeof job->delta) == 0 && file_sync(&fd) == 0, path);
     close(fd);
+    must(rename(part.text, path) == 0, path);
     sync_folder(path);
 }
 
@@ -516,9 +496,7 @@ static void find_request(struct job *job, const char *trust, const char *journal
         make_request(job, trust, request);
         return;
     }
-    if (file_read(&fd, 0, (uint8_t *)&job->delta, sizeof job->delta) != 0) {
-        fail(request);
-    }
+    must(file_read(&fd, 0, (uint8_t *)&job->delta, sizeof job->delta) == 0, request);
     close(fd);
 }
 
