@@ -38,17 +38,14 @@ void fwdelta_panic(void)
 static int32_t file_read(void *ctx, uint64_t pos, uint8_t *buf, size_t len)
 {
     const int *fd = ctx;
-    while (len > 0) {
-        ssize_t count = pread(*fd, buf, len, (off_t)pos);
-        if (count < 0 && errno == EINTR) {
-            continue;
-        }
-        if (count <= 0) {
+    size_t done = 0;
+    while (done < len) {
+        ssize_t count = pread(*fd, buf + done, len - done, (off_t)(pos + done));
+        if (count > 0) {
+            done += (size_t)count;
+        } else if (count == 0 || errno != EINTR) {
             return count < 0 && errno == EIO ? 1 : 2;
         }
-        buf += count;
-        pos += (uint64_t)count;
-        len -= (size_t)count;
     }
     return 0;
 }
@@ -56,17 +53,14 @@ static int32_t file_read(void *ctx, uint64_t pos, uint8_t *buf, size_t len)
 static int32_t file_program(void *ctx, uint64_t pos, const uint8_t *data, size_t len)
 {
     const int *fd = ctx;
-    while (len > 0) {
-        ssize_t count = pwrite(*fd, data, len, (off_t)pos);
-        if (count < 0 && errno == EINTR) {
-            continue;
-        }
-        if (count <= 0) {
+    size_t done = 0;
+    while (done < len) {
+        ssize_t count = pwrite(*fd, data + done, len - done, (off_t)(pos + done));
+        if (count > 0) {
+            done += (size_t)count;
+        } else if (count == 0 || errno != EINTR) {
             return 2;
         }
-        data += count;
-        pos += (uint64_t)count;
-        len -= (size_t)count;
     }
     return 0;
 }
