@@ -8,7 +8,7 @@
  *
  * OLD, NEW and IMAGE are files or block devices (a block device is not renamed: give `slot` a file
  * in the same file system as NEW, `in-place` any). Linked with the library that has the built-in
- * Ed25519. Long because both kinds of update are shown.
+ * Ed25519.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -38,17 +38,14 @@ void fwdelta_panic(void)
 static int32_t file_read(void *ctx, uint64_t pos, uint8_t *buf, size_t len)
 {
     const int *fd = ctx;
-    while (len > 0) {
-        ssize_t count = pread(*fd, buf, len, (off_t)pos);
-        if (count < 0 && errno == EINTR) {
-            continue;
-        }
-        if (count <= 0) {
+    size_t done = 0;
+    while (done < len) {
+        ssize_t count = pread(*fd, buf + done, len - done, (off_t)(pos + done));
+        if (count > 0) {
+            done += (size_t)count;
+        } else if (count == 0 || errno != EINTR) {
             return count < 0 && errno == EIO ? 1 : 2;
         }
-        buf += count;
-        pos += (uint64_t)count;
-        len -= (size_t)count;
     }
     return 0;
 }
@@ -56,17 +53,14 @@ static int32_t file_read(void *ctx, uint64_t pos, uint8_t *buf, size_t len)
 static int32_t file_program(void *ctx, uint64_t pos, const uint8_t *data, size_t len)
 {
     const int *fd = ctx;
-    while (len > 0) {
-        ssize_t count = pwrite(*fd, data, len, (off_t)pos);
-        if (count < 0 && errno == EINTR) {
-            continue;
-        }
-        if (count <= 0) {
+    size_t done = 0;
+    while (done < len) {
+        ssize_t count = pwrite(*fd, data + done, len - done, (off_t)(pos + done));
+        if (count > 0) {
+            done += (size_t)count;
+        } else if (count == 0 || errno != EINTR) {
             return 2;
         }
-        data += count;
-        pos += (uint64_t)count;
-        len -= (size_t)count;
     }
     return 0;
 }
@@ -88,106 +82,95 @@ static int32_t file_sync(void *ctx)
 
 static fwdelta_source source_of(int *fd)
 {
-    fwdelta_source source = { FWDELTA_ABI_VERSION, NULL, file_read };
-    source.ctx = fd;
+    const fwdelta_source source = { .abi = FWDELTA_ABI_VERSION, .ctx = fd, .read = file_read };
     return source;
 }
 
 static fwdelta_flash flash_of(int *fd, uint64_t len)
 {
-    fwdelta_flash flash;
-    memset(&flash, 0, sizeof flash);
-    flash.abi = FWDELTA_ABI_VERSION;
-    flash.sector_len = 1;
-    flash.len = len;
-    flash.write_len = 1;
-    flash.ctx = fd;
-    flash.read = file_read;
-    flash.erase = file_erase;
-    flash.program = file_program;
-    flash.sync = file_sync;
+    const fwdelta_flash flash = {
+        .abi = FWDELTA_ABI_VERSION,
+        .sector_len = 1,
+        .len = len,
+        .write_len = 1,
+        .ctx = fd,
+        .read = file_read,
+        .erase = file_erase,
+        .program = file_program,
+        .sync = file_sync,
+    };
     return flash;
 }
 
 /* ---- Small helpers. */
 
-static void fail(const char *what)
+/* Ends the program if the system did not do it. */
+static void must(int is_done, const char *what)
 {
-    perror(what);
-    exit(1);
+    if (!is_done) {
+        perror(what);
+        exit(1);
+    }
 }
 
 static int open_file(const char *path, int flags)
 {
     int fd = open(path, flags | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        fail(path);
-    }
+    must(fd >= 0, path);
     return fd;
 }
 
 static uint64_t len_of(int fd, const char *path)
 {
     off_t len = lseek(fd, 0, SEEK_END); /* of a block device too */
-    if (len < 0) {
-        fail(path);
-    }
+    must(len >= 0, path);
     return (uint64_t)len;
 }
 
 static uint8_t *allocate(uint64_t len)
 {
     uint8_t *memory = len <= SIZE_MAX ? malloc(len > 0 ? (size_t)len : 1) : NULL;
-    if (memory == NULL) {
-        fail("memory");
-    }
+    must(memory != NULL, "memory");
     return memory;
+}
+
+struct path {
+    char text[4096];
+};
+
+/* The path that is `path` with `end` behind it. */
+static struct path beside(const char *path, const char *end)
+{
+    struct path found;
+    if (snprintf(found.text, sizeof found.text, "%s%s", path, end) >= (int)sizeof found.text) {
+        errno = ENAMETOOLONG;
+        must(0, path);
+    }
+    return found;
 }
 
 /* A name is durable when its folder is. */
 static void sync_folder(const char *path)
 {
-    char copy[4096];
-    int fd;
-    if (snprintf(copy, sizeof copy, "%s", path) >= (int)sizeof copy) {
-        errno = ENAMETOOLONG;
-        fail(path);
-    }
-    fd = open_file(dirname(copy), O_RDONLY | O_DIRECTORY);
-    if (fsync(fd) != 0) {
-        fail(path);
-    }
+    struct path copy = beside(path, "");
+    int fd = open_file(dirname(copy.text), O_RDONLY | O_DIRECTORY);
+    must(fsync(fd) == 0, path);
     close(fd);
 }
 
 /* A removal is durable when its folder is, too. */
 static void forget(const char *path)
 {
-    if (unlink(path) != 0 && errno != ENOENT) {
-        fail(path);
-    }
+    must(unlink(path) == 0 || errno == ENOENT, path);
     sync_folder(path);
-}
-
-static const char *beside(char *buf, size_t len, const char *path, const char *end)
-{
-    if (snprintf(buf, len, "%s%s", path, end) >= (int)len) {
-        errno = ENAMETOOLONG;
-        fail(path);
-    }
-    return buf;
 }
 
 /* A file of at least `len` bytes, under a durable name. */
 static int open_room(const char *path, uint64_t len)
 {
     int fd = open_file(path, O_RDWR | O_CREAT);
-    if (len_of(fd, path) < len && ftruncate(fd, (off_t)len) != 0) {
-        fail(path);
-    }
-    if (fsync(fd) != 0) {
-        fail(path);
-    }
+    must(len_of(fd, path) >= len || ftruncate(fd, (off_t)len) == 0, path);
+    must(fsync(fd) == 0, path);
     sync_folder(path);
     return fd;
 }
@@ -196,89 +179,122 @@ static int open_room(const char *path, uint64_t len)
 static void cut_image(int fd, const char *path, uint64_t len)
 {
     struct stat stat;
-    if (fstat(fd, &stat) != 0 || (S_ISREG(stat.st_mode) && ftruncate(fd, (off_t)len) != 0)
-        || fsync(fd) != 0) {
-        fail(path);
+    must(fstat(fd, &stat) == 0, path);
+    must(!S_ISREG(stat.st_mode) || ftruncate(fd, (off_t)len) == 0, path);
+    must(fsync(fd) == 0, path);
+}
+
+/* Ends the program if the library refused: the category is the exit code, plus ten as the command
+ * has it. */
+static void expect(fwdelta_status status, const char *what, const fwdelta_error *error)
+{
+    if (status != FWDELTA_OK) {
+        fprintf(stderr, "%s: %u %s, old image %s\n", what, (unsigned)error->detail,
+                fwdelta_error_name(error->detail), error->old_intact ? "intact" : "not intact");
+        exit((int)(10 + status));
     }
 }
 
-/* The error's category is the exit code, plus ten as the command has it. */
-static int report(const char *what, const fwdelta_error *error)
-{
-    fprintf(stderr, "%s: %u %s, old image %s\n", what, (unsigned)error->detail,
-            fwdelta_error_name(error->detail), error->old_intact ? "intact" : "not intact");
-    return 10 + error->category;
-}
+/* Returns from a function what the library refused. */
+#define TRY(call)                                                                                  \
+    do {                                                                                           \
+        fwdelta_status status_ = (call);                                                           \
+        if (status_ != FWDELTA_OK) {                                                               \
+            return status_;                                                                        \
+        }                                                                                          \
+    } while (0)
 
-/* ---- The package. */
+/* ---- What both kinds of update have. */
 
-struct opened {
+struct job {
+    const char *package_path;
     int package_fd;
+    /* the old image; in place the new one, too */
+    int image_fd;
+    int journal_fd;
     fwdelta_source package;
-    fwdelta_device device;
     fwdelta_limits limits;
-    fwdelta_update update;
+    fwdelta_delta delta;
+    fwdelta_delta_info info;
+    /* info.work_len bytes */
+    uint8_t *work;
+    fwdelta_flash scratch;
+    /* to be stored once the new image has proved itself */
+    uint64_t sequence;
+    fwdelta_error error;
 };
 
-/* Nothing is verified yet. A modem would tell device.sim, and a file device.sequence. */
-static void open_package(struct opened *opened, const char *package, const char *trust)
+/* Nothing is verified yet. */
+static void open_package(struct job *job, const char *path)
 {
+    memset(job, 0, sizeof *job);
+    job->package_path = path;
+    job->package_fd = open_file(path, O_RDONLY);
+    job->package = source_of(&job->package_fd);
+    fwdelta_limits_linux(&job->limits);
+}
+
+/* Verifies the package: signatures, policy, payload. Then the job has its delta and its sequence
+ * number. A modem would tell device.sim, and a file device.sequence. */
+static void verify_package(struct job *job, const char *trust)
+{
+    /* as long as fwdelta_limits_linux lets an envelope be */
+    static uint8_t envelope_buf[65536];
+    static uint8_t work[65536];
+    const fwdelta_device device
+        = { .abi = FWDELTA_ABI_VERSION, .sim = FWDELTA_SIM_WITHOUT_FOTA };
     int trust_fd = open_file(trust, O_RDONLY);
     uint64_t trust_len = len_of(trust_fd, trust);
     uint8_t *anchor = allocate(trust_len);
-    memset(opened, 0, sizeof *opened);
-    if (file_read(&trust_fd, 0, anchor, (size_t)trust_len) != 0) {
-        fail(trust);
-    }
-    close(trust_fd);
-    fwdelta_limits_linux(&opened->limits);
-    opened->package_fd = open_file(package, O_RDONLY);
-    opened->package = source_of(&opened->package_fd);
-    opened->device.abi = FWDELTA_ABI_VERSION;
-    opened->device.sim = FWDELTA_SIM_WITHOUT_FOTA;
-    opened->update.abi = FWDELTA_ABI_VERSION;
-    opened->update.package = &opened->package;
-    opened->update.package_len = len_of(opened->package_fd, package);
-    opened->update.trust = anchor;
-    opened->update.trust_len = (size_t)trust_len;
-    opened->update.device = &opened->device;
-    opened->update.limits = &opened->limits;
-    opened->update.envelope_buf = allocate(opened->limits.envelope_len);
-    opened->update.envelope_buf_len = opened->limits.envelope_len;
-    opened->update.work_len = 65536;
-    opened->update.work = allocate(opened->update.work_len);
-}
-
-static void close_package(struct opened *opened)
-{
-    close(opened->package_fd);
-    free((void *)(uintptr_t)opened->update.trust);
-    free(opened->update.envelope_buf);
-    free(opened->update.work);
-}
-
-/* Verifies the package: signatures, policy, payload. Gives 0, its delta, and the sequence number
- * that is to be stored once the new image has proved itself; else an exit code. */
-static int verify_package(const char *package, const char *trust, fwdelta_delta *delta,
-                          uint64_t *sequence)
-{
-    struct opened opened;
+    const fwdelta_update update = {
+        .abi = FWDELTA_ABI_VERSION,
+        .package = &job->package,
+        .package_len = len_of(job->package_fd, job->package_path),
+        .trust = anchor,
+        .trust_len = (size_t)trust_len,
+        .device = &device,
+        .limits = &job->limits,
+        .envelope_buf = envelope_buf,
+        .envelope_buf_len = sizeof envelope_buf,
+        .work = work,
+        .work_len = sizeof work,
+    };
     fwdelta_summary summary;
-    fwdelta_error error;
-    fwdelta_status status;
-    open_package(&opened, package, trust);
-    status = fwdelta_verify(&opened.update, &summary, NULL, 0, &error);
-    if (status == FWDELTA_OK) {
-        *sequence = summary.sequence;
-        status = fwdelta_delta_of_package(&opened.update, 0, NULL, 0, delta, &error);
-    }
-    close_package(&opened);
-    if (status == FWDELTA_OK && summary.component_count != 1) {
-        fprintf(stderr, "%s: has %u components; this agent updates one\n", package,
+    must(file_read(&trust_fd, 0, anchor, (size_t)trust_len) == 0, trust);
+    close(trust_fd);
+    expect(fwdelta_verify(&update, &summary, NULL, 0, &job->error), job->package_path,
+           &job->error);
+    expect(fwdelta_delta_of_package(&update, 0, NULL, 0, &job->delta, &job->error),
+           job->package_path, &job->error);
+    free(anchor);
+    if (summary.component_count != 1) {
+        fprintf(stderr, "%s: has %u components; this agent updates one\n", job->package_path,
                 (unsigned)summary.component_count);
-        return 2;
+        exit(2);
     }
-    return status == FWDELTA_OK ? 0 : report(package, &error);
+    job->sequence = summary.sequence;
+}
+
+/* What the delta says, and memory for it. */
+static fwdelta_status read_delta(struct job *job)
+{
+    TRY(fwdelta_delta_read(&job->delta, &job->limits, &job->info, &job->error));
+    job->work = allocate(job->info.work_len);
+    return FWDELTA_OK;
+}
+
+static void open_journal(struct job *job, const char *path, uint64_t len)
+{
+    job->journal_fd = open_room(path, len);
+    job->scratch = flash_of(&job->journal_fd, len);
+}
+
+static void close_job(struct job *job)
+{
+    close(job->package_fd);
+    close(job->image_fd);
+    close(job->journal_fd);
+    free(job->work);
 }
 
 /* ---- Two slots: a part file and a journal, then one rename.
@@ -295,153 +311,99 @@ static int verify_package(const char *package, const char *trust, fwdelta_delta 
 #define CHECKPOINT_LEN (1u << 20)
 #endif
 
-/* Feeds the payload from `pos` on. One that comes over a network could be asked for from there. */
-static fwdelta_status feed_payload(const fwdelta_two_slots *update, int *package_fd, uint64_t pos,
-                                   fwdelta_error *error)
+/* Feeds the payload from `pos` on. One that comes over a network could be asked for from there.
+ * What is not taken yet is read again. */
+static fwdelta_status feed_payload(struct job *job, const fwdelta_two_slots *update, uint64_t pos)
 {
-    const fwdelta_delta *delta = update->delta;
     uint8_t buf[4096];
-    size_t start = 0;
-    size_t end = 0;
     uint32_t wish = FWDELTA_STREAM_NEEDS_INPUT;
-    fwdelta_status status = FWDELTA_OK;
-    while (status == FWDELTA_OK && wish != FWDELTA_STREAM_DONE) {
+    while (wish != FWDELTA_STREAM_DONE) {
+        uint64_t left = job->delta.payload_len - pos;
+        size_t len = left < sizeof buf ? (size_t)left : sizeof buf;
         size_t taken = 0;
-        if (start == end) {
-            uint64_t left = delta->payload_len - pos;
-            start = 0;
-            end = left < sizeof buf ? (size_t)left : sizeof buf;
-            if (file_read(package_fd, delta->payload_pos + pos, buf, end) != 0) {
-                fail("payload");
-            }
-            pos += end;
-        }
-        status = fwdelta_two_slots_feed(update, buf + start, end - start, &taken, &wish, error);
-        start += taken;
+        must(file_read(&job->package_fd, job->delta.payload_pos + pos, buf, len) == 0, "payload");
+        TRY(fwdelta_two_slots_feed(update, buf, len, &taken, &wish, &job->error));
+        pos += taken;
     }
-    return status;
+    return FWDELTA_OK;
 }
 
 /* Writes the new image, or goes on with it. */
-static fwdelta_status write_slot(const fwdelta_two_slots *update, int *package_fd,
-                                 fwdelta_error *error)
+static fwdelta_status write_slot(struct job *job, const fwdelta_two_slots *update)
 {
     fwdelta_resume_at at = { 0, 0 };
     uint32_t found = FWDELTA_FOUND_NOTHING;
-    fwdelta_status status = fwdelta_two_slots_look(update, &found, error);
-    if (status != FWDELTA_OK || found == FWDELTA_FOUND_DONE) {
-        return status;
+    TRY(fwdelta_two_slots_look(update, &found, &job->error));
+    if (found == FWDELTA_FOUND_DONE) {
+        return FWDELTA_OK;
     }
-    status = found == FWDELTA_FOUND_BEGUN ? fwdelta_two_slots_resume(update, &at, error)
-                                          : fwdelta_two_slots_begin(update, error);
-    if (status == FWDELTA_OK) {
-        printf("from byte %llu on\n", (unsigned long long)at.new_pos);
-        status = feed_payload(update, package_fd, at.payload_pos, error);
+    if (found == FWDELTA_FOUND_BEGUN) {
+        TRY(fwdelta_two_slots_resume(update, &at, &job->error));
+    } else {
+        TRY(fwdelta_two_slots_begin(update, &job->error));
     }
-    return status == FWDELTA_OK ? fwdelta_two_slots_finish(update, error) : status;
+    printf("from byte %llu on\n", (unsigned long long)at.new_pos);
+    TRY(feed_payload(job, update, at.payload_pos));
+    return fwdelta_two_slots_finish(update, &job->error);
 }
 
-/* What a run has open, and where its journal is. */
-struct slot_files {
-    int package_fd;
-    int old_fd;
-    uint64_t old_len;
-    int part_fd;
-    const char *journal;
-};
-
-static fwdelta_status fill_slot(const fwdelta_delta *delta, const fwdelta_delta_info *info,
-                                struct slot_files *files, fwdelta_error *error)
+static fwdelta_status fill_slot(struct job *job, uint64_t old_len, int part_fd,
+                                const char *journal)
 {
     static fwdelta_two_slots_state state;
-    fwdelta_limits limits;
-    fwdelta_two_slots update;
+    const fwdelta_source old = source_of(&job->image_fd);
+    const fwdelta_flash slot = flash_of(&part_fd, job->info.new_len);
+    const fwdelta_two_slots update = {
+        .abi = FWDELTA_ABI_VERSION,
+        .delta = &job->delta,
+        .old = &old,
+        .old_len = old_len,
+        .slot = &slot,
+        .scratch = &job->scratch,
+        .interval = CHECKPOINT_LEN,
+        .limits = &job->limits,
+        .state = &state,
+        .work = job->work,
+        .work_len = (size_t)job->info.work_len,
+    };
     uint64_t scratch_len = 0;
-    fwdelta_status status;
-    fwdelta_source old = source_of(&files->old_fd);
-    fwdelta_flash slot = flash_of(&files->part_fd, info->new_len);
-    fwdelta_flash scratch;
-    int journal_fd;
-    fwdelta_limits_linux(&limits);
-    memset(&update, 0, sizeof update);
-    update.abi = FWDELTA_ABI_VERSION;
-    update.delta = delta;
-    update.old = &old;
-    update.old_len = files->old_len;
-    update.slot = &slot;
-    update.scratch = &scratch;
-    update.interval = CHECKPOINT_LEN;
-    update.limits = &limits;
-    update.state = &state;
-    update.work = allocate(info->work_len);
-    update.work_len = (size_t)info->work_len;
-    status = fwdelta_two_slots_scratch_len(delta, &limits, 1, 1, update.work, update.work_len,
-                                           &scratch_len, error);
-    if (status == FWDELTA_OK) {
-        journal_fd = open_room(files->journal, scratch_len);
-        scratch = flash_of(&journal_fd, scratch_len);
-        status = write_slot(&update, &files->package_fd, error);
-        close(journal_fd);
-    }
-    free(update.work);
-    return status;
+    TRY(fwdelta_two_slots_scratch_len(update.delta, update.limits, 1, 1, update.work,
+                                      update.work_len, &scratch_len, &job->error));
+    open_journal(job, journal, scratch_len);
+    return write_slot(job, &update);
 }
 
 /* The package is verified by every run: nothing is lost if policy says otherwise by now. A journal
  * that is another package's, or another decision's, is found to say nothing. */
-static int to_slot(const char *package, const char *trust, const char *old_path,
-                   const char *new_path)
+static void to_slot(struct job *job, const char *trust, const char *old_path, const char *new_path)
 {
-    char part[4096];
-    char journal[4096];
-    struct slot_files files;
-    fwdelta_delta delta;
-    fwdelta_delta_info info;
-    fwdelta_limits limits;
-    fwdelta_error error;
+    const struct path part = beside(new_path, ".part");
+    const struct path journal = beside(new_path, ".journal");
     fwdelta_status status;
-    uint64_t sequence = 0;
-    int code = verify_package(package, trust, &delta, &sequence);
-    if (code != 0) {
-        return code;
+    uint64_t old_len;
+    int part_fd;
+    verify_package(job, trust);
+    expect(read_delta(job), job->package_path, &job->error);
+    job->image_fd = open_file(old_path, O_RDONLY);
+    old_len = len_of(job->image_fd, old_path);
+    if (access(part.text, F_OK) != 0) {
+        forget(journal.text);
     }
-    beside(part, sizeof part, new_path, ".part");
-    files.journal = beside(journal, sizeof journal, new_path, ".journal");
-    fwdelta_limits_linux(&limits);
-    status = fwdelta_delta_read(&delta, &limits, &info, &error);
-    if (status != FWDELTA_OK) {
-        return report(package, &error);
+    part_fd = open_room(part.text, job->info.new_len);
+    status = fill_slot(job, old_len, part_fd, journal.text);
+    if (status != FWDELTA_OK && status != FWDELTA_STORAGE) {
+        forget(journal.text); /* what it leads to is not the new image: begin anew */
+        unlink(part.text);
     }
-    files.package_fd = open_file(package, O_RDONLY);
-    files.old_fd = open_file(old_path, O_RDONLY);
-    files.old_len = len_of(files.old_fd, old_path);
-    if (access(part, F_OK) != 0) {
-        forget(journal);
-    }
-    files.part_fd = open_room(part, info.new_len);
-    status = fill_slot(&delta, &info, &files, &error);
-    if (status == FWDELTA_OK) {
-        cut_image(files.part_fd, part, info.new_len);
-    }
-    close(files.package_fd);
-    close(files.old_fd);
-    close(files.part_fd);
-    if (status != FWDELTA_OK) {
-        if (error.category != FWDELTA_STORAGE) {
-            forget(journal); /* what it leads to is not the new image: begin anew */
-            unlink(part);
-        }
-        return report(package, &error);
-    }
+    expect(status, job->package_path, &job->error);
+    cut_image(part_fd, part.text, job->info.new_len);
+    close(part_fd);
     /* The content is durable; then the name. */
-    if (rename(part, new_path) != 0) {
-        fail(new_path);
-    }
+    must(rename(part.text, new_path) == 0, new_path);
     sync_folder(new_path);
-    forget(journal);
+    forget(journal.text);
     printf("%llu bytes; store sequence %llu once it has proved itself\n",
-           (unsigned long long)info.new_len, (unsigned long long)sequence);
-    return 0;
+           (unsigned long long)job->info.new_len, (unsigned long long)job->sequence);
 }
 
 /* ---- In place: a request and a journal.
@@ -455,158 +417,119 @@ static int to_slot(const char *package, const char *trust, const char *old_path,
  *   journal would be begun anew on an image that is no longer old. */
 
 /* Verifies the package and leaves a request, from when on policy is not asked again. */
-static int make_request(const char *package, const char *trust, const char *path,
-                        fwdelta_delta *delta)
+static void make_request(struct job *job, const char *trust, const char *path)
 {
-    char part_path[4096];
-    uint64_t sequence = 0;
-    int code = verify_package(package, trust, delta, &sequence);
+    const struct path part = beside(path, ".part");
+    const uint8_t *request = (const uint8_t *)&job->delta;
     int fd;
-    if (code != 0) {
-        return code;
-    }
-    fd = open_file(beside(part_path, sizeof part_path, path, ".part"), O_RDWR | O_CREAT | O_TRUNC);
-    if (file_program(&fd, 0, (const uint8_t *)delta, sizeof *delta) != 0 || file_sync(&fd) != 0
-        || rename(part_path, path) != 0) {
-        fail(path);
-    }
+    verify_package(job, trust);
+    fd = open_file(part.text, O_RDWR | O_CREAT | O_TRUNC);
+    must(file_program(&fd, 0, request, sizeof job->delta) == 0 && file_sync(&fd) == 0, path);
     close(fd);
+    must(rename(part.text, path) == 0, path);
     sync_folder(path);
-    return 0;
 }
 
 static fwdelta_status step_to_end(const fwdelta_in_place *update, fwdelta_error *error)
 {
     fwdelta_step step = { 0, 0, 0 };
-    fwdelta_status status = FWDELTA_OK;
-    while (status == FWDELTA_OK && !step.done) {
-        status = fwdelta_in_place_step(update, &step, error);
+    while (!step.done) {
+        TRY(fwdelta_in_place_step(update, &step, error));
     }
-    return status;
-}
-
-static fwdelta_status rehearse_and_begin(const fwdelta_in_place *update, fwdelta_error *error)
-{
-    fwdelta_status status = fwdelta_in_place_rehearse(update, error);
-    if (status == FWDELTA_OK) {
-        status = step_to_end(update, error);
-    }
-    return status == FWDELTA_OK ? fwdelta_in_place_begin(update, error) : status;
+    return FWDELTA_OK;
 }
 
 static fwdelta_status rewrite(const fwdelta_in_place *update, fwdelta_error *error)
 {
     uint32_t found = FWDELTA_FOUND_NOTHING;
-    fwdelta_status status = fwdelta_in_place_look(update, &found, error);
-    if (status != FWDELTA_OK || found == FWDELTA_FOUND_DONE) {
-        return status;
+    TRY(fwdelta_in_place_look(update, &found, error));
+    if (found == FWDELTA_FOUND_DONE) {
+        return FWDELTA_OK;
     }
-    status = found == FWDELTA_FOUND_BEGUN ? fwdelta_in_place_resume(update, error)
-                                          : rehearse_and_begin(update, error);
-    if (status == FWDELTA_OK) {
-        status = step_to_end(update, error);
+    if (found == FWDELTA_FOUND_BEGUN) {
+        TRY(fwdelta_in_place_resume(update, error));
+    } else {
+        TRY(fwdelta_in_place_rehearse(update, error));
+        TRY(step_to_end(update, error));
+        TRY(fwdelta_in_place_begin(update, error));
     }
-    return status == FWDELTA_OK ? fwdelta_in_place_finish(update, error) : status;
+    TRY(step_to_end(update, error));
+    return fwdelta_in_place_finish(update, error);
 }
 
-/* Rewrites the image as `delta` says, or goes on with it. */
-static fwdelta_status apply_request(const fwdelta_delta *delta, const fwdelta_delta_info *info,
-                                    int *package_fd, int *image_fd, const char *journal,
-                                    fwdelta_error *error)
+/* Rewrites the image as the delta says, or goes on with it. */
+static fwdelta_status apply_request(struct job *job, const char *journal)
 {
     static fwdelta_state state;
-    fwdelta_limits limits;
-    fwdelta_in_place update;
+    const fwdelta_flash slot = flash_of(&job->image_fd, job->info.slot_len);
+    const fwdelta_in_place update = {
+        .abi = FWDELTA_ABI_VERSION,
+        .delta = &job->delta,
+        .slot = &slot,
+        .scratch = &job->scratch,
+        .payload = &job->package,
+        .limits = &job->limits,
+        .state = &state,
+        .work = job->work,
+        .work_len = (size_t)job->info.work_len,
+    };
     uint64_t scratch_len = 0;
-    fwdelta_status status;
-    fwdelta_source payload = source_of(package_fd);
-    fwdelta_flash slot = flash_of(image_fd, info->slot_len);
-    fwdelta_flash scratch;
-    int journal_fd;
-    fwdelta_limits_linux(&limits);
-    memset(&update, 0, sizeof update);
-    update.abi = FWDELTA_ABI_VERSION;
-    update.delta = delta;
-    update.slot = &slot;
-    update.scratch = &scratch;
-    update.payload = &payload;
-    update.limits = &limits;
-    update.state = &state;
-    update.work = allocate(info->work_len);
-    update.work_len = (size_t)info->work_len;
-    status = fwdelta_in_place_scratch_len(delta, &limits, 1, update.work, update.work_len,
-                                          &scratch_len, error);
-    if (status == FWDELTA_OK) {
-        journal_fd = open_room(journal, scratch_len);
-        scratch = flash_of(&journal_fd, scratch_len);
-        status = rewrite(&update, error);
-        close(journal_fd);
-    }
-    free(update.work);
-    return status;
+    TRY(fwdelta_in_place_scratch_len(update.delta, update.limits, 1, update.work, update.work_len,
+                                     &scratch_len, &job->error));
+    open_journal(job, journal, scratch_len);
+    return rewrite(&update, &job->error);
 }
 
 /* The delta that is asked for, by an earlier run or by this one. */
-static int find_request(const char *package, const char *trust, const char *journal,
-                        const char *request, fwdelta_delta *delta)
+static void find_request(struct job *job, const char *trust, const char *journal,
+                         const char *request)
 {
     int fd = open(request, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         forget(journal); /* of an earlier update, if it is there: it may say "done" */
-        return make_request(package, trust, request, delta);
+        make_request(job, trust, request);
+        return;
     }
-    if (file_read(&fd, 0, (uint8_t *)delta, sizeof *delta) != 0) {
-        fail(request);
-    }
+    must(file_read(&fd, 0, (uint8_t *)&job->delta, sizeof job->delta) == 0, request);
     close(fd);
-    return 0;
 }
 
-static int in_place(const char *package, const char *trust, const char *image,
-                    const char *journal)
+static void in_place(struct job *job, const char *trust, const char *image, const char *journal)
 {
-    fwdelta_delta delta;
-    fwdelta_delta_info info;
-    fwdelta_limits limits;
-    fwdelta_error error;
+    const struct path request = beside(journal, ".request");
     fwdelta_status status;
-    char request[4096];
-    int package_fd = open_file(package, O_RDONLY);
-    int image_fd = open_file(image, O_RDWR);
-    int code = find_request(package, trust, journal,
-                            beside(request, sizeof request, journal, ".request"), &delta);
-    if (code != 0) {
-        return code;
-    }
-    fwdelta_limits_linux(&limits);
-    status = fwdelta_delta_read(&delta, &limits, &info, &error);
+    job->image_fd = open_file(image, O_RDWR);
+    find_request(job, trust, journal, request.text);
+    status = read_delta(job);
     if (status == FWDELTA_OK) {
-        status = apply_request(&delta, &info, &package_fd, &image_fd, journal, &error);
+        status = apply_request(job, journal);
     }
-    if (status != FWDELTA_OK) {
-        if (error.old_intact || error.category == FWDELTA_WRONG_OLD) {
-            unlink(request); /* nothing was begun: another package may come */
-        }
-        return report(image, &error);
+    if (status != FWDELTA_OK && (job->error.old_intact || status == FWDELTA_WRONG_OLD)) {
+        unlink(request.text); /* nothing was begun: another package may come */
     }
-    cut_image(image_fd, image, info.new_len);
-    forget(request);
+    expect(status, image, &job->error);
+    cut_image(job->image_fd, image, job->info.new_len);
+    forget(request.text);
     unlink(journal);
-    close(package_fd);
-    close(image_fd);
-    printf("%s: %llu bytes in place\n", image, (unsigned long long)info.new_len);
-    return 0;
+    printf("%s: %llu bytes in place\n", image, (unsigned long long)job->info.new_len);
 }
 
 int main(int argc, char **argv)
 {
-    if (argc == 6 && strcmp(argv[1], "slot") == 0) {
-        return to_slot(argv[2], argv[3], argv[4], argv[5]);
+    struct job job;
+    int is_slot = argc == 6 && strcmp(argv[1], "slot") == 0;
+    int is_in_place = argc == 6 && strcmp(argv[1], "in-place") == 0;
+    if (!is_slot && !is_in_place) {
+        fprintf(stderr, "usage: %s slot PACKAGE TRUST OLD NEW\n"
+                        "       %s in-place PACKAGE TRUST IMAGE JOURNAL\n", argv[0], argv[0]);
+        return 2;
     }
-    if (argc == 6 && strcmp(argv[1], "in-place") == 0) {
-        return in_place(argv[2], argv[3], argv[4], argv[5]);
+    open_package(&job, argv[2]);
+    if (is_slot) {
+        to_slot(&job, argv[3], argv[4], argv[5]);
+    } else {
+        in_place(&job, argv[3], argv[4], argv[5]);
     }
-    fprintf(stderr, "usage: %s slot PACKAGE TRUST OLD NEW\n"
-                    "       %s in-place PACKAGE TRUST IMAGE JOURNAL\n", argv[0], argv[0]);
-    return 2;
+    close_job(&job);
+    return 0;
 }

@@ -216,24 +216,11 @@ struct bench {
     fwdelta_error error;
     /* the receiver's */
     struct bytes new_bytes;
+    /* the old image where the new one goes, NULL if it is elsewhere */
+    const struct bytes *in_slot;
 };
 
-#include "bench.h"
-
-static void bench_reset(struct bench *bench)
-{
-    memset(&bench->state, 0, sizeof bench->state);
-    memset(bench->receiver.rig.work, 0xa5, sizeof bench->receiver.rig.work);
-    cell_reset(&bench->receiver.cell);
-    board_reset(&bench->board);
-}
-
-static void bench_renew(struct bench *bench)
-{
-    nor_restore(&bench->slot, &bench->receiver.old_bytes);
-    nor_restore(&bench->scratch, NULL);
-    bench_reset(bench);
-}
+#include "bench_in_place.h"
 
 static void bench_open(struct bench *bench, const char *dir, const char *name, const char *key)
 {
@@ -244,6 +231,7 @@ static void bench_open(struct bench *bench, const char *dir, const char *name, c
     memset(bench, 0, sizeof *bench);
     receiver_open(receiver, dir, name, key);
     bench->new_bytes = receiver->new_bytes;
+    bench->in_slot = &receiver->old_bytes;
     CHECK(receiver_delta(receiver, &bench->delta) == FWDELTA_OK);
     CHECK(fwdelta_delta_read(&bench->delta, &rig->limits, &info, &rig->error) == FWDELTA_OK);
     CHECK(info.in_place == 1 && info.work_len <= sizeof rig->work);
@@ -252,19 +240,13 @@ static void bench_open(struct bench *bench, const char *dir, const char *name, c
     bench->board = board_of();
     bench->slot = nor_of(&bench->board, (size_t)info.slot_len, info.page_len, 8, 0xff);
     bench->scratch = nor_of(&bench->board, (size_t)scratch_len, info.page_len, 8, 0xff);
-    bench->slot_table = flash_table(&bench->slot);
-    bench->scratch_table = flash_table(&bench->scratch);
-    bench->update.abi = FWDELTA_ABI_VERSION;
-    bench->update.delta = &bench->delta;
-    bench->update.slot = &bench->slot_table;
-    bench->update.scratch = &bench->scratch_table;
     bench->update.payload = &rig->package;
     bench->update.limits = &rig->limits;
     bench->update.decryptor = &receiver->decryptor;
-    bench->update.state = &bench->state;
     bench->update.work = rig->work;
     bench->update.work_len = (size_t)info.work_len;
     receiver->cell.unwrap_count = 0;
+    bench_connect(bench);
     bench_renew(bench);
 }
 
@@ -275,71 +257,19 @@ static void bench_close(struct bench *bench)
     receiver_close(&bench->receiver);
 }
 
-static fwdelta_status step_to_end(struct bench *bench)
-{
-    fwdelta_step step = { 0, 0, 0 };
-    fwdelta_status status = FWDELTA_OK;
-    while (!step.done && status == FWDELTA_OK) {
-        status = fwdelta_in_place_step(&bench->update, &step, &bench->error);
-    }
-    return status;
-}
-
-static fwdelta_status look(struct bench *bench, uint32_t *found)
-{
-    return fwdelta_in_place_look(&bench->update, found, &bench->error);
-}
-
-static fwdelta_status clear(struct bench *bench)
-{
-    return fwdelta_in_place_clear(&bench->update, &bench->error);
-}
-
+/* What the cell unwrapped before is gone. */
 static fwdelta_status boot(struct bench *bench)
 {
-    const fwdelta_in_place *update = &bench->update;
-    fwdelta_error *error = &bench->error;
-    uint32_t found = 99;
-    fwdelta_status status = look(bench, &found);
-    if (status != FWDELTA_OK || found == FWDELTA_FOUND_DONE) {
-        return status;
-    }
-    if (found == FWDELTA_FOUND_BEGUN) {
-        status = fwdelta_in_place_resume(update, error);
-    } else {
-        status = fwdelta_in_place_rehearse(update, error);
-        if (status == FWDELTA_OK) {
-            status = step_to_end(bench);
-        }
-        if (status == FWDELTA_OK) {
-            status = fwdelta_in_place_begin(update, error);
-        }
-    }
-    if (status == FWDELTA_OK) {
-        status = step_to_end(bench);
-    }
-    return status == FWDELTA_OK ? fwdelta_in_place_finish(update, error) : status;
+    cell_reset(&bench->receiver.cell);
+    return start(bench);
 }
 
-/* The power goes at many moments: the content key is unwrapped anew and the update goes on. */
+/* The content key is unwrapped anew at each start, and the update goes on. */
 static void power_cuts(struct bench *bench, long moments)
 {
     long count = undisturbed(bench);
-    long every = moments_apart(count, moments);
-    long at;
-    int kind;
     CHECK(bench->receiver.cell.unwrap_count == 2);
-    for (at = 0; at < count; at += every) {
-        for (kind = 0; kind < CUT_COUNT; kind++) {
-            bench_renew(bench);
-            bench->board.random = (uint32_t)at * 31u + 7u;
-            bench->board.cut = (enum cut)kind;
-            bench->board.cut_at = at;
-            CHECK(boot(bench) == FWDELTA_STORAGE);
-            bench_reset(bench);
-            boots(bench);
-        }
-    }
+    nested_cuts(bench, count, moments);
     printf("%ld operations\n", count);
 }
 

@@ -23,26 +23,17 @@ struct bench {
     fwdelta_error error;
     /* the receiver's */
     struct bytes new_bytes;
-    /* where the last start went on */
+    uint8_t *payload;
+    /* where the last start went on, and bytes of payload that it was fed */
     fwdelta_resume_at at;
+    uint64_t fed_len;
+    /* starts that went on behind the start */
+    long resumed_count;
+    /* the old image where the new one goes, NULL if it is elsewhere */
+    const struct bytes *in_slot;
 };
 
-#include "bench.h"
-
-static void bench_reset(struct bench *bench)
-{
-    memset(&bench->state, 0, sizeof bench->state);
-    memset(bench->receiver.rig.work, 0xa5, sizeof bench->receiver.rig.work);
-    cell_reset(&bench->receiver.cell);
-    board_reset(&bench->board);
-}
-
-static void bench_renew(struct bench *bench)
-{
-    nor_restore(&bench->slot, NULL);
-    nor_restore(&bench->scratch, NULL);
-    bench_reset(bench);
-}
+#include "bench_two_slots.h"
 
 static void bench_flash(struct bench *bench)
 {
@@ -54,8 +45,6 @@ static void bench_flash(struct bench *bench)
     bench->board = board_of();
     bench->slot = nor_of(&bench->board, bench->new_bytes.len, 128, 8, 0xff);
     bench->scratch = nor_of(&bench->board, (size_t)scratch_len, 256, 8, 0xff);
-    bench->slot_table = flash_table(&bench->slot);
-    bench->scratch_table = flash_table(&bench->scratch);
 }
 
 /* Verifies the package. */
@@ -68,17 +57,14 @@ static void bench_open(struct bench *bench, const char *dir, const char *name, c
     bench->new_bytes = receiver->new_bytes;
     CHECK(receiver_delta(receiver, &bench->delta) == FWDELTA_OK && bench->delta.cipher != 0);
     bench_flash(bench);
-    update->abi = FWDELTA_ABI_VERSION;
-    update->delta = &bench->delta;
-    update->slot = &bench->slot_table;
-    update->scratch = &bench->scratch_table;
+    bench->payload = receiver->rig.package_bytes.data + bench->delta.payload_pos;
     update->interval = INTERVAL;
     update->limits = &receiver->rig.limits;
     update->decryptor = &receiver->decryptor;
-    update->state = &bench->state;
     update->work = receiver->rig.work;
     update->work_len = sizeof receiver->rig.work;
     receiver->cell.unwrap_count = 0;
+    bench_connect(bench);
     bench_renew(bench);
 }
 
@@ -89,56 +75,11 @@ static void bench_close(struct bench *bench)
     receiver_close(&bench->receiver);
 }
 
-static fwdelta_status look(struct bench *bench, uint32_t *found)
-{
-    return fwdelta_two_slots_look(&bench->update, found, &bench->error);
-}
-
-static fwdelta_status clear(struct bench *bench)
-{
-    return fwdelta_two_slots_clear(&bench->update, &bench->error);
-}
-
-/* The payload, from where the update goes on, in pieces of 50 bytes. */
-static uint8_t *payload_of(const struct bench *bench)
-{
-    return bench->receiver.rig.package_bytes.data + bench->delta.payload_pos;
-}
-
-static fwdelta_status feed(struct bench *bench)
-{
-    uint64_t pos = bench->at.payload_pos;
-    uint32_t wish = FWDELTA_STREAM_NEEDS_INPUT;
-    while (wish != FWDELTA_STREAM_DONE) {
-        uint64_t left = bench->delta.payload_len - pos;
-        size_t taken = 0;
-        fwdelta_status status
-            = fwdelta_two_slots_feed(&bench->update, payload_of(bench) + pos,
-                                     left < 50 ? (size_t)left : 50, &taken, &wish, &bench->error);
-        if (status != FWDELTA_OK) {
-            return status;
-        }
-        pos += taken;
-    }
-    return FWDELTA_OK;
-}
-
+/* What the cell unwrapped before is gone. */
 static fwdelta_status boot(struct bench *bench)
 {
-    const fwdelta_two_slots *update = &bench->update;
-    uint32_t found = 99;
-    fwdelta_status status = look(bench, &found);
-    memset(&bench->at, 0, sizeof bench->at);
-    if (status != FWDELTA_OK || found == FWDELTA_FOUND_DONE) {
-        return status;
-    }
-    status = found == FWDELTA_FOUND_BEGUN
-        ? fwdelta_two_slots_resume(update, &bench->at, &bench->error)
-        : fwdelta_two_slots_begin(update, &bench->error);
-    if (status == FWDELTA_OK) {
-        status = feed(bench);
-    }
-    return status == FWDELTA_OK ? fwdelta_two_slots_finish(update, &bench->error) : status;
+    cell_reset(&bench->receiver.cell);
+    return boot_fed(bench, 50, UINT64_MAX);
 }
 
 /* Refused with this number; the journal does not say that there is a new image, nor can that be
@@ -152,36 +93,12 @@ static void never_confirmed(struct bench *bench, uint16_t detail)
     bench_reset(bench);
 }
 
-/* The power goes at many moments, in the recovery again: the content key is unwrapped anew, and
- * the update goes on at a chunk. */
+/* The content key is unwrapped anew at each start, and the update goes on at a chunk. */
 static void power_cuts(struct bench *bench)
 {
     long count = undisturbed(bench);
-    long every = moments_apart(count, moment_count(60));
-    long resumed_count = 0;
-    long at;
-    int kind;
     CHECK(bench->receiver.cell.unwrap_count == 1 && bench->receiver.cell.open_count > 5);
-    for (at = 0; at < count; at += every) {
-        for (kind = 0; kind < CUT_COUNT; kind++) {
-            bench_renew(bench);
-            bench->board.random = (uint32_t)at * 31u + 7u;
-            bench->board.cut = (enum cut)kind;
-            bench->board.cut_at = at;
-            CHECK(boot(bench) == FWDELTA_STORAGE && bench->error.old_intact == 1);
-            bench_reset(bench);
-            bench->board.cut_at = (at * 7 + kind) % (count - at + 3);
-            if (boot(bench) != FWDELTA_OK) {
-                CHECK(bench->error.category == FWDELTA_STORAGE && bench->error.old_intact == 1);
-                bench_reset(bench);
-                boots(bench);
-            }
-            CHECK(nor_holds(&bench->slot, &bench->new_bytes));
-            resumed_count += bench->at.new_pos > 0;
-        }
-    }
-    CHECK(resumed_count > 0);
-    printf("%ld operations; went on behind the start %ld times\n", count, resumed_count);
+    resuming_cuts(bench, count, moment_count(60));
 }
 
 /* A start that the power ends three quarters on. */
@@ -202,7 +119,6 @@ static void most_of_the_way(struct bench *bench)
  * update goes on. */
 static void changed_chunks(struct bench *bench)
 {
-    uint8_t *payload = payload_of(bench);
     uint64_t at;
     uint64_t from;
     uint64_t new_pos;
@@ -213,10 +129,10 @@ static void changed_chunks(struct bench *bench)
     CHECK(from > 0 && new_pos >= INTERVAL && from < bench->delta.payload_len);
     for (at = from; at < bench->delta.payload_len; at += 7) {
         most_of_the_way(bench);
-        payload[at] ^= 0x40;
+        bench->payload[at] ^= 0x40;
         never_confirmed(bench, FWDELTA_E_CHUNK_DIGEST);
         never_confirmed(bench, FWDELTA_E_CHUNK_DIGEST);
-        payload[at] ^= 0x40;
+        bench->payload[at] ^= 0x40;
         boots(bench);
         CHECK(bench->at.new_pos >= new_pos);
     }

@@ -33,25 +33,11 @@ struct bench {
     uint8_t work[WORK_LEN];
     fwdelta_in_place update;
     fwdelta_error error;
+    /* the old image where the new one goes, NULL if it is elsewhere */
+    const struct bytes *in_slot;
 };
 
-#include "bench.h"
-
-/* What a reset leaves of a device: its flash. */
-static void bench_reset(struct bench *bench)
-{
-    memset(&bench->state, 0, sizeof bench->state);
-    memset(bench->work, 0xa5, sizeof bench->work);
-    board_reset(&bench->board);
-}
-
-/* A device that still has the old image. */
-static void bench_renew(struct bench *bench)
-{
-    nor_restore(&bench->slot, &bench->old_bytes);
-    nor_restore(&bench->scratch, NULL);
-    bench_reset(bench);
-}
+#include "bench_in_place.h"
 
 /* `bench->file`, `payload` and `delta` are there already. */
 static void bench_flash(struct bench *bench, uint32_t sector_len, uint16_t write_len,
@@ -72,17 +58,11 @@ static void bench_flash(struct bench *bench, uint32_t sector_len, uint16_t write
     bench->slot = nor_of(&bench->board, (size_t)bench->info.slot_len, sector_len, write_len,
                          erased);
     bench->scratch = nor_of(&bench->board, (size_t)scratch_len, sector_len, write_len, erased);
-    bench->slot_table = flash_table(&bench->slot);
-    bench->scratch_table = flash_table(&bench->scratch);
-    update->abi = FWDELTA_ABI_VERSION;
-    update->delta = &bench->delta;
-    update->slot = &bench->slot_table;
-    update->scratch = &bench->scratch_table;
     update->payload = &bench->payload;
     update->limits = &bench->limits;
-    update->state = &bench->state;
     update->work = bench->work;
     update->work_len = (size_t)bench->info.work_len;
+    bench_connect(bench);
     bench_renew(bench);
 }
 
@@ -91,6 +71,7 @@ static void bench_images(struct bench *bench, const char *testdata)
     memset(bench, 0, sizeof *bench);
     bench->old_bytes = load(testdata, "firmware/apollo/old.bin");
     bench->new_bytes = load(testdata, "firmware/apollo/new.bin");
+    bench->in_slot = &bench->old_bytes;
     CHECK(fwdelta_limits_device(&bench->limits) == FWDELTA_OK);
 }
 
@@ -114,62 +95,9 @@ static void bench_close(struct bench *bench)
     nor_free(&bench->scratch);
 }
 
-static fwdelta_status step_to_end(struct bench *bench)
-{
-    fwdelta_step step = { 0, 0, 0 };
-    while (!step.done) {
-        uint64_t last = step.page_done;
-        fwdelta_status status = fwdelta_in_place_step(&bench->update, &step, &bench->error);
-        if (status != FWDELTA_OK) {
-            return status;
-        }
-        CHECK(step.page_done >= last && step.page_done <= step.page_count);
-    }
-    return FWDELTA_OK;
-}
-
-static fwdelta_status look(struct bench *bench, uint32_t *found)
-{
-    return fwdelta_in_place_look(&bench->update, found, &bench->error);
-}
-
-static fwdelta_status clear(struct bench *bench)
-{
-    return fwdelta_in_place_clear(&bench->update, &bench->error);
-}
-
-/* What a device does at every start, up to the new image. */
 static fwdelta_status boot(struct bench *bench)
 {
-    const fwdelta_in_place *update = &bench->update;
-    fwdelta_error *error = &bench->error;
-    uint32_t found = 99;
-    fwdelta_status status = look(bench, &found);
-    if (status != FWDELTA_OK || found == FWDELTA_FOUND_DONE) {
-        return status;
-    }
-    if (found == FWDELTA_FOUND_BEGUN) {
-        status = fwdelta_in_place_resume(update, error);
-    } else {
-        CHECK(found == FWDELTA_FOUND_NOTHING && nor_holds(&bench->slot, &bench->old_bytes));
-        status = fwdelta_in_place_rehearse(update, error);
-        if (status == FWDELTA_OK) {
-            status = step_to_end(bench);
-        }
-        if (status == FWDELTA_OK) {
-            status = fwdelta_in_place_begin(update, error);
-        }
-    }
-    if (status == FWDELTA_OK) {
-        status = step_to_end(bench);
-    }
-    return status == FWDELTA_OK ? fwdelta_in_place_finish(update, error) : status;
-}
-
-/* An error says that the old image is whole only if it is. */
-static int is_true(const struct bench *bench)
-{
-    return bench->error.old_intact == 0 || nor_holds(&bench->slot, &bench->old_bytes);
+    return start(bench);
 }
 
 /* Where the old image is missing nothing is erased for it. */
@@ -183,41 +111,12 @@ static void without_old(struct bench *bench)
     CHECK(bench->error.detail == FWDELTA_E_OLD_DIGEST && bench->board.operation_count == 0);
 }
 
-/* The power goes in operation `at`, in recovery `nested` operations later again, then stays. */
-static void cut(struct bench *bench, long at, enum cut kind, long nested)
-{
-    bench_renew(bench);
-    bench->board.random = (uint32_t)at * 31u + 7u;
-    bench->board.cut = kind;
-    bench->board.cut_at = at;
-    CHECK(boot(bench) == FWDELTA_STORAGE);
-    CHECK(is_true(bench));
-    bench_reset(bench);
-    bench->board.cut_at = nested;
-    if (boot(bench) != FWDELTA_OK) {
-        CHECK(bench->error.category == FWDELTA_STORAGE && is_true(bench));
-        bench_reset(bench);
-        boots(bench);
-    }
-    CHECK(nor_holds(&bench->slot, &bench->new_bytes));
-}
-
-static long power_cuts(struct bench *bench, long moments)
+static void power_cuts(struct bench *bench, long moments)
 {
     long count = undisturbed(bench);
-    long every = moments_apart(count, moments);
-    long cuts = 0;
-    long at;
-    int kind;
-    for (at = 0; at < count; at += every) {
-        for (kind = 0; kind < CUT_COUNT; kind++) {
-            cut(bench, at, (enum cut)kind, (at * 7 + kind) % (count - at + 3));
-            cuts++;
-        }
-    }
+    long cuts = nested_cuts(bench, count, moments);
     without_old(bench);
     printf("%ld operations, %ld cuts, each with another in the recovery\n", count, cuts);
-    return cuts;
 }
 
 /* A driver that fails once, at many of its calls: a Storage number, the old image whole where it

@@ -232,13 +232,14 @@ static void changed_part(const char *testdata, const char *folder)
 {
     struct story story = story_of(testdata, folder, "slot");
     struct bytes new_bytes = load(testdata, "firmware/moondancer/new.bin");
-    struct bytes part;
+    struct bytes part = { NULL, 0 };
     char path[600];
     long calls = 50;
     snprintf(path, sizeof path, "%s.part", story.to);
     forget_slot(&story);
     do {
         CHECK(run(&story, calls) == KILLED);
+        free(part.data);
         part = load("", path);
         calls += 50;
     } while (memcmp(part.data, new_bytes.data, 2 * CHECKPOINT_LEN) != 0);

@@ -22,27 +22,18 @@ struct bench {
     fwdelta_two_slots_state state;
     fwdelta_two_slots update;
     fwdelta_error error;
+    const uint8_t *payload;
     /* where the last start went on, and bytes of payload that it was fed */
     fwdelta_resume_at at;
     uint64_t fed_len;
+    /* starts, and those that went on behind the start */
+    long boot_count;
+    long resumed_count;
+    /* the old image where the new one goes, NULL if it is elsewhere */
+    const struct bytes *in_slot;
 };
 
-#include "bench.h"
-
-/* What a reset leaves of a device: its flash. */
-static void bench_reset(struct bench *bench)
-{
-    memset(&bench->state, 0, sizeof bench->state);
-    memset(bench->memory.data, 0xa5, bench->memory.len);
-    board_reset(&bench->board);
-}
-
-static void bench_renew(struct bench *bench)
-{
-    nor_restore(&bench->slot, NULL);
-    nor_restore(&bench->scratch, NULL);
-    bench_reset(bench);
-}
+#include "bench_two_slots.h"
 
 static void bench_open(struct bench *bench, const char *testdata, const char *images,
                        const char *name, uint64_t interval)
@@ -74,19 +65,14 @@ static void bench_open(struct bench *bench, const char *testdata, const char *im
     bench->board = board_of();
     bench->slot = nor_of(&bench->board, bench->new_bytes.len, 512, 8, 0xff);
     bench->scratch = nor_of(&bench->board, (size_t)scratch_len, 256, 8, 0xff);
-    bench->slot_table = flash_table(&bench->slot);
-    bench->scratch_table = flash_table(&bench->scratch);
-    update->abi = FWDELTA_ABI_VERSION;
-    update->delta = &bench->delta;
+    bench->payload = bench->file.data + bench->delta.payload_pos;
     update->old = &bench->old;
     update->old_len = bench->old_bytes.len;
-    update->slot = &bench->slot_table;
-    update->scratch = &bench->scratch_table;
     update->interval = interval;
     update->limits = &bench->limits;
-    update->state = &bench->state;
     update->work = bench->memory.data;
     update->work_len = bench->memory.len;
+    bench_connect(bench);
     bench_renew(bench);
 }
 
@@ -100,98 +86,18 @@ static void bench_close(struct bench *bench)
     nor_free(&bench->scratch);
 }
 
-/* Feeds payload from where the update goes on; at most `budget` bytes of it, then the transport is
- * gone. */
-static fwdelta_status feed(struct bench *bench, size_t piece_len, uint64_t budget)
-{
-    const uint8_t *payload = bench->file.data + bench->delta.payload_pos;
-    uint64_t pos = bench->at.payload_pos;
-    uint32_t wish = FWDELTA_STREAM_NEEDS_INPUT;
-    while (wish != FWDELTA_STREAM_DONE) {
-        uint64_t left = bench->delta.payload_len - pos;
-        size_t len = left < piece_len ? (size_t)left : piece_len;
-        size_t taken = 0;
-        fwdelta_status status = fwdelta_two_slots_feed(&bench->update, payload + pos, len, &taken,
-                                                       &wish, &bench->error);
-        if (status != FWDELTA_OK) {
-            return status;
-        }
-        CHECK(taken <= len && (wish != FWDELTA_STREAM_NEEDS_INPUT || taken > 0));
-        pos += taken;
-        bench->fed_len += taken;
-        if (bench->fed_len >= budget) {
-            return FWDELTA_STORAGE;
-        }
-    }
-    return FWDELTA_OK;
-}
-
-static fwdelta_status look(struct bench *bench, uint32_t *found)
-{
-    return fwdelta_two_slots_look(&bench->update, found, &bench->error);
-}
-
-static fwdelta_status clear(struct bench *bench)
-{
-    return fwdelta_two_slots_clear(&bench->update, &bench->error);
-}
-
-/* A start with payload in pieces, and a transport that breaks off. */
-static fwdelta_status boot_fed(struct bench *bench, size_t piece_len, uint64_t budget)
-{
-    const fwdelta_two_slots *update = &bench->update;
-    fwdelta_error *error = &bench->error;
-    uint32_t found = 99;
-    fwdelta_status status = look(bench, &found);
-    bench->fed_len = 0;
-    memset(&bench->at, 0, sizeof bench->at);
-    if (status != FWDELTA_OK || found == FWDELTA_FOUND_DONE) {
-        return status;
-    }
-    status = found == FWDELTA_FOUND_BEGUN ? fwdelta_two_slots_resume(update, &bench->at, error)
-                                          : fwdelta_two_slots_begin(update, error);
-    if (status == FWDELTA_OK) {
-        status = feed(bench, piece_len, budget);
-    }
-    return status == FWDELTA_OK ? fwdelta_two_slots_finish(update, error) : status;
-}
-
+/* In pieces of another length each time. */
 static fwdelta_status boot(struct bench *bench)
 {
-    return boot_fed(bench, 100, UINT64_MAX);
+    static const size_t piece_lens[] = { 64, 7, 100 };
+    return boot_fed(bench, piece_lens[bench->boot_count++ % 3], UINT64_MAX);
 }
 
-/* The power goes at many moments, in the recovery again. At most an interval, and a buffer, is made
- * again. */
 static void power_cuts(struct bench *bench, long moments)
 {
     long count = undisturbed(bench);
-    long every = moments_apart(count, moments);
-    long resumed_count = 0;
-    long at;
-    int kind;
     CHECK(bench->fed_len == 0);
-    for (at = 0; at < count; at += every) {
-        for (kind = 0; kind < CUT_COUNT; kind++) {
-            bench_renew(bench);
-            bench->board.random = (uint32_t)at * 31u + 7u;
-            bench->board.cut = (enum cut)kind;
-            bench->board.cut_at = at;
-            CHECK(boot_fed(bench, 64, UINT64_MAX) == FWDELTA_STORAGE);
-            CHECK(bench->error.old_intact == 1);
-            bench_reset(bench);
-            bench->board.cut_at = (at * 7 + kind) % (count - at + 3);
-            if (boot_fed(bench, 7, UINT64_MAX) != FWDELTA_OK) {
-                CHECK(bench->error.category == FWDELTA_STORAGE && bench->error.old_intact == 1);
-                bench_reset(bench);
-                boots(bench);
-            }
-            CHECK(nor_holds(&bench->slot, &bench->new_bytes));
-            resumed_count += bench->at.new_pos > 0;
-        }
-    }
-    CHECK(resumed_count > 0);
-    printf("%ld operations; went on behind the start %ld times\n", count, resumed_count);
+    resuming_cuts(bench, count, moments);
 }
 
 /* A transport that breaks off is gone on with where the last checkpoint was; gives where that was
@@ -238,7 +144,8 @@ static void failing_drivers(struct bench *bench, long moments)
         bench->board.fault_calls = 0;
         boots(bench);
         calls = bench->board.fault_calls;
-        for (at = 0; at < calls; at += moments > 0 ? calls / moments + 1 : 1) {
+        /* Backwards: only the last reads, of the slot, are never taken for an absent journal. */
+        for (at = calls - 1; at >= 0; at -= moments > 0 ? calls / moments + 1 : 1) {
             half_way(bench);
             bench->board.fault = (enum fault)fault;
             bench->board.fault_in = at;
