@@ -486,6 +486,7 @@ static void find_request(struct job *job, const char *trust, const char *journal
 {
     int fd = open(request, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
+        must(errno == ENOENT, request);
         forget(journal); /* of an earlier update, if it is there: it may say "done" */
         make_request(job, trust, request);
         return;

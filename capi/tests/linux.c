@@ -303,6 +303,23 @@ static void one_slot(const char *testdata, const char *folder)
     printf("in place: %ld calls\n", calls);
 }
 
+/* A request that cannot be opened is not taken for none: its journal stays. */
+static void unreadable_request(const char *testdata, const char *folder)
+{
+    struct story story = story_of(testdata, folder, "in-place");
+    struct bytes old_bytes = load(testdata, "firmware/apollo/old.bin");
+    char request[600];
+    snprintf(request, sizeof request, "%s.request", story.to);
+    store(story.from, &old_bytes);
+    store(story.to, &old_bytes);
+    CHECK(symlink(request, request) == 0);
+    CHECK(run(&story, -1) == 1);
+    CHECK(holds(story.from, &old_bytes) && holds(story.to, &old_bytes));
+    unlink(request);
+    unlink(story.to);
+    free(old_bytes.data);
+}
+
 int main(int argc, char **argv)
 {
     CHECK(argc >= 3);
@@ -310,5 +327,6 @@ int main(int argc, char **argv)
     changed_part(argv[1], argv[2]);
     another_kind(argv[1], argv[2]);
     one_slot(argv[1], argv[2]);
+    unreadable_request(argv[1], argv[2]);
     return passed("linux");
 }
