@@ -81,7 +81,9 @@ pub(super) struct Search<'a> {
     nodes: Vec<Node>,
     active: Vec<Path>,
     literal: Path,
-    best: Path,
+    /// The diagonal of the cheapest path, and what that costs.
+    best: i64,
+    least: i64,
 }
 
 impl<'a> Search<'a> {
@@ -90,7 +92,8 @@ impl<'a> Search<'a> {
         let literal = Path::new(LITERAL, 0, start, NONE);
         let active = Vec::with_capacity(costs.beam);
         let (steps, nodes) = (Steps::from(costs), Vec::new());
-        let mut search = Self { old, new, costs, steps, nodes, active, literal, best: literal };
+        let (best, least) = (LITERAL, 0);
+        let mut search = Self { old, new, costs, steps, nodes, active, literal, best, least };
         search.enter(start, 0);
         search
     }
@@ -138,7 +141,7 @@ impl<'a> Search<'a> {
         if self.active.is_empty() {
             return end - at;
         }
-        if self.best.diagonal == LITERAL || self.steps.literal <= self.steps.equal {
+        if self.best == LITERAL || self.steps.literal <= self.steps.equal {
             return 0;
         }
         let mut len = end - at;
@@ -157,14 +160,14 @@ impl<'a> Search<'a> {
         let Steps { equal, literal, literal_run, .. } = self.steps;
         if self.active.is_empty() {
             self.literal.cost += literal * len as i64;
-            self.best = self.literal;
+            (self.best, self.least) = (LITERAL, self.literal.cost);
             return;
         }
         // Literals could begin anew at every byte from the first where that is cheaper than to
         // have begun earlier: then the last beginning counts.
-        let ahead = self.literal.cost - self.best.cost - literal_run;
+        let ahead = self.literal.cost - self.least - literal_run;
         let first = if ahead > 0 { 0 } else { (-ahead / (literal - equal) + 1) as usize };
-        let before = self.best.cost;
+        let before = self.least;
         if first < len {
             let cost = before + equal * (len as i64 - 1) + literal_run + literal;
             let parent = self.anchor();
@@ -175,27 +178,24 @@ impl<'a> Search<'a> {
         for path in &mut self.active {
             path.cost += equal * len as i64;
         }
-        self.best.cost += equal * len as i64;
+        self.least += equal * len as i64;
     }
 
     /// The node of the best path.
     fn anchor(&mut self) -> u32 {
-        if self.best.node == NONE {
-            let Path { new_pos, diagonal, parent, .. } = self.best;
-            self.best.node = self.nodes.len() as u32;
+        let best = self.active.iter_mut().find(|path| path.diagonal == self.best);
+        let path = best.unwrap_or(&mut self.literal);
+        if path.node == NONE {
+            path.node = self.nodes.len() as u32;
+            let Path { new_pos, diagonal, parent, .. } = *path;
             self.nodes.push(Node { new_pos, diagonal, parent });
-            let same = |path: &&mut Path| path.diagonal == diagonal;
-            let paths = std::iter::once(&mut self.literal).chain(&mut self.active);
-            if let Some(path) = { paths }.find(same) {
-                path.node = self.best.node;
-            }
         }
-        self.best.node
+        path.node
     }
 
     /// Starts a path on `diagonal` from the best path so far, unless it is not worth it.
     fn enter(&mut self, new_pos: usize, diagonal: i64) {
-        let cost = self.best.cost + self.steps.turn;
+        let cost = self.least + self.steps.turn;
         if let Some(at) = self.active.iter().position(|path| path.diagonal == diagonal) {
             if self.active[at].cost > cost {
                 self.active[at] = Path::new(diagonal, cost, new_pos, self.anchor());
@@ -220,24 +220,24 @@ impl<'a> Search<'a> {
             return;
         };
         path.cost -= self.costs.bonus(vote.weight);
-        if path.cost < self.best.cost {
-            self.best = *path;
+        if path.cost < self.least {
+            (self.best, self.least) = (path.diagonal, path.cost);
         }
     }
 
     /// Lets every path take the byte at `at`.
     fn advance(&mut self, at: usize) {
         let Steps { equal, soft, differing, literal, literal_run, turn } = self.steps;
-        if self.best.cost + literal_run < self.literal.cost {
-            let cost = self.best.cost + literal_run;
+        if self.least + literal_run < self.literal.cost {
+            let cost = self.least + literal_run;
             self.literal = Path::new(LITERAL, cost, at, self.anchor());
         }
         self.literal.cost += literal;
         let (old, new) = (self.old, self.new);
         let (exact, masked) = (new.exact[at], new.soft[at]);
-        let (mut best_at, mut least, mut most) = (None, self.literal.cost, i64::MIN);
+        let (mut best, mut least, mut most) = (LITERAL, self.literal.cost, i64::MIN);
         let mut is_inside = true;
-        for (number, path) in self.active.iter_mut().enumerate() {
+        for path in &mut self.active {
             let Some(pos) = old_pos(old, path.diagonal, at) else {
                 is_inside = false;
                 continue;
@@ -247,10 +247,10 @@ impl<'a> Search<'a> {
             path.cost += if old.exact[pos] == exact { equal } else { repaired };
             most = most.max(path.cost);
             if path.cost < least {
-                (best_at, least) = (Some(number), path.cost);
+                (best, least) = (path.diagonal, path.cost);
             }
         }
-        self.best = best_at.map_or(self.literal, |number| self.active[number]);
+        (self.best, self.least) = (best, least);
         if !is_inside {
             self.active.retain(|path| old_pos(old, path.diagonal, at).is_some());
         }
