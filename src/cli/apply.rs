@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::journaled::{JournalArgs, Partial, Progressed};
+use super::journaled::{JournalArgs, Partial, Progressed, beside};
 use super::output::{self, Beside};
 use super::over::Over;
-use super::report::{Report, states};
+use super::report::{self, Report, states};
 use super::state::{State, WaysBack};
-use super::verify::{DeviceArgs, Opened, named, with_begun, with_package, with_way_back};
+use super::verify::{DeviceArgs, Opened, files_of, named, with_begun, with_package, with_way_back};
 use crate::core::apply::in_place::Found;
 use crate::core::format::sealed::OpenChunk;
 use crate::core::verify::Package;
@@ -55,7 +55,21 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Report> {
+    check_places(args)?;
     args.device.recorded(applied(args))
+}
+
+/// Nothing that is read is written over, but an old image by the new one.
+fn check_places(args: &Args) -> Result<()> {
+    let Args { device, output, in_place, keep, keep_rollback, .. } = args;
+    let outputs = || files_of(output);
+    let back = || keep_rollback.as_deref().into_iter();
+    output::apart(outputs(), device.inputs().chain(back()))?;
+    let partial: Vec<_> = outputs().map(beside).collect();
+    let images = || files_of(&device.old).chain(outputs()).chain(in_place.as_deref());
+    let others = || images().chain(back()).chain(partial.iter().map(PathBuf::as_path));
+    output::apart(keep.journal.as_deref(), device.inputs().chain(others()))?;
+    device.check_result(others().chain(keep.journal.as_deref()))
 }
 
 fn applied(args: &Args) -> Result<Report> {
@@ -76,7 +90,7 @@ fn applied(args: &Args) -> Result<Report> {
         Beside::commit_all(written)?;
         settle_way_back(args)?;
         let mut json = applied_json(args, opened);
-        json["outputs"] = json!(outputs);
+        json["outputs"] = outputs.iter().map(|path| report::path(path)).collect();
         let names: Vec<_> = outputs.iter().map(|path| path.display().to_string()).collect();
         Ok(Report::new(format!("{}: written, digest checked", names.join(", ")), json))
     })
@@ -214,7 +228,7 @@ fn kept(
     }
     let state = next_state(args, opened)?;
     let mut json = applied_json(args, opened);
-    json["outputs"] = json!(outputs);
+    json["outputs"] = outputs.iter().map(|path| report::path(path)).collect();
     json["journals"] = written.iter().map(|(_, done)| done.json()).collect();
     let mut texts = Vec::new();
     for ((new, done), checked) in written.into_iter().zip(&opened.checked) {
@@ -252,6 +266,7 @@ fn keep_one(
 
 /// Rewrites the old image, or goes on with it.
 fn over_old(args: &Args, image: &Path, journal: &Path) -> Result<Report> {
+    let _lock = Over::lock(image)?;
     let is_begun = |package: &Package<'_>, file: &mut FileSource| {
         // One that was not begun is verified in full below, which says what is wrong with it.
         let Ok(header) = package.header_of_encrypted(file, 0, &Limits::LINUX) else {
@@ -301,7 +316,7 @@ fn rewritten(
     over.forget()?;
     settle_way_back(args)?;
     let mut json = applied_json(args, opened);
-    json["outputs"] = json!([image]);
+    json["outputs"] = json!([report::path(image)]);
     json["resumed"] = is_resumed.into();
     json["journal_len"] = over.scratch_len().into();
     let how = if is_resumed { "gone on with, " } else { "" };

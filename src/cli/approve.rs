@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use serde_json::json;
 
-use super::report::Report;
+use super::report::{self, Report};
 use super::{args, output, token};
 use crate::core::format::plmn::Plmn;
 use crate::error::{Error, Result};
@@ -56,6 +56,9 @@ enum ModeName {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Report> {
+    // The package may be replaced by the approved one.
+    let inputs = [&args.key, &args.string_file, &args.prompts, &args.release];
+    output::apart([args.output.as_path()], inputs.into_iter().flatten().map(PathBuf::as_path))?;
     let package = output::read(&args.package)?;
     let key = args.key.as_deref().map(token::signer).transpose()?;
     let prompts = prompts(args.prompts.as_deref(), args.release.as_deref())?;
@@ -73,7 +76,7 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
         approved.len()
     );
     let json = json!({
-        "package": args.output,
+        "package": report::path(&args.output),
         "operator": args.operator.as_str(),
         "mode": mode,
         "len": approved.len(),
@@ -107,7 +110,7 @@ pub(crate) fn string(text: Option<&str>, file: Option<&Path>) -> Result<Option<[
             Some(args::string16(text).map_err(|what| Error::input("--string", what))?)
         }
         (None, Some(path)) => {
-            let read = args::string16(&args::text(path)?);
+            let read = args::string16(&args::secret(path)?);
             Some(read.map_err(|what| Error::input(path.display(), what))?)
         }
         (None, None) => None,

@@ -19,7 +19,7 @@ use crate::release::Release;
 
 /// Reads a private key file.
 pub(crate) fn secret_key(path: &Path) -> Result<SecretKey> {
-    let pem = Zeroizing::new(text(path)?);
+    let pem = secret(path)?;
     SecretKey::from_pem(&pem, &path.display().to_string())
 }
 
@@ -32,6 +32,13 @@ pub(crate) fn public_key(path: &Path) -> Result<PublicKey> {
 pub(crate) fn text(path: &Path) -> Result<String> {
     let bytes = output::read(path)?;
     String::from_utf8(bytes).map_err(|_| Error::input(path.display(), "not a UTF-8 text file"))
+}
+
+/// Reads a secret in text form.
+pub(crate) fn secret(path: &Path) -> Result<Zeroizing<String>> {
+    let bytes = output::read_secret(path)?;
+    let text = std::str::from_utf8(&bytes).map(|text| Zeroizing::new(text.to_owned()));
+    text.map_err(|_| Error::input(path.display(), "not a UTF-8 text file"))
 }
 
 /// A PLMN on the command line.
@@ -140,7 +147,7 @@ pub(crate) struct SimArgs {
 
 /// Reads EF_FOTA: its bytes, or as hexadecimal digits, as tools for SIMs print it.
 fn ef_fota(path: &Path) -> Result<EfFota> {
-    let mut bytes = Zeroizing::new(output::read(path)?);
+    let mut bytes = output::read_secret(path)?;
     let digits: Option<Vec<u8>> = bytes
         .iter()
         .filter(|byte| !byte.is_ascii_whitespace())
@@ -164,6 +171,11 @@ enum SimState {
 }
 
 impl SimArgs {
+    /// Files that hold a SIM.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.ef_fota.iter().chain(&self.handoff)
+    }
+
     /// What is given here, and where nothing is, what a device file in `dir` says.
     pub(crate) fn or(&self, file: &SimFile, dir: &Path) -> Result<Self> {
         if self.ef_fota.is_some() || self.sim.is_some() || self.handoff.is_some() {
@@ -181,7 +193,7 @@ impl SimArgs {
     /// The SIM as core knows it.
     pub(crate) fn sim(&self, trust: &Trust<'_>) -> Result<Sim> {
         if let Some(path) = &self.handoff {
-            let bytes = Zeroizing::new(output::read(path)?);
+            let bytes = output::read_secret(path)?;
             let about = |error| Error::from(error).about(path.display());
             return parse_handoff(&bytes).map_err(about);
         }

@@ -12,7 +12,7 @@ use super::output;
 use super::progress::Bar;
 use super::provenance::{Made, digest_of};
 use super::recipients::Recipients;
-use super::report::Report;
+use super::report::{self, Report};
 use super::token;
 use crate::core::Limits;
 use crate::core::format::chain::CHUNK_LEN_MIN;
@@ -120,6 +120,7 @@ struct Files {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Report> {
+    check_places(args)?;
     let release = args::release(args.release.as_deref())?;
     let keys = args.key.iter().map(|key| token::signer(key)).collect::<Result<Vec<_>>>()?;
     let sequence = args.sequence.or(release.sequence).ok_or_else(|| {
@@ -178,9 +179,19 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
         json!({
             "packages": packages,
             "sequence": sequence,
-            "provenance": args.provenance,
+            "provenance": args.provenance.as_deref().map(report::path),
         }),
     ))
+}
+
+/// Nothing that is read is written over.
+fn check_places(args: &Args) -> Result<()> {
+    let outputs = [Some(&args.output), args.rollback.as_ref(), args.provenance.as_ref()];
+    let components = args.component.iter().flat_map(|spec| spec.split(':').skip(1)).map(Path::new);
+    let some = [&args.new, &args.release, &args.sbom].into_iter().flatten();
+    let files = some.chain(&args.old).chain(&args.key).chain(args.recipients.files());
+    let inputs = files.map(PathBuf::as_path).chain(components).chain(args.engine.geometry());
+    output::apart(outputs.into_iter().flatten().map(PathBuf::as_path), inputs)
 }
 
 fn options(
@@ -220,7 +231,10 @@ fn packages_of(args: &Args) -> Result<Vec<Vec<Files>>> {
 }
 
 fn component(spec: &str) -> Result<Files> {
-    let wrong = || Error::input(spec, "a component is NAME:OLD:NEW, OLD may be empty");
+    let wrong = || {
+        let what = format!("{spec:?} is not NAME:OLD:NEW, of which OLD may be empty");
+        Error::input("--component", what)
+    };
     let (name, files) = spec.split_once(':').ok_or_else(wrong)?;
     let (old, new) = files.split_once(':').ok_or_else(wrong)?;
     let old = Some(old).filter(|old| !old.is_empty());
@@ -301,7 +315,7 @@ fn describe(path: &Path, built: &Built) -> (String, Value) {
     let percent = 100.0 * len as f64 / new_len.max(1) as f64;
     let line = format!("{}: {len} bytes, {percent:.1} % of the new image", path.display());
     let json = json!({
-        "package": path,
+        "package": report::path(path),
         "len": built.package.len(),
         "detached": built.payloads.iter().map(|(name, _)| name).collect::<Vec<_>>(),
         "detached_len": payload_len,

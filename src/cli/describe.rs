@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::report::Report;
+use super::report::{self, Report};
 use super::{args, output, preview};
 use crate::core::Detail;
 use crate::core::format::manifest::base_name;
@@ -73,7 +73,7 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
     write_all(out_dir, &files)?;
     let names: Vec<_> = files.iter().map(|file| file.name.as_str()).collect();
     let mut text = format!("{}: {} files", out_dir.display(), names.len());
-    let mut json = json!({ "out_dir": out_dir, "files": names });
+    let mut json = json!({ "out_dir": report::path(out_dir), "files": names });
     if args.asks_for_one() {
         let shown = shown(args, &package).map_err(about)?;
         for (moment, prompt) in &shown.prompts {

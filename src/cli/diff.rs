@@ -13,7 +13,7 @@ use super::report::Report;
 use crate::core::Detail;
 use crate::core::hash::sha256;
 use crate::diff::{self, Delta, Place, bsdiff40};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::hex::hex;
 use crate::matching::MatchOptions;
 
@@ -51,11 +51,19 @@ enum FormatName {
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<Report> {
+    let outputs = [Some(args.delta.as_path()), args.reverse.as_deref()];
+    let inputs = [Some(args.old.as_path()), Some(&args.new), args.engine.geometry()];
+    output::apart(outputs.into_iter().flatten(), inputs.into_iter().flatten())?;
     let (old, new) = (Input::open(&args.old)?, Input::open(&args.new)?);
     let bar = Bar::new();
     let (file, details) = match args.format {
         FormatName::Fwdelta => native(args, &old, &new, &bar)?,
         FormatName::Bsdiff40 => {
+            if args.reverse.is_some() || args.engine.is_for_device() {
+                let what = "BSDIFF40 has no profile, no limit of memory, no way back and is not \
+                            applied in place; leave such options out, or take format fwdelta";
+                return Err(Error::input("--format", what));
+            }
             let file = bsdiff40::create(&old, &new, args.engine.threads(), &bar)?;
             (file, json!({ "format": "bsdiff40" }))
         }

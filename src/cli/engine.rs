@@ -3,13 +3,13 @@
 use clap::ValueEnum;
 use serde::Deserialize;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::args::{ProfileName, size};
 use super::geometry::{self, page};
 use crate::core::exec::layout::Content;
 use crate::diff::{FirstPages, Options, Order, Place};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::exec::describe::Hints;
 
 /// How deltas are made.
@@ -29,7 +29,7 @@ pub(super) struct Engine {
     #[command(flatten)]
     image: Image,
     /// Threads to work with, 0 for one per processor; the delta is the same for any number
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = threads)]
     threads: usize,
 }
 
@@ -113,6 +113,16 @@ impl Engine {
         self.profile
     }
 
+    /// Whether something is said of the device that only this project's format can say.
+    pub(super) const fn is_for_device(&self) -> bool {
+        self.ram.is_some() || self.flash.in_place || self.flash.geometry.is_some()
+    }
+
+    /// The geometry file.
+    pub(super) fn geometry(&self) -> Option<&Path> {
+        self.flash.geometry.as_deref()
+    }
+
     /// Threads to work with.
     pub(super) const fn threads(&self) -> usize {
         self.threads
@@ -121,14 +131,14 @@ impl Engine {
     /// The flash of a device that updates in place.
     ///
     /// # Errors
-    /// When the geometry file cannot be read or is wrong.
+    /// When the geometry file cannot be read, or what is said of the flash is wrong.
     pub(super) fn place(&self) -> Result<Option<Place>> {
         let FlashArgs { in_place, ref geometry, page, spare, write, erased, order, interval } =
             self.flash;
         if let Some(path) = geometry {
             return geometry::read(path).map(Some);
         }
-        Ok(in_place.then_some(Place {
+        let place = Place {
             page_len: page,
             first: FirstPages::NONE,
             spare_count: spare,
@@ -137,7 +147,11 @@ impl Engine {
             order: order.map(OrderName::order),
             interval,
             room: None,
-        }))
+        };
+        if in_place && !place.is_valid() {
+            return Err(Error::input("--page, --spare, --interval", geometry::WHAT_IS_VALID));
+        }
+        Ok(in_place.then_some(place))
     }
 
     /// What the generator is told.
@@ -193,6 +207,14 @@ impl Arch {
             Self::Xtensa => Content::Xtensa,
         }
     }
+}
+
+/// More threads than any machine has work for are a mistake that takes all of its memory.
+const THREAD_COUNT_MAX: usize = 1024;
+
+fn threads(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|count| *count <= THREAD_COUNT_MAX);
+    count.ok_or_else(|| format!("a number of threads is 0 to {THREAD_COUNT_MAX}"))
 }
 
 /// A number, decimal or after 0x hexadecimal.

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::input::Input;
 use super::output::{self, Beside};
-use super::report::Report;
+use super::report::{self, Report};
 use super::token;
 use crate::core::hash::{Sha256Digest, sha256};
 use crate::error::{Error, Result};
@@ -106,6 +106,7 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
 }
 
 fn suit(path: &Path, payload_dir: Option<&Path>, to: &Path) -> Result<Report> {
+    output::apart([to], [path].into_iter().chain(payload_dir))?;
     let package = output::read(path)?;
     let bare = bare(&package).map_err(|error| error.about(path.display()))?;
     let mut files = Vec::new();
@@ -125,7 +126,8 @@ fn suit(path: &Path, payload_dir: Option<&Path>, to: &Path) -> Result<Report> {
         bare.envelope.len(),
         payloads.len()
     );
-    let json = json!({ "envelope": to, "len": bare.envelope.len(), "payloads": payloads });
+    let json =
+        json!({ "envelope": report::path(to), "len": bare.envelope.len(), "payloads": payloads });
     Ok(Report::new(text, json))
 }
 
@@ -137,6 +139,8 @@ fn written(path: &Path, bytes: &[u8]) -> Result<Beside> {
 }
 
 fn mcuboot_image(args: &McubootArgs) -> Result<Report> {
+    let inputs = [&args.image, &args.key].into_iter().chain(&args.package);
+    output::apart([args.output.as_path()], inputs.map(PathBuf::as_path))?;
     let input = Input::open(&args.image)?;
     let payload = input.image()?;
     let manifest = args.package.as_deref().map(|path| package_digest(path, &payload));
@@ -159,7 +163,7 @@ fn mcuboot_image(args: &McubootArgs) -> Result<Report> {
         hex(&image.digest)
     );
     let json = json!({
-        "image": args.output,
+        "image": report::path(&args.output),
         "len": image.bytes.len(),
         "payload_len": payload.len(),
         "sha256": hex(&image.digest),

@@ -34,6 +34,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Report> {
+    let inputs = [&args.trust].into_iter().chain(args.sim.files());
+    output::apart(args.write_handoff.as_deref(), inputs.map(PathBuf::as_path))?;
     let anchor = args::trust(&args.trust)?;
     let trust = Trust::parse(&anchor)?;
     let sim = args.sim.sim(&trust)?;

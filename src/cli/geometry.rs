@@ -9,6 +9,11 @@ use super::engine::OrderName;
 use crate::diff::{FirstPages, PageRun, Place};
 use crate::error::{Error, Result};
 
+/// What flash can be.
+pub(super) const WHAT_IS_VALID: &str = "page lengths are multiples of 32 from 64 bytes to 16M, entries of `first` that follow each \
+     other differ, as does `page` from the last one, `spare` is at least 1, and `interval` at most \
+     that and 8";
+
 /// Bytes: a number, or text as in "16K".
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
@@ -94,10 +99,7 @@ fn parse(text: &str) -> Result<Place, String> {
         return Err("`write` is 1 to 32 bytes".to_owned());
     }
     if !place.is_valid() {
-        let message = "page lengths are multiples of 32 from 64 bytes to 16M, entries of `first` \
-                       that follow each other differ, as does `page` from the last one, `spare` \
-                       is at least 1, and `interval` at most that and 8";
-        return Err(message.to_owned());
+        return Err(WHAT_IS_VALID.to_owned());
     }
     Ok(place)
 }

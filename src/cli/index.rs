@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::report::Report;
+use super::report::{self, Report};
 use super::{args, output, token};
 use crate::error::{Error, Result};
 use crate::plan::{List, Listed, Named, collect, seal};
@@ -34,6 +34,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Report> {
+    let inputs = args.packages.iter().chain(&args.list).chain(&args.key);
+    output::apart([args.output.as_path()], inputs.map(PathBuf::as_path))?;
     let keys = args.key.iter().map(|path| token::signer(path)).collect::<Result<Vec<_>>>()?;
     let list = match &args.list {
         Some(path) => List::parse(&args::text(path)?, &path.display().to_string())?,
@@ -54,7 +56,10 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
     let text = format!("{}: {count} packages, {} bytes", args.output.display(), bytes.len());
     let files: Vec<_> = opened.index.entries.iter().map(|entry| &entry.file).collect();
     let json = json!({
-        "index": args.output, "sequence": args.sequence, "len": bytes.len(), "packages": files,
+        "index": report::path(&args.output),
+        "sequence": args.sequence,
+        "len": bytes.len(),
+        "packages": files,
     });
     Ok(Report::new(text, json))
 }

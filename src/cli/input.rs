@@ -1,12 +1,12 @@
 //! Images as inputs of the generator: mapped into memory, Intel HEX and S-records flattened.
 
 use std::borrow::Cow;
-use std::fs::File;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
 
+use super::output;
 use crate::error::{Error, Result};
 use crate::image;
 use crate::progress::{Progress, Stage};
@@ -18,10 +18,10 @@ pub(crate) struct Input {
 }
 
 impl Input {
-    /// Maps a file.
+    /// Maps a plain file.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let failed = |error| Error::io("read", path, error);
-        let file = File::open(path).map_err(failed)?;
+        let file = output::open(path)?;
         let path = path.to_owned();
         if file.metadata().map_err(failed)?.len() == 0 {
             return Ok(Self { map: None, path });

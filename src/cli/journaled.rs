@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::args::size;
-use super::output;
+use super::{output, scratch};
 use crate::core::Limits;
 use crate::core::apply::Applier;
 use crate::core::apply::in_place::Areas;
@@ -16,6 +16,15 @@ use crate::core::storage::Geometry;
 use crate::diff::{FileFlash, PartialFile, Written};
 use crate::error::{Error, Result};
 
+/// Every checkpoint waits for the disk.
+const INTERVAL_LEN_MIN: u64 = 4 << 10;
+
+fn interval(text: &str) -> Result<u64, String> {
+    let len = size(text)?;
+    let is_enough = len >= INTERVAL_LEN_MIN;
+    is_enough.then_some(len).ok_or_else(|| "an interval is at least 4K".to_owned())
+}
+
 /// Whether a later run is to go on where this one breaks off.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct JournalArgs {
@@ -24,7 +33,7 @@ pub(super) struct JournalArgs {
     #[arg(long, value_name = "FILE")]
     pub(super) journal: Option<PathBuf>,
     /// Bytes of the new image from one checkpoint to the next, as in 512K
-    #[arg(long, value_name = "BYTES", value_parser = size, default_value = "4M",
+    #[arg(long, value_name = "BYTES", value_parser = interval, default_value = "4M",
           requires = "journal", conflicts_with = "in_place")]
     pub(super) interval: u64,
 }
@@ -64,6 +73,30 @@ impl Progressed {
     }
 }
 
+/// Where a new image stands until it is whole.
+pub(super) fn beside(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".partial");
+    path.with_file_name(name)
+}
+
+/// Another process may have given the file its last name before this one had it for itself.
+#[cfg(unix)]
+fn check_same(file: &File, path: &Path) -> Result<()> {
+    use std::os::unix::fs::MetadataExt as _;
+    let failed = |error| Error::io("open", path, error);
+    let (ours, there) = (file.metadata().map_err(failed)?, fs::metadata(path).map_err(failed)?);
+    match (ours.dev(), ours.ino()) == (there.dev(), there.ino()) {
+        true => Ok(()),
+        false => Err(Error::input(path.display(), "another process has just written it")),
+    }
+}
+
+#[cfg(not(unix))]
+fn check_same(_: &File, _: &Path) -> Result<()> {
+    Ok(())
+}
+
 /// A new image whose parts stay when the command ends early.
 #[derive(Debug)]
 pub(super) struct Partial {
@@ -78,15 +111,16 @@ impl Partial {
     /// Opens the partial file beside `path`, and its journal.
     pub(super) fn open(path: &Path, journal: &Path) -> Result<Self> {
         output::check_plain(path)?;
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(".partial");
-        let beside = path.with_file_name(name);
+        let beside = beside(path);
+        scratch::check(journal)?;
         if !beside.exists() && journal.exists() {
             fs::remove_file(journal).map_err(|error| Error::io("remove", journal, error))?;
         }
         let mut options = File::options();
         let file = options.read(true).write(true).create(true).truncate(false).open(&beside);
         let file = file.map_err(|error| Error::io("create", &beside, error))?;
+        scratch::lock(&file, &beside)?;
+        check_same(&file, &beside)?;
         let meta = file.metadata().map_err(|error| Error::io("read", &beside, error))?;
         let (path, journal, before_len) = (path.to_owned(), journal.to_owned(), meta.len());
         Ok(Self { path, beside, journal, file: PartialFile(file), before_len })
@@ -102,10 +136,7 @@ impl Partial {
         let geometry = Geometry { len: u64::MAX, sector_len: 1, write_len: 1, erased: 0xff };
         let mut work = vec![0; Applier::workspace(header)? as usize];
         let areas = Areas::of_two_slots(header, &geometry, &mut work, &Limits::LINUX)?;
-        let mut options = File::options();
-        let file = options.read(true).write(true).create(true).truncate(false).open(&self.journal);
-        file.and_then(|file| FileFlash::new(file, areas.scratch_len()))
-            .map_err(|error| Error::io("open", &self.journal, error))
+        scratch::open(&self.journal, areas.scratch_len())
     }
 
     /// Writes the image, or the rest of it.
@@ -116,7 +147,12 @@ impl Partial {
         interval: u64,
         write: impl FnOnce(&mut PartialFile, &mut FileFlash, &Settings) -> Result<Written>,
     ) -> Result<Progressed> {
-        let mut scratch = self.scratch(header)?;
+        let mut scratch = self.scratch(header).inspect_err(|_| {
+            if self.before_len == 0 {
+                // Nothing is in it that a later run could go on with.
+                let _ = fs::remove_file(&self.beside);
+            }
+        })?;
         let written = write(&mut self.file, &mut scratch, &Settings { binding, interval })?;
         Ok(Progressed { written, before_len: self.before_len })
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use serde_json::json;
 
-use super::report::Report;
+use super::report::{self, Report};
 use super::{output, token};
 use crate::core::format::key::Algorithm;
 use crate::error::{Error, Result};
@@ -73,6 +73,9 @@ impl AlgorithmName {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Report> {
+    if args.out.as_os_str().as_encoded_bytes().ends_with(b"/") {
+        return Err(Error::input(args.out.display(), "a folder; add a name for the files"));
+    }
     if let Some(uri) = &args.token {
         return in_token(uri, args);
     }
@@ -87,7 +90,11 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
     let key = SecretKey::generate(algorithm)?;
     output::write_secret(&secret_path, key.to_pem()?.as_bytes())?;
     let public = key.public();
-    output::write(&public_path, public.to_pem()?.as_bytes())?;
+    let written = public.to_pem().and_then(|pem| output::write(&public_path, pem.as_bytes()));
+    written.inspect_err(|_| {
+        // Half of a pair nobody asked for, and the next attempt would find it there.
+        let _ = std::fs::remove_file(&secret_path);
+    })?;
     let kid = hex(&public.kid());
     let text = format!(
         "{}: keep it secret\n{}: {}, key id {kid}",
@@ -96,8 +103,8 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
         args.algorithm.name(algorithm)
     );
     let algorithm = args.algorithm.name(algorithm);
-    let json =
-        json!({ "key": secret_path, "pub": public_path, "kid": kid, "algorithm": algorithm });
+    let (secret, public) = (report::path(&secret_path), report::path(&public_path));
+    let json = json!({ "key": secret, "pub": public, "kid": kid, "algorithm": algorithm });
     Ok(Report::new(text, json))
 }
 
@@ -111,7 +118,8 @@ fn group_key(args: &Args) -> Result<Report> {
     output::write_secret(&path, key.to_text().as_bytes())?;
     let kid = hex(&key.kid());
     let text = format!("{}: A128KW, key id {kid}; keep it secret", path.display());
-    Ok(Report::new(text, json!({ "key": path, "kid": kid, "algorithm": "A128KW" })))
+    let json = json!({ "key": report::path(&path), "kid": kid, "algorithm": "A128KW" });
+    Ok(Report::new(text, json))
 }
 
 fn in_token(uri: &str, args: &Args) -> Result<Report> {
@@ -132,7 +140,8 @@ fn in_token(uri: &str, args: &Args) -> Result<Report> {
     output::write(&path, public.to_pem()?.as_bytes())?;
     let (kid, algorithm) = (hex(&public.kid()), public.algorithm().name());
     let text = format!("{}: {algorithm}, key id {kid}; the key is in the token", path.display());
-    Ok(Report::new(text, json!({ "pub": path, "kid": kid, "algorithm": algorithm })))
+    let json = json!({ "pub": report::path(&path), "kid": kid, "algorithm": algorithm });
+    Ok(Report::new(text, json))
 }
 
 fn with(out: &Path, extension: &str) -> PathBuf {

@@ -35,6 +35,7 @@ mod progress;
 mod provenance;
 mod recipients;
 mod report;
+mod scratch;
 mod sign;
 mod state;
 mod token;
@@ -45,7 +46,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use report::Report;
 
 /// Builds, signs, approves, verifies and applies firmware delta packages.
@@ -93,7 +94,10 @@ enum Command {
 #[must_use]
 pub fn main() -> ExitCode {
     memory::return_what_is_freed();
-    let Cli { command, json } = Cli::parse();
+    let Cli { command, json } = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return misused(&error),
+    };
     match run(&command).and_then(|report| report.print(json)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -101,6 +105,19 @@ pub fn main() -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// Help, or what is wrong with the arguments; with `--json` that is an object, too.
+fn misused(error: &clap::Error) -> ExitCode {
+    // There is nobody else to tell.
+    let _ = error.print();
+    let code = u8::try_from(error.exit_code()).unwrap_or(2);
+    if error.use_stderr() && std::env::args_os().any(|arg| arg == "--json") {
+        let message = error.render().to_string();
+        let what = message.trim().trim_start_matches("error: ");
+        report::print_error_json(&Error::input("arguments", what), code);
+    }
+    ExitCode::from(code)
 }
 
 fn run(command: &Command) -> Result<Report> {

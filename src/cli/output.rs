@@ -1,29 +1,103 @@
 //! Files in and out: outputs are written beside their destination, synced and renamed.
 
 use std::fs::{self, File};
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
+use zeroize::Zeroizing;
 
 use crate::core::Detail;
 use crate::error::{Error, Result};
 
-/// Reads a whole file.
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).map_err(|error| Error::io("read", path, error))
+/// Longest secret that is read; the longest there is is a key of some kilobytes in PEM.
+const SECRET_LEN_MAX: u64 = 1 << 20;
+/// Memory for one whose length is not known before.
+const SECRET_PIECE_LEN: u64 = 16 << 10;
+
+/// Opens a plain file. Of a pipe or a device the length is not known: it would be taken for an
+/// empty file, waited for until someone writes to it, or read without end.
+pub(crate) fn open(path: &Path) -> Result<File> {
+    let failed = |error| Error::io("read", path, error);
+    let meta = fs::metadata(path).map_err(failed)?;
+    if meta.is_dir() {
+        return Err(failed(ErrorKind::IsADirectory.into()));
+    }
+    if !meta.is_file() {
+        return Err(Error::input(path.display(), "not a plain file; copy its content to one"));
+    }
+    File::open(path).map_err(failed)
 }
 
-/// Reads a whole file of at most `len_max` bytes; of a longer one no more is taken into memory.
+/// Reads a whole plain file.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let failed = |error| Error::io("read", path, error);
+    let mut file = open(path)?;
+    // A file longer than memory is refused before anything is read.
+    let len = usize::try_from(file.metadata().map_err(failed)?.len()).unwrap_or(usize::MAX);
+    bytes.try_reserve_exact(len).map_err(|_| failed(ErrorKind::OutOfMemory.into()))?;
+    file.read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes)
+}
+
+/// Reads a secret, which may come through a pipe: so it need not stand in a file.
+pub(crate) fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
+    let failed = |error| Error::io("read", path, error);
+    let meta = fs::metadata(path).map_err(failed)?;
+    if meta.is_dir() {
+        return Err(failed(ErrorKind::IsADirectory.into()));
+    }
+    let mut bytes = Zeroizing::new(Vec::new());
+    // Bytes that grow leave copies behind.
+    bytes.reserve(meta.len().clamp(SECRET_PIECE_LEN, SECRET_LEN_MAX) as usize + 1);
+    let file = File::open(path).map_err(failed)?;
+    file.take(SECRET_LEN_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > SECRET_LEN_MAX {
+        let what = format!("longer than {SECRET_LEN_MAX} bytes; is it the right file?");
+        return Err(Error::input(path.display(), what));
+    }
+    Ok(bytes)
+}
+
+/// Reads a whole plain file of at most `len_max` bytes; of a longer one no more is taken into
+/// memory.
 pub(crate) fn read_at_most(path: &Path, len_max: usize) -> Result<Vec<u8>> {
     let failed = |error| Error::io("read", path, error);
-    let file = File::open(path).map_err(failed)?;
     let mut bytes = Vec::new();
-    file.take(len_max as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    open(path)?.take(len_max as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() > len_max {
         return Err(Error::from(Detail::EnvelopeTooLarge).about(path.display()));
     }
     Ok(bytes)
+}
+
+/// Refuses an output that would take the place of an input, as of a key, or of another output.
+///
+/// Commands that may write over one of their inputs leave it out of `inputs`.
+pub(crate) fn apart<'p>(
+    outputs: impl IntoIterator<Item = &'p Path>,
+    inputs: impl IntoIterator<Item = &'p Path>,
+) -> Result<()> {
+    let mut taken: Vec<PathBuf> = inputs.into_iter().map(place_of).collect();
+    for path in outputs {
+        let place = place_of(path);
+        if taken.contains(&place) {
+            let what = "it would take the place of another file that this command reads or writes; \
+                        choose another name";
+            return Err(Error::input(path.display(), what));
+        }
+        taken.push(place);
+    }
+    Ok(())
+}
+
+/// The same for all names of a file, whether it is there or not.
+fn place_of(path: &Path) -> PathBuf {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = path.file_name().unwrap_or_default();
+    let beside = || dir.canonicalize().map(|dir| dir.join(name));
+    path.canonicalize().or_else(|_| beside()).unwrap_or_else(|_| path.to_owned())
 }
 
 /// Writes `bytes` to `path`, so that the file is either whole or untouched.
@@ -51,7 +125,11 @@ pub(crate) fn write_secret(path: &Path, bytes: &[u8]) -> Result<()> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path).map_err(|error| Error::io("create", path, error))?;
     let written = file.write_all(bytes).and_then(|()| file.sync_all());
-    written.map_err(|error| Error::io("write", path, error))
+    written.map_err(|error| {
+        // A part of a secret is none, and what is there is never overwritten.
+        let _ = fs::remove_file(path);
+        Error::io("write", path, error)
+    })
 }
 
 /// A file being written beside its destination; removed again unless committed.

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 
-use super::output;
+use super::{output, scratch};
 use crate::core::Limits;
 use crate::core::apply::Applier;
 use crate::core::apply::in_place::{Areas, Binding, Flash, Found, Rewriting};
@@ -22,13 +22,21 @@ pub(super) struct Over<'p> {
 }
 
 impl<'p> Over<'p> {
+    /// Keeps other processes from the image as long as the result lives: from before it is looked
+    /// at to the removal of the journal.
+    pub(super) fn lock(image: &Path) -> Result<File> {
+        let file = output::open(image)?;
+        scratch::lock(&file, image)?;
+        Ok(file)
+    }
+
     /// Both are files, or the journal is not there yet.
     pub(super) fn new(header: DeltaHeader, image: &'p Path, journal: &'p Path) -> Result<Self> {
         output::check_plain(image)?;
         output::check_plain(journal)?;
         header.in_place.ok_or_else(|| {
-            let what = "it is not made to be applied in place";
-            Error::input("the delta", what).remedy("make it with --in-place")
+            let what = "the delta is not made to be applied in place; make it with --in-place";
+            Error::input(image.display(), what)
         })?;
         let mut work = vec![0; Applier::workspace(&header)? as usize];
         let scratch_len = Areas::of(&header, 1, &mut work)?.scratch_len();
@@ -42,18 +50,11 @@ impl<'p> Over<'p> {
 
     /// What the journal says, if there is one.
     pub(super) fn look(&self, binding: &Binding) -> Result<Found> {
-        if !self.journal.exists() {
+        let Some(mut scratch) = scratch::find(self.journal, self.scratch_len)? else {
             return Ok(Found::Nothing);
-        }
+        };
         let mut work = vec![0; Applier::workspace(&self.header)? as usize];
-        let mut scratch = FileFlash::new(self.open(self.journal, false)?, self.scratch_len)
-            .map_err(|error| Error::io("write", self.journal, error))?;
         Ok(Rewriting::look(&self.header, &mut work, &mut scratch, binding)?)
-    }
-
-    fn open(&self, path: &Path, create: bool) -> Result<File> {
-        let file = File::options().read(true).write(true).create(create).truncate(false).open(path);
-        file.map_err(|error| Error::io("open", path, error))
     }
 
     /// Rewrites the image, or goes on with it; then cuts the file to the new length.
@@ -67,9 +68,10 @@ impl<'p> Over<'p> {
         let pages = header.in_place.map_or(0, |it| it.pages(header.new.len).whole_len());
         let longest = header.old.map_or(0, |old| old.len).max(pages);
         // It is not longer than before until it is begun: the old image is still one then.
-        let mut slot = FileFlash::growing(self.open(image, false)?, longest);
-        let mut scratch = FileFlash::new(self.open(journal, true)?, *scratch_len)
-            .map_err(|error| Error::io("write", journal, error))?;
+        let file = File::options().read(true).write(true).open(image);
+        let file = file.map_err(|error| Error::io("open", image, error))?;
+        let mut slot = FileFlash::growing(file, longest);
+        let mut scratch = scratch::open(journal, *scratch_len)?;
         let mut flash = Flash { slot: &mut slot, scratch: &mut scratch, payload };
         diff::rewrite_opened(header, opener, &mut flash, &Limits::LINUX, binding)
             .map_err(|error| error.about(image.display()))?;

@@ -1,6 +1,5 @@
 //! `fwdelta patch`: an old image and a stand-alone delta in, the new image out.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use fwdelta_core::apply::in_place::{Binding, Found};
@@ -9,7 +8,7 @@ use fwdelta_core::format::delta::DeltaHeader;
 use fwdelta_core::{Detail, Limits};
 use serde_json::json;
 
-use super::journaled::{JournalArgs, Partial, Progressed};
+use super::journaled::{JournalArgs, Partial, Progressed, beside};
 use super::output::{self, Beside};
 use super::over::Over;
 use super::progress::Bar;
@@ -46,6 +45,7 @@ pub(super) struct Args {
 
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<Report> {
+    check_places(args)?;
     let delta = output::read(&args.delta)?;
     let journal = args.keep.journal.as_deref();
     if let Some(journal) = journal.filter(|_| args.in_place) {
@@ -64,6 +64,16 @@ pub(super) fn run(args: &Args) -> Result<Report> {
     drop(bar);
     new.commit()?;
     Ok(report)
+}
+
+/// NEW may be OLD, which it replaces when it is whole.
+fn check_places(args: &Args) -> Result<()> {
+    let new = args.new.as_deref();
+    output::apart(new, [args.delta.as_path()])?;
+    let Some(journal) = args.keep.journal.as_deref() else { return Ok(()) };
+    let inputs = [args.old.as_path(), &args.delta].into_iter().chain(new);
+    let partial = new.map(beside);
+    output::apart(partial.as_deref().into_iter().chain([journal]), inputs)
 }
 
 /// A delta and the old image it is for, checked.
@@ -134,6 +144,7 @@ fn over_old(args: &Args, delta: &[u8], journal: &Path) -> Result<Report> {
     let about_delta = |error: Error| error.about(args.delta.display());
     let (header, mut payload) = diff::parse_file(delta).map_err(about_delta)?;
     header.check(&Limits::LINUX).map_err(|error| about_delta(error.into()))?;
+    let _lock = Over::lock(&args.old)?;
     let over = Over::new(header, &args.old, journal)?;
     let binding = Binding::new(header_bytes(delta), &[]);
     let found = over.look(&binding)?;
@@ -199,7 +210,7 @@ fn classic(args: &Args, delta: &[u8], new: &mut Beside, bar: &Bar) -> Result<Rep
 
 fn open_old(args: &Args) -> Result<(FileSource, u64)> {
     let failed = |error| Error::io("read", &args.old, error);
-    let file = File::open(&args.old).map_err(failed)?;
+    let file = output::open(&args.old)?;
     let len = file.metadata().map_err(failed)?.len();
     Ok((FileSource(file), len))
 }

@@ -170,15 +170,14 @@ fn pin(uri: &str, parsed: &Uri) -> Result<AuthPin> {
     let text = match (&parsed.pin_source, std::env::var(PIN)) {
         (Some(source), _) => {
             let path = source.strip_prefix("file://").or_else(|| source.strip_prefix("file:"));
-            args::text(path.unwrap_or(source).as_ref())?
+            args::secret(path.unwrap_or(source).as_ref())?
         }
-        (None, Ok(text)) => text,
+        (None, Ok(text)) => Zeroizing::new(text),
         (None, Err(_)) => {
             let what = "the token wants its PIN: ?pin-source=FILE";
             return Err(Error::input(uri, format!("{what}, or {PIN} in the environment")));
         }
     };
-    let text = Zeroizing::new(text);
     Ok(AuthPin::from(text.trim_end_matches(['\r', '\n'])))
 }
 

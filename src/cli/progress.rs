@@ -1,4 +1,4 @@
-//! Progress bars on a terminal, and an interrupt that cancels cleanly.
+//! Progress bars on a terminal, and signals that cancel cleanly.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::progress::{Progress, Stage};
 
-/// Set by the first interrupt; a second one ends the process the usual way.
+/// Set by the first signal; a second one ends the process the usual way.
 static CANCELLED: AtomicBool = AtomicBool::new(false);
 
 /// One bar on stderr, drawn only on a terminal.
@@ -17,10 +17,11 @@ pub(crate) struct Bar {
 }
 
 impl Bar {
-    /// Starts listening for interrupts.
+    /// Starts listening for what interrupts, ends or hangs up: temporary files go then, too.
     pub(crate) fn new() -> Self {
-        // A handler may be there already when a program embeds the command line: then it decides.
-        let _ = ctrlc::set_handler(|| {
+        // A handler may be there already when a program embeds the command line, and who started
+        // it may have said that signals are ignored, as `nohup` does: then they decide.
+        let _ = ctrlc::try_set_handler(|| {
             if CANCELLED.swap(true, Ordering::Relaxed) {
                 std::process::exit(130);
             }

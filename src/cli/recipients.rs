@@ -2,8 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use zeroize::Zeroizing;
-
 use super::args;
 use crate::core::format::encryption::ContentAlgorithm;
 use crate::error::{Error, Result};
@@ -37,6 +35,11 @@ enum CipherName {
 }
 
 impl Recipients {
+    /// Files of keys.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.recipient.iter().chain(&self.group_key)
+    }
+
     /// For whom, if for anyone.
     pub(crate) fn encryption(&self) -> Result<Option<Encryption>> {
         let mut recipients = Vec::new();
@@ -44,7 +47,7 @@ impl Recipients {
             recipients.push(point(path)?);
         }
         for path in &self.group_key {
-            let text = Zeroizing::new(args::text(path)?);
+            let text = args::secret(path)?;
             let key = GroupKey::from_text(&text, &path.display().to_string())?;
             recipients.push(RecipientKey::Group(key));
         }
@@ -73,7 +76,7 @@ fn point(path: &Path) -> Result<RecipientKey> {
 /// Reads the keys that content keys are unwrapped with.
 pub(crate) fn decrypt_keys(paths: &[PathBuf]) -> Result<Vec<DecryptKey>> {
     let read = |path: &PathBuf| {
-        let text = Zeroizing::new(args::text(path)?);
+        let text = args::secret(path)?;
         DecryptKey::from_text(&text, &path.display().to_string())
     };
     paths.iter().map(read).collect()

@@ -40,6 +40,11 @@ impl Report {
     }
 }
 
+/// A path for programs: JSON is UTF-8, which file names need not be; what is not is replaced.
+pub(crate) fn path(path: &Path) -> Value {
+    path.to_string_lossy().into()
+}
+
 fn print_json(value: &Value) -> Result<()> {
     // Pretty, with sorted keys: the same outcome prints the same bytes.
     print_line(format_args!("{value:#}"))
@@ -78,9 +83,13 @@ pub(crate) fn states(stage: Stage) -> Value {
 pub(crate) fn print_error(error: &Error, as_json: bool) {
     // There is nobody else to tell.
     let _ = writeln!(io::stderr(), "error: {error}");
-    if !as_json {
-        return;
+    if as_json {
+        print_error_json(error, error.exit_code());
     }
+}
+
+/// The same as JSON alone, where the exit code is another one.
+pub(crate) fn print_error_json(error: &Error, exit_code: u8) {
     let detail = error.detail();
     let pos = match error {
         Error::Core { error, .. } if error.pos > 0 => Value::from(error.pos),
@@ -97,7 +106,7 @@ pub(crate) fn print_error(error: &Error, as_json: bool) {
             "pos": pos,
             "old_intact": error.old_intact(),
         },
-        "exit_code": error.exit_code(),
+        "exit_code": exit_code,
         "codes": codes(codes_of(detail)),
         "states": states(Stage::left_by(detail)),
     }));

@@ -8,8 +8,8 @@ use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::build::{Requirement, requirement};
-use super::report::Report;
-use super::{approve, args, output, token};
+use super::report::{self, Report};
+use super::{approve, args, output, token, trust};
 use crate::core::format::auth::Mode;
 use crate::core::format::plmn::Plmn;
 use crate::core::hash::sha256;
@@ -137,6 +137,10 @@ enum ModeName {
 }
 
 impl StatementArgs {
+    fn files(&self) -> [Option<&PathBuf>; 3] {
+        [self.string_file.as_ref(), self.prompts.as_ref(), self.release.as_ref()]
+    }
+
     fn prompts(&self) -> Result<Option<Vec<u8>>> {
         approve::prompts(self.prompts.as_deref(), self.release.as_deref())
     }
@@ -159,7 +163,29 @@ impl StatementArgs {
     }
 }
 
+/// Nothing that is read is written over, but a package or signed anchor that gets one signature
+/// more.
+fn check_places(command: &Command) -> Result<()> {
+    let (output, inputs) = match command {
+        Command::Prepare { package, current, key, statement, output } => (
+            output,
+            [&[Some(package), current.as_ref(), Some(key)], &statement.files()[..]].concat(),
+        ),
+        Command::Attach { package, current, key, request, signature, prompts, output } => {
+            let source = Some(package).filter(|path| trust::is_source(path));
+            let proofs = [Some(key), Some(request), Some(signature)];
+            (output, [&proofs[..], &[source, current.as_ref(), prompts.as_ref()]].concat())
+        }
+        Command::Add { key, statement, output, .. } => {
+            (output, [&[Some(key)], &statement.files()[..]].concat())
+        }
+        Command::Public { key, output } => (output, vec![Some(key)]),
+    };
+    output::apart([output.as_path()], inputs.into_iter().flatten().map(PathBuf::as_path))
+}
+
 pub(crate) fn run(args: &Args) -> Result<Report> {
+    check_places(&args.command)?;
     match &args.command {
         Command::Prepare { package, current: Some(current), key, output, .. } => {
             anchor::prepare(package, current, key, output)
@@ -208,7 +234,7 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
             let key = token::signer(key)?.public();
             output::write(output, key.to_pem()?.as_bytes())?;
             let text = format!("{}: {}", output.display(), name(&key));
-            Ok(Report::new(text, with_key(json!({ "pub": output }), &key)))
+            Ok(Report::new(text, with_key(json!({ "pub": report::path(output) }), &key)))
         }
     }
 }
@@ -239,7 +265,7 @@ fn prepared(request: &[u8], key: &PublicKey, path: &Path) -> Result<Report> {
         request.len(),
         name(key)
     );
-    let json = json!({ "request": path, "len": request.len(), "sha256": digest });
+    let json = json!({ "request": report::path(path), "len": request.len(), "sha256": digest });
     Ok(Report::new(text, with_key(json, key)))
 }
 
@@ -247,6 +273,6 @@ fn written(signed: &[u8], before: &[u8], key: &PublicKey, path: &Path) -> Result
     output::write(path, signed)?;
     let added = signed.len() - before.len();
     let text = format!("{}: signed by {}, {added} bytes more", path.display(), name(key));
-    let json = json!({ "package": path, "len": signed.len(), "added_len": added });
+    let json = json!({ "package": report::path(path), "len": signed.len(), "added_len": added });
     Ok(Report::new(text, with_key(json, key)))
 }

@@ -1,7 +1,7 @@
 //! The device's state between updates: the sequence number of the last confirmed one, and which one
 //! waits for its confirmation.
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -11,6 +11,9 @@ use crate::core::Detail;
 use crate::core::hash::Sha256Digest;
 use crate::error::{Error, Result};
 use crate::hex::hex;
+
+/// Longest state file that is read; it holds two numbers and a digest.
+const STATE_LEN_MAX: usize = 1 << 16;
 
 /// What the state file holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,11 +39,12 @@ impl State {
     /// Only a file that is not there means nothing: one that cannot be read must not switch the
     /// check against rollback off.
     pub(super) fn read(path: &Path) -> Result<Self> {
-        let bytes = match std::fs::read(path) {
+        let bytes = match output::read_at_most(path, STATE_LEN_MAX) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
                 return Ok(Self::default());
             }
+            Err(Error::Io { source, .. }) => return Err(failed(path, &source)),
             Err(error) => return Err(failed(path, &error)),
         };
         let what = "not a state file; it must be {\"sequence\": NUMBER}";

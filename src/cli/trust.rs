@@ -5,7 +5,7 @@ mod rotate;
 
 use std::path::PathBuf;
 
-pub(super) use rotate::{either_form, json_of, text_of};
+pub(super) use rotate::{either_form, is_source, json_of, text_of};
 
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -62,6 +62,7 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
         Command::Add(args) => edit::add(args),
         Command::Revoke(args) => edit::revoke(args),
         Command::Compile { file, output } => {
+            output::apart([output.as_path()], [file.as_path()])?;
             let bytes = args::trust(file)?;
             output::write(output, &bytes)?;
             let mut report = show(&bytes, file)?;

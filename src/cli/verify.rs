@@ -79,6 +79,20 @@ impl DeviceArgs {
         self.state.as_deref().map_or(Ok(State::default()), State::read)
     }
 
+    /// Files that are read, or that stand for what a device knows; without old images, which new
+    /// ones may replace.
+    pub(crate) fn inputs(&self) -> impl Iterator<Item = &Path> {
+        let some = [&self.device, &self.state].into_iter().flatten();
+        let all = [&self.package, &self.trust].into_iter().chain(some);
+        all.chain(self.sim.files()).chain(&self.decrypt_key).map(PathBuf::as_path)
+    }
+
+    /// Refuses a record that would take the place of one of them or of `others`.
+    pub(crate) fn check_result<'p>(&'p self, others: impl Iterator<Item = &'p Path>) -> Result<()> {
+        let inputs = self.inputs().chain(files_of(&self.old)).chain(others);
+        output::apart(self.write_result.as_deref(), inputs)
+    }
+
     /// Leaves a record of the outcome, if one is asked for; `result` stays the answer.
     pub(crate) fn recorded<R>(&self, result: Result<R>) -> Result<R> {
         let Some(path) = &self.write_result else { return result };
@@ -135,6 +149,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Report> {
+    args.device.check_result(args.sbom.as_deref().into_iter())?;
     let extent = if args.envelope_only { Extent::Envelope } else { Extent::Package };
     let verified = with_package(&args.device, extent, |opened| {
         let missing = opened.checked.iter().filter(|checked| !checked.payload).count();
@@ -351,17 +366,7 @@ fn checked<R>(
 }
 
 fn open(path: &Path) -> Result<(FileSource, u64)> {
-    let failed = |error| Error::io("open", path, error);
-    let meta = std::fs::metadata(path).map_err(failed)?;
-    if meta.is_dir() {
-        let error = std::io::ErrorKind::IsADirectory.into();
-        return Err(Error::io("read", path, error));
-    }
-    if !meta.is_file() {
-        // Opening a pipe would wait until someone writes to it, which may be never.
-        return Err(Error::input(path.display(), "not a plain file; copy its content to one"));
-    }
-    let file = std::fs::File::open(path).map_err(failed)?;
+    let file = output::open(path)?;
     let meta = file.metadata().map_err(|error| Error::io("read", path, error))?;
     Ok((FileSource(file), meta.len()))
 }
@@ -388,6 +393,14 @@ impl Files {
         let keys = decrypt_keys(&args.decrypt_key)?;
         Ok(Self { olds, raw_old: args.raw_old, payload_dir, keys })
     }
+}
+
+/// Every file that `NAME:FILE` or `FILE` can mean, before components are known.
+pub(crate) fn files_of(given: &[String]) -> impl Iterator<Item = &Path> {
+    given.iter().flat_map(|text| {
+        let named = text.split_once(':').map(|(_, path)| path);
+        [Some(text.as_str()), named].into_iter().flatten().map(Path::new)
+    })
 }
 
 /// Assigns `NAME:FILE`, or a bare `FILE` where there is one component, to components.

@@ -2,9 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::json;
-
-use super::super::report::Report;
+use super::super::report::{self, Report};
 use super::super::{args, output, token, trust};
 use super::{prepared, with_key};
 use crate::core::Detail;
@@ -15,8 +13,7 @@ use crate::package::rotation;
 
 /// Refuses an anchor where no other is named that it replaces.
 pub(super) fn refuse(path: &Path, bytes: &[u8]) -> Result<()> {
-    let is_source = path.extension().is_some_and(|extension| extension == "toml");
-    if !is_source && !SignedTrust::is_signed(bytes) && Trust::parse(bytes).is_err() {
+    if !trust::is_source(path) && !SignedTrust::is_signed(bytes) && Trust::parse(bytes).is_err() {
         return Ok(());
     }
     let what = "a trust anchor; say with --current which one devices have now";
@@ -60,7 +57,7 @@ impl Attachment<'_> {
         let text = trust::text_of(&done);
         let text = format!("{}: {} bytes{text}", self.output.display(), signed.len());
         let mut json = trust::json_of(&done);
-        json["output"] = json!(self.output);
+        json["output"] = report::path(self.output);
         Ok(Report::new(text, with_key(json, &key)))
     }
 }

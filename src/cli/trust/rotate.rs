@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::super::report::Report;
+use super::super::report::{self, Report};
 use super::super::{args, output, token};
 use crate::core::format::rotation::SignedTrust;
 use crate::core::format::trust::Trust;
@@ -55,6 +55,10 @@ pub(super) struct AcceptArgs {
 }
 
 pub(super) fn rotate(args: &RotateArgs) -> Result<Report> {
+    // What another signer gave may be replaced, the source of the new anchor may not.
+    let source = Some(&args.file).filter(|file| is_source(file));
+    let inputs = [&args.current].into_iter().chain(&args.key).chain(source);
+    output::apart([args.output.as_path()], inputs.map(PathBuf::as_path))?;
     let current = args::trust(&args.current)?;
     let new = either_form(&args.file)?;
     let keys: Vec<_> = args.key.iter().map(|path| token::signer(path)).collect::<Result<_>>()?;
@@ -64,11 +68,12 @@ pub(super) fn rotate(args: &RotateArgs) -> Result<Report> {
     output::write(&args.output, &signed)?;
     let text = format!("{}: {} bytes{}", args.output.display(), signed.len(), text_of(&done));
     let mut json = json_of(&done);
-    json["output"] = json!(args.output);
+    json["output"] = report::path(&args.output);
     Ok(Report::new(text, json))
 }
 
 pub(super) fn accept(args: &AcceptArgs) -> Result<Report> {
+    output::apart([args.output.as_path()], [args.file.as_path()])?;
     let current = args::trust(&args.current)?;
     let bytes = output::read(&args.file)?;
     let about = |error| Error::from(error).about(args.file.display());
@@ -102,9 +107,14 @@ pub(super) fn show(file: &Path) -> Result<Report> {
     Ok(report)
 }
 
+/// A file that people write, which is compiled when it is read.
+pub(in crate::cli) fn is_source(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "toml")
+}
+
 /// A trust file compiled, or a compiled anchor, signed or not.
 pub(in crate::cli) fn either_form(path: &Path) -> Result<Vec<u8>> {
-    if path.extension().is_some_and(|extension| extension == "toml") {
+    if is_source(path) {
         return args::trust(path);
     }
     let bytes = output::read(path)?;
