@@ -130,6 +130,18 @@ impl Error {
     }
 }
 
+/// What is wrong in which line of a text. The line itself is left out: who names a wrong file may
+/// have named one with a secret in it.
+pub(crate) fn in_line(
+    text: &str,
+    span: Option<std::ops::Range<usize>>,
+    message: &dyn fmt::Display,
+) -> String {
+    let Some(span) = span else { return message.to_string() };
+    let before = text.bytes().take(span.start).filter(|byte| *byte == b'\n').count();
+    format!("line {}: {message}", 1 + before)
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -222,6 +222,29 @@ fn absurd_numbers_are_refused_with_what_they_can_be() {
 }
 
 #[test]
+fn a_secret_in_the_wrong_place_is_not_repeated() {
+    let desk = bench();
+    desk.ok(&words("keygen --algorithm a128kw --out fleet"));
+    let secret = String::from_utf8(desk.read("fleet.key")).unwrap();
+    desk.write("fleet.toml", &secret);
+    for line in [
+        "trust compile fleet.toml -o x",
+        "trust add fleet.key --vendor-key vendor.pub",
+        "verify u.suit --trust trust.toml --device fleet.key",
+        "diff old new x --geometry fleet.key",
+        "index --list fleet.key --key vendor.key --sequence 1 -o x",
+        "build --new new --key fleet.key --sequence 1 -o x",
+        "approve u.suit --operator 26201 --key op.key --prompts fleet.key -o x",
+        "plan --index u.suit --device fleet.key",
+    ] {
+        let output = desk.run(&[&words(line)[..], &["--json"]].concat());
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(!output.status.success() && said.contains("fleet"), "{line}: {said}");
+        assert!(!said.contains(secret.trim()), "{line}: {said}");
+    }
+}
+
+#[test]
 fn wrong_arguments_are_reported_as_json_too() {
     let desk = Desk::empty();
     for line in ["diff --json", "--json frobnicate", "keygen --json --nonsense"] {

@@ -63,7 +63,10 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<Report> {
     let release = args::release(args.release.as_deref())?;
     let package = output::read(&args.package)?;
-    let about = |error: Error| error.about(args.package.display());
+    let about = |error: Error| match error.has_subject() {
+        true => error,
+        false => error.about(args.package.display()),
+    };
     let (Some(base_uri), Some(out_dir)) = (&args.base_uri, &args.out_dir) else {
         return preview(args, &package, &release).map_err(about);
     };

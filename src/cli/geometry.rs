@@ -7,12 +7,14 @@ use serde::Deserialize;
 use super::args::{self, size};
 use super::engine::OrderName;
 use crate::diff::{FirstPages, PageRun, Place};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, in_line};
 
 /// What flash can be.
-pub(super) const WHAT_IS_VALID: &str = "page lengths are multiples of 32 from 64 bytes to 16M, entries of `first` that follow each \
-     other differ, as does `page` from the last one, `spare` is at least 1, and `interval` at most \
-     that and 8";
+pub(super) const WHAT_IS_VALID: &str = concat!(
+    "page lengths are multiples of 32 from 64 bytes to 16M, entries of `first` that follow each ",
+    "other differ, as does `page` from the last one, `spare` is at least 1, and `interval` at ",
+    "most that and 8",
+);
 
 /// Bytes: a number, or text as in "16K".
 #[derive(Debug, Deserialize)]
@@ -79,7 +81,8 @@ pub(super) fn read(path: &Path) -> Result<Place> {
 }
 
 fn parse(text: &str) -> Result<Place, String> {
-    let flash: Flash = toml::from_str(text).map_err(|error| error.to_string())?;
+    let flash: Flash =
+        toml::from_str(text).map_err(|error| in_line(text, error.span(), &error.message()))?;
     let mut first = FirstPages::NONE;
     for run in &flash.first {
         let run = PageRun { len: run.len.bytes()?, count: run.count };

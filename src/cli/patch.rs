@@ -90,11 +90,19 @@ fn opened<'d>(args: &Args, delta: &'d [u8]) -> Result<(DeltaHeader, &'d [u8], Fi
     Ok((header, payload, old))
 }
 
+/// Names the delta, or what could not be written.
+fn about(args: &Args, error: Error) -> Error {
+    match (error.detail(), &args.new) {
+        (Detail::WriteFailed, Some(new)) => error.about(new.display()).remedy("is the disk full?"),
+        _ => error.about(args.delta.display()),
+    }
+}
+
 fn native(args: &Args, delta: &[u8], new: &mut Beside, bar: &Bar) -> Result<Report> {
     let (header, payload, mut old) = opened(args, delta)?;
     let target = &mut FileTarget(new.file());
     diff::apply_to(&mut old, &header, payload, target, &Limits::LINUX, bar)
-        .map_err(|error| error.about(args.delta.display()))?;
+        .map_err(|error| about(args, error))?;
     report(args, &header, delta.len(), None)
 }
 
@@ -108,7 +116,7 @@ fn kept(args: &Args, delta: &[u8], journal: &Path, bar: &Bar) -> Result<Report> 
         let mut media = Media { old, new, scratch, payload, payload_start: 0 };
         diff::write(&header, &mut media, &Limits::LINUX, settings, bar)
     });
-    let done = done.map_err(|error| error.about(args.delta.display()))?;
+    let done = done.map_err(|error| about(args, error))?;
     new.commit(header.new.len)?;
     report(args, &header, delta.len(), Some(&done))
 }

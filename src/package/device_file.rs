@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::core::format::plmn::Plmn;
 use crate::core::verify::{Facts, Installed};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, in_line};
 use crate::package::trust_file::Identity;
 use crate::release::requires::{Percent, Time};
 use crate::release::{ComponentName, Version};
@@ -84,7 +84,9 @@ impl DeviceFile {
     /// # Errors
     /// When the text is wrong.
     pub fn parse(text: &str, subject: &str, now: u64) -> Result<Self> {
-        let file: File = toml::from_str(text).map_err(|error| Error::input(subject, error))?;
+        let file: File = toml::from_str(text).map_err(|error| {
+            Error::input(subject, in_line(text, error.span(), &error.message()))
+        })?;
         let identity = Identity {
             vendor_id: file.vendor_id,
             vendor_domain: file.vendor_domain.as_deref(),

@@ -4,7 +4,7 @@ use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, value};
 
 use crate::core::format::auth::Kid;
 use crate::core::format::plmn::Plmn;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, in_line};
 use crate::hex::hex;
 use crate::package::trust_file::LoadKey;
 
@@ -41,7 +41,9 @@ pub struct OperatorChange {
 }
 
 fn open(text: &str, subject: &str) -> Result<DocumentMut> {
-    text.parse().map_err(|error| Error::input(subject, error))
+    text.parse().map_err(|error: toml_edit::TomlError| {
+        Error::input(subject, in_line(text, error.span(), &error.message()))
+    })
 }
 
 fn wrong(subject: &str, what: impl std::fmt::Display) -> Error {

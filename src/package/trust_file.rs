@@ -8,7 +8,7 @@ use crate::core::format::auth::Mode;
 use crate::core::format::key::Key;
 use crate::core::format::plmn::Plmn;
 use crate::core::format::trust::{self, MODE_NONE_BIT, OperatorFacts, Policy, Trust};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, in_line};
 use crate::hex::hex;
 use crate::package::keys::PublicKey;
 use crate::release::{class_id, vendor_id};
@@ -210,7 +210,8 @@ impl DeviceEntry {
 /// When the text is wrong, a key cannot be read, or the result breaks a rule of docs/format.md,
 /// section 6.
 pub fn compile(text: &str, subject: &str, load: &mut LoadKey<'_>) -> Result<Vec<u8>> {
-    let file: File = toml::from_str(text).map_err(|error| Error::input(subject, error))?;
+    let file: File = toml::from_str(text)
+        .map_err(|error| Error::input(subject, in_line(text, error.span(), &error.message())))?;
     let mut trusted = |name: &str| {
         let key = load(name)?;
         refuse_revoked(&file.revoked, &key, name, subject).map(|()| key)

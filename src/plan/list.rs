@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::core::format::manifest::is_name;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, in_line};
 use crate::release::Uri;
 use crate::release::plain::Line;
 
@@ -55,7 +55,8 @@ impl List {
         if text.len() > FILE_LEN_MAX {
             return Err(wrong(format!("longer than {FILE_LEN_MAX} bytes; split the list")));
         }
-        let list: Self = toml::from_str(text).map_err(|error| wrong(error.to_string()))?;
+        let list: Self = toml::from_str(text)
+            .map_err(|error| wrong(in_line(text, error.span(), &error.message())))?;
         if list.package.len() > INDEX_ENTRY_COUNT_MAX {
             return Err(wrong(format!(
                 "more than {INDEX_ENTRY_COUNT_MAX} packages; split the list"
