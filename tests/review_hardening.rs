@@ -171,7 +171,7 @@ fn components_do_not_overwrite_each_other_or_what_is_no_file() {
     let dir = bench();
     std::fs::create_dir(dir.path().join("folder")).unwrap();
     for (outputs, what) in [
-        (["-o", "a:out", "-o", "b:out"], "given twice"),
+        (["-o", "a:out", "-o", "b:out"], "take the place of another file"),
         (["-o", "a:out", "-o", "b:folder"], "not a plain file"),
     ] {
         let output = run(dir.path(), &[&APPLY[..], &outputs].concat());
