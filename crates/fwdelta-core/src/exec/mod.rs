@@ -10,6 +10,7 @@ pub mod a32;
 pub mod a64;
 pub mod data;
 pub mod layout;
+mod leg;
 pub mod map;
 pub mod mips;
 pub mod project;

@@ -1,12 +1,13 @@
 //! Old bytes as they would stand in new: references led to where their targets have moved.
 
 use super::layout::Content;
+use super::leg::Leg;
 use super::map::Listed;
 use super::reference;
 use super::space::{Bounds, Space, Stretch};
 use super::unit::{Home, Kind, LOOK_AHEAD, Site, UNIT_LEN_MAX, Unit, store};
 use super::walk::Walker;
-use super::{a64, data, riscv, thumb};
+use super::{data, riscv, thumb};
 use crate::error::Result;
 use crate::state::Visit;
 
@@ -38,41 +39,6 @@ impl Stand {
         self.old_pos = self.old_pos.wrapping_add(len as u64);
         self.new_pos = self.new_pos.wrapping_add(len as u64);
         self.left = self.left.saturating_sub(len as u64);
-    }
-}
-
-/// A part of a cover that is of one stretch and has one home.
-struct Leg<'a> {
-    site: Site<'a>,
-    /// Address in new less address in old.
-    lead: u64,
-    home: Home,
-    out: &'a mut [u8],
-    /// Bytes of `out` that are projected.
-    done: usize,
-    /// Where the leg ends; its last unit may end later.
-    until: usize,
-    /// Bytes of `out` where old bytes stand.
-    most: usize,
-}
-
-impl Leg<'_> {
-    /// Puts a word in its place.
-    #[inline(always)]
-    fn put(&mut self, word: u32) {
-        let bytes = match self.site.class.big_endian {
-            true => word.to_be_bytes(),
-            false => word.to_le_bytes(),
-        };
-        if let Some(room) = self.out.get_mut(self.done..).and_then(|out| out.first_chunk_mut()) {
-            *room = bytes;
-        }
-    }
-
-    #[inline(always)]
-    fn advance(&mut self, len: usize) {
-        self.site.pass(len);
-        self.done = self.done.saturating_add(len);
     }
 }
 
@@ -263,82 +229,6 @@ impl<'w> Projection<'w> {
         done
     }
 
-    /// Projects to the end of a leg; gives where that is. One copy of this loop for each common
-    /// instruction set takes a fifth less time than one for all.
-    #[inline(always)]
-    fn pass(&mut self, content: Content, leg: &mut Leg<'_>) -> usize {
-        while leg.done < leg.until {
-            let skipped =
-                self.walker.skip_len_of(content, &leg.site, leg.until - leg.done, leg.home);
-            leg.advance(skipped);
-            if leg.done < leg.until {
-                let unit = self.walker.unit_of(content, &leg.site);
-                self.project_reference(&unit, leg);
-            }
-        }
-        leg.done
-    }
-
-    /// The same for A64: where references are is seen for many words together.
-    fn pass_a64(&mut self, leg: &mut Leg<'_>) -> usize {
-        let is_plain = leg.site.pos & 3 == 0 && leg.site.bounds.low >> 32 == 0;
-        while is_plain && leg.until.saturating_sub(leg.done) >= 4 {
-            let bytes = leg.site.view.get(leg.site.at..).unwrap_or(&[]).as_chunks::<4>().0;
-            let Some(bytes) = bytes.first_chunk::<{ a64::GLANCE_COUNT }>() else { break };
-            let words = bytes.map(|bytes| leg.site.word(bytes));
-            let count = a64::GLANCE_COUNT.min(leg.until.saturating_sub(leg.done) / 4);
-            self.pass_words(leg, &words, count);
-        }
-        self.pass(Content::A64, leg)
-    }
-
-    /// Passes the first `count` of words, or less of them.
-    #[inline(always)]
-    fn pass_words(&mut self, leg: &mut Leg<'_>, words: &[u32; a64::GLANCE_COUNT], count: usize) {
-        let has_low = a64::has_low(&leg.site, &self.walker.registers);
-        let mut mask = a64::glance(&leg.site, words, leg.home, has_low);
-        mask &= u32::MAX >> (32u32.saturating_sub(count as u32) & 31);
-        let mut passed = 0usize;
-        while mask != 0 {
-            let at = mask.trailing_zeros() as usize;
-            mask &= mask.wrapping_sub(1);
-            leg.advance(4 * at.wrapping_sub(passed));
-            passed = at;
-            let word = words.get(at).copied().unwrap_or(0);
-            if a64::is_passed(&leg.site, word, leg.home, &self.walker.registers) {
-                continue;
-            }
-            let unit = a64::unit_of(&leg.site, word, &mut self.walker.registers);
-            if unit.kind.is_reference() {
-                let new_addr = leg.site.addr.wrapping_add(leg.lead);
-                let to = self.space.led(unit.target);
-                leg.put(a64::write(unit.kind, word, new_addr, to, unit.aux));
-            }
-            if !has_low && unit.kind == Kind::A64Adrp {
-                // Its low part may be near.
-                leg.advance(4);
-                return;
-            }
-        }
-        leg.advance(4 * count.wrapping_sub(passed));
-    }
-
-    /// Projects the unit at hand into its place, where its old bytes stand already.
-    #[inline(always)]
-    fn project_reference(&mut self, unit: &Unit, leg: &mut Leg<'_>) {
-        let len = usize::from(unit.len);
-        let end = leg.done.saturating_add(len);
-        if unit.kind.is_reference() || end > leg.most {
-            let old = leg.site.view.get(leg.site.at..).unwrap_or(&[]);
-            let bytes = self.projected(unit, old, leg.site.addr.wrapping_add(leg.lead));
-            let room = leg.out.get_mut(leg.done..end).unwrap_or(&mut []);
-            for (to, from) in room.iter_mut().zip(bytes) {
-                *to = from;
-            }
-        }
-        leg.advance(len);
-    }
-
     /// Projects one unit: its bytes in new, and how many. A unit that is not all in the view
     /// is as if the image ended there.
     pub fn project_unit(
@@ -356,7 +246,12 @@ impl<'w> Projection<'w> {
     }
 
     /// The bytes of `unit`, which stands at the front of `old`, at `new_addr`.
-    fn projected(&mut self, unit: &Unit, old: &[u8], new_addr: u64) -> [u8; UNIT_LEN_MAX] {
+    pub(super) fn projected(
+        &mut self,
+        unit: &Unit,
+        old: &[u8],
+        new_addr: u64,
+    ) -> [u8; UNIT_LEN_MAX] {
         if unit.kind.is_reference() {
             let word = self.led(unit, new_addr);
             return store(word, unit.len, self.is_big_endian());
