@@ -66,13 +66,16 @@ pub(super) fn count(site: &Site<'_>, bytes: &[u8]) -> u64 {
 
 fn plain_len_wide(site: &Site<'_>, most: usize) -> usize {
     let bounds = site.bounds;
+    // What flash is filled with is neither a pointer nor an offset.
+    let is_filler = !bounds.is_pointer64(u64::MAX)
+        && bounds.table_base.wrapping_add(u64::from(u32::MAX)) >= bounds.high;
     let mut here = *site;
     let mut len = 0usize;
     for [a, b, c, d, e, f, g, h] in site.ahead(most).as_chunks::<8>().0 {
         let (first, second) = (site.word([*a, *b, *c, *d]), site.word([*e, *f, *g, *h]));
         let (high, low) = if site.class.big_endian { (first, second) } else { (second, first) };
         let word = u64::from(high) << 32 | u64::from(low);
-        if word != 0 {
+        if word != 0 && !(word == u64::MAX && is_filler) {
             let mut is_plain = |word: u32| {
                 let is_plain = !is_relative(&here, word) && !is_based(&here, word);
                 here.pass(4);

@@ -6,7 +6,7 @@
 //! load addresses from where that pointer leads.
 
 use super::data;
-use super::unit::{Kind, Site, Unit, signed};
+use super::unit::{Home, Kind, Site, Unit, signed};
 use super::walk::Registers;
 
 /// Instructions behind a LUI among which the low part is looked for.
@@ -110,6 +110,47 @@ pub(super) fn unit(site: &Site<'_>, registers: &mut Registers, globals: &mut [u6
         registers.forget(destination(word));
     }
     unit
+}
+
+/// Bytes from the site on, at most `most`, that are instructions without a reference, or branch to
+/// `home`; may be fewer than there are.
+pub(super) fn plain_len(
+    site: &Site<'_>,
+    most: usize,
+    home: Home,
+    registers: &mut Registers,
+    globals: &[u64; 2],
+) -> usize {
+    if site.pos & 3 != 0 || site.bounds.low >> 32 != 0 {
+        return 0;
+    }
+    let [global, _] = *globals;
+    let mut len = 0u64;
+    for bytes in site.ahead(most).as_chunks::<4>().0 {
+        let word = site.word(*bytes);
+        let (pos, addr) = (site.pos.wrapping_add(len), site.addr.wrapping_add(len));
+        let is_live = |register| registers.is_live(register, pos, PAIR_REACH);
+        let is_pointer = !site.class.wide && word >> 31 != 0 && site.bounds.is_near32(word);
+        let stops = match kind_of(word) {
+            _ if is_pointer || is_lui(word) => true,
+            Some(Kind::MipsJump) => true,
+            Some(kind) => !home.contains(narrowed(target(kind, word, addr), site)),
+            None => match sum(word) {
+                Some((_, a, b)) => is_live(a) || is_live(b),
+                None => {
+                    low_part(word).is_some_and(|base| is_live(base) || base == GP && global != 0)
+                }
+            },
+        };
+        if stops {
+            break;
+        }
+        if kind_of(word).is_none() {
+            registers.forget(destination(word));
+        }
+        len += 4;
+    }
+    len as usize
 }
 
 /// An address in code. Those of 32 bits only where, as instructions, they would load from page 0.

@@ -22,4 +22,5 @@ pub mod thumb;
 pub mod unit;
 pub mod walk;
 pub mod x86;
+mod x86_scan;
 pub mod xtensa;

@@ -139,8 +139,8 @@ impl<'w> Projection<'w> {
         let content = site.content();
         let are_words = content == Content::Data;
         let (least, is_looked_at) = match content {
-            Content::A64 | Content::A32 => (4, true),
-            Content::Thumb | Content::RiscV => (2, true),
+            Content::A64 | Content::A32 | Content::Mips => (4, true),
+            Content::Thumb | Content::RiscV | Content::X86_64 | Content::I386 => (2, true),
             Content::Data => (4, are_words_plain && old_pos & 3 == 0),
             _ => (1, false),
         };
@@ -149,6 +149,10 @@ impl<'w> Projection<'w> {
         }
         let most_by_count = usize::try_from(most.1.saturating_mul(least)).unwrap_or(usize::MAX);
         let most = most.0.min(most_by_count) & !3;
+        if matches!(content, Content::X86_64 | Content::I386) {
+            let (len, units) = self.walker.skip_units(&site, most, self.home);
+            return Plain { len, units, are_words, is_cut: false };
+        }
         let len = self.walker.skip_len(&site, most, self.home);
         let len = if are_words { len & !3 } else { len };
         Plain { len, units: units(content, &site, len), are_words, is_cut: len == most }
@@ -187,8 +191,10 @@ impl<'w> Projection<'w> {
         let at = stand.old_pos.wrapping_sub(view.start) as usize;
         let ahead = view.bytes.get(at..).unwrap_or(&[]);
         let sight = ahead.len().saturating_sub(SIGHT as usize);
-        let room = out.len().saturating_sub(UNIT_LEN_MAX);
-        let most = sight.min(room).min(usize::try_from(stand.left).unwrap_or(usize::MAX));
+        let left = usize::try_from(stand.left).unwrap_or(usize::MAX);
+        // No unit reaches beyond the cover: only where that does not fit one may not fit.
+        let room = if left <= out.len() { left } else { out.len().saturating_sub(UNIT_LEN_MAX) };
+        let most = sight.min(room);
         if let (Some(out), Some(old)) = (out.get_mut(..most), ahead.get(..most)) {
             // INVARIANT: both were just cut to the same length.
             out.copy_from_slice(old);
@@ -219,6 +225,7 @@ impl<'w> Projection<'w> {
                 Content::A32 => self.pass(Content::A32, &mut leg),
                 Content::Thumb => self.pass(Content::Thumb, &mut leg),
                 Content::X86_64 => self.pass(Content::X86_64, &mut leg),
+                Content::I386 => self.pass(Content::I386, &mut leg),
                 Content::RiscV => self.pass(Content::RiscV, &mut leg),
                 Content::Data => self.pass(Content::Data, &mut leg),
                 content => self.pass(content, &mut leg),
@@ -340,59 +347,161 @@ mod tests {
         (Listed { old_pos: 0x2000, new_pos: 0x2246, len: 0x2000 }, false),
     ];
 
-    /// Both ways through all covers, over the tables that a decoder has.
-    fn both_ways(image: &[u8], class: Class, base: u64, mut check: impl FnMut(&[u8], &[u8])) {
+    /// Covers over the tables that a decoder has, and those that only save time if there `is_more`.
+    fn with_projection(
+        class: Class,
+        base: u64,
+        is_more: bool,
+        each: impl FnOnce(&mut Projection<'_>),
+    ) {
         let segment = Segment { pos: 0, len: LEN, addr: base, span: LEN, module: 0 };
+        let (mut old, mut new) = ([[0; SEGMENT_LEN]], [[0; SEGMENT_LEN]; 2]);
+        let (mut runs, mut covers) = ([[0; RUN_LEN]], [[0; COVER_LEN]; 4]);
+        let (mut order, mut ends) = ([[0; ORDER_LEN]; 4], [[0; ORDER_LEN]; 5]);
+        let mut entries = [[0; ENTRY_LEN]; 4];
+        let index = match is_more {
+            true => Index::new(&mut entries, &mut ends),
+            false => Index::default(),
+        };
+        let map = CoverMap::with_index(&mut covers, &mut order, index);
+        let (old, new) = (Segments::new(&mut old), Segments::new(&mut new));
+        let mut entries = [[0; targets::ENTRY_LEN]; targets::ENTRY_COUNT];
+        let targets = match is_more {
+            true => Targets::new(&mut entries),
+            false => Targets::default(),
+        };
+        let mut space = Space::new(old, new, &mut runs, map).with_targets(targets);
+        assert!(space.old.push(&segment) && space.push_run(Run { pos: 0, class }));
+        // Loaded in two parts, so that a cover leads from one to the other.
+        let (first, second) = (0x1a00, 2 * LEN - 0x1a00);
+        assert!(space.new.push(&Segment { len: first, span: first, ..segment }));
+        let (pos, addr) = (first, base + 0x1_2340);
+        assert!(space.new.push(&Segment { pos, addr, len: second, span: second, ..segment }));
+        assert!(COVERS.iter().all(|(cover, is_hidden)| space.map.push(*cover, *is_hidden)));
+        space.map.seal();
+        each(&mut Projection::new(space));
+    }
+
+    fn stand(cover: &Listed) -> Stand {
+        let (old_pos, new_pos) = (cover.old_pos.into(), cover.new_pos.into());
+        Stand { old_pos, new_pos, left: cover.len.into() }
+    }
+
+    /// Both ways through all covers.
+    fn both_ways(image: &[u8], class: Class, base: u64, mut check: impl FnMut(&[u8], &[u8])) {
         let mut made = [[0; 0x5000]; 2];
         let mut lens = [0; 2];
         for (way, (made, len)) in made.iter_mut().zip(&mut lens).enumerate() {
-            let (mut old, mut new) = ([[0; SEGMENT_LEN]], [[0; SEGMENT_LEN]; 2]);
-            let (mut runs, mut covers) = ([[0; RUN_LEN]], [[0; COVER_LEN]; 4]);
-            let (mut order, mut ends) = ([[0; ORDER_LEN]; 4], [[0; ORDER_LEN]; 5]);
-            let mut entries = [[0; ENTRY_LEN]; 4];
-            let index = match way {
-                0 => Index::new(&mut entries, &mut ends),
-                _ => Index::default(),
-            };
-            let map = CoverMap::with_index(&mut covers, &mut order, index);
-            let (old, new) = (Segments::new(&mut old), Segments::new(&mut new));
-            let mut entries = [[0; targets::ENTRY_LEN]; targets::ENTRY_COUNT];
-            let targets = match way {
-                0 => Targets::new(&mut entries),
-                _ => Targets::default(),
-            };
-            let mut space = Space::new(old, new, &mut runs, map).with_targets(targets);
-            assert!(space.old.push(&segment) && space.push_run(Run { pos: 0, class }));
-            // Loaded in two parts, so that a cover leads from one to the other.
-            let (first, second) = (0x1a00, 2 * LEN - 0x1a00);
-            assert!(space.new.push(&Segment { len: first, span: first, ..segment }));
-            let (pos, addr) = (first, base + 0x1_2340);
-            let behind = Segment { pos, addr, len: second, span: second, ..segment };
-            assert!(space.new.push(&behind));
-            assert!(COVERS.iter().all(|(cover, is_hidden)| space.map.push(*cover, *is_hidden)));
-            space.map.seal();
-            let mut projection = Projection::new(space);
-            let view = View { start: 0, bytes: image };
-            for (cover, _) in COVERS {
-                let (old_pos, new_pos) = (cover.old_pos.into(), cover.new_pos.into());
-                let mut stand = Stand { old_pos, new_pos, left: cover.len.into() };
-                projection.start_projection(&cover);
-                let mut room = 1;
-                while stand.left > 0 {
-                    room = (room * 7 + 9) % 1000;
-                    let out = &mut made[*len..][..room.min(0x5000 - *len)];
-                    let mut done =
-                        if way == 0 { projection.project(view, &mut stand, out) } else { 0 };
-                    if done == 0 {
-                        let (bytes, unit_len) = projection.project_unit(view, &mut stand);
-                        made[*len..*len + unit_len].copy_from_slice(&bytes[..unit_len]);
-                        done = unit_len;
+            with_projection(class, base, way == 0, |projection| {
+                let view = View { start: 0, bytes: image };
+                for (cover, _) in COVERS {
+                    let mut stand = stand(&cover);
+                    projection.start_projection(&cover);
+                    let mut room = 1;
+                    while stand.left > 0 {
+                        room = (room * 7 + 9) % 1000;
+                        let out = &mut made[*len..][..room.min(0x5000 - *len)];
+                        let mut done =
+                            if way == 0 { projection.project(view, &mut stand, out) } else { 0 };
+                        if done == 0 {
+                            let (bytes, unit_len) = projection.project_unit(view, &mut stand);
+                            made[*len..*len + unit_len].copy_from_slice(&bytes[..unit_len]);
+                            done = unit_len;
+                        }
+                        *len += done;
                     }
-                    *len += done;
                 }
-            }
+            });
         }
         check(&made[0][..lens[0]], &made[1][..lens[1]]);
+    }
+
+    /// Where units of a cover end, and whether they stay as they are; how many there are.
+    fn ends_of(
+        image: &[u8],
+        projection: &mut Projection<'_>,
+        cover: &Listed,
+    ) -> ([(u64, bool); LEN as usize], usize) {
+        let (mut ends, mut count) = ([(0, false); LEN as usize], 0);
+        let mut stand = stand(cover);
+        projection.start_cover(&stand);
+        while stand.left > 0 {
+            let at = stand.old_pos as usize;
+            let unit = projection.unit(image, at, stand.old_pos, stand.left);
+            let is_fixed = !unit.kind.is_reference() && unit.kind != Kind::X86Imm32;
+            let is_plain = is_fixed || projection.is_home(&unit);
+            stand.advance(unit.len.into());
+            ends[count] = (stand.old_pos, is_plain);
+            count += 1;
+        }
+        (ends, count)
+    }
+
+    /// x86 code: NOPs among calls, jumps and values, most of which lead to or stay near where they
+    /// are, and displacements from a table that 32-bit code calls for.
+    fn fill_with_calls(image: &mut [u8], mut state: u32) {
+        let mut at = 0;
+        while at + 24 < image.len() {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let (choice, by) = (state >> 29, (state >> 8 & 0x3ff) as u8);
+            let program: &[u8] = match choice {
+                0 => &[0xb8, by, 0, 0, 0],
+                1 | 2 => &[0xe8, by, 0, 0, 0],
+                3 => &[0xe9, by, 0xff, 0xff, 0xff],
+                4 | 5 => &[0x0f, 0x84, by, 1, 0, 0],
+                6 if by & 1 != 0 => &[0x48, 0x8b, 0x05, by, 0, 0, 0],
+                6 => &[0x8b, 0x83, by, 0xe0, 0xff, 0xff],
+                _ if by & 1 != 0 => &[0x0f, 0xb6, 0x84, 0x83, by, 0x10, 0, 0],
+                _ => &[0x8b, 0x83, by, 0x10, 0, 0],
+            };
+            let nops = usize::from(by % 13);
+            image[at..at + nops].fill(0x90);
+            image[at + nops..][..program.len()].copy_from_slice(program);
+            at += nops + program.len();
+        }
+        // call .+5; add ebx, 0x2000.
+        let program = [0xe8, 0, 0, 0, 0, 0x81, 0xc3, 0, 0x20, 0, 0];
+        image[0x420..][..program.len()].copy_from_slice(&program);
+    }
+
+    #[test]
+    fn units_that_stay_are_counted_as_they_are_cut() {
+        let mut counted = 0;
+        for (seed, content) in (20..).zip(Content::ALL) {
+            let mut image = image(seed);
+            image[0x2000..0x2100].fill(0xff);
+            if matches!(content, Content::X86_64 | Content::I386) {
+                fill_with_calls(&mut image, seed);
+            }
+            let class = Class { content, wide: seed & 1 == 0, ..Class::default() };
+            let cover = Listed { old_pos: 0x400, new_pos: 0x440, len: 0x3000 };
+            with_projection(class, 0x8000_0000, true, |projection| {
+                let (ends, count) = ends_of(&image, projection, &cover);
+                let (mut stand, mut passed) = (stand(&cover), 0);
+                projection.start_cover(&stand);
+                while stand.left > 0 {
+                    let at = stand.old_pos as usize;
+                    let most = (100 + passed % 300, 1 + passed as u64 % 50);
+                    let plain = projection.plain(&image, at, &stand, most, true);
+                    assert!(plain.len <= most.0 && plain.units <= most.1, "{class:?}");
+                    if plain.len > 0 {
+                        stand.advance(plain.len);
+                        let ends = &ends[passed..][..plain.units as usize];
+                        assert!(ends.iter().all(|(_, is_plain)| *is_plain), "{class:?}");
+                        let end = ends.last().map(|(end, _)| *end);
+                        assert_eq!(end, Some(stand.old_pos), "{class:?} at {at:x}");
+                        (passed, counted) = (passed + ends.len(), counted + ends.len());
+                    } else {
+                        let unit = projection.unit(&image, at, stand.old_pos, stand.left);
+                        stand.advance(unit.len.into());
+                        assert_eq!(ends[passed].0, stand.old_pos, "{class:?} at {at:x}");
+                        passed += 1;
+                    }
+                }
+                assert_eq!(passed, count, "{class:?}");
+            });
+        }
+        assert!(counted > 1000, "{counted}");
     }
 
     #[test]

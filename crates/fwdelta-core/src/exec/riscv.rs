@@ -15,47 +15,61 @@ const IS_ABSOLUTE: u64 = 1;
 const IS_NARROW: u64 = 1 << 32;
 
 /// Where bits of an instruction belong in its immediate: lowest bit there, lowest bit here, count.
-type Parts = [(u32, u32, u32)];
+type Parts<const N: usize> = [(u32, u32, u32); N];
 
-const JAL: &Parts = &[(31, 20, 1), (21, 1, 10), (20, 11, 1), (12, 12, 8)];
-const BRANCH: &Parts = &[(31, 12, 1), (25, 5, 6), (8, 1, 4), (7, 11, 1)];
-const JUMP_SHORT: &Parts =
-    &[(12, 11, 1), (11, 4, 1), (9, 8, 2), (8, 10, 1), (7, 6, 1), (6, 7, 1), (3, 1, 3), (2, 5, 1)];
-const BRANCH_SHORT: &Parts = &[(12, 8, 1), (10, 3, 2), (5, 6, 2), (3, 1, 2), (2, 5, 1)];
-const LOW_I: &Parts = &[(20, 0, 12)];
-const LOW_S: &Parts = &[(25, 5, 7), (7, 0, 5)];
-
-/// Parts and bits of a kind's immediate.
-const fn immediate_of(kind: Kind) -> (&'static Parts, u32) {
-    match kind {
-        Kind::RiscVJal => (JAL, 21),
-        Kind::RiscVBranch => (BRANCH, 13),
-        Kind::RiscVJumpShort => (JUMP_SHORT, 12),
-        Kind::RiscVBranchShort => (BRANCH_SHORT, 9),
-        Kind::RiscVLowS => (LOW_S, 12),
-        _ => (LOW_I, 12),
-    }
-}
+const JAL: Parts<4> = [(31, 20, 1), (21, 1, 10), (20, 11, 1), (12, 12, 8)];
+const BRANCH: Parts<4> = [(31, 12, 1), (25, 5, 6), (8, 1, 4), (7, 11, 1)];
+const JUMP_SHORT: Parts<8> =
+    [(12, 11, 1), (11, 4, 1), (9, 8, 2), (8, 10, 1), (7, 6, 1), (6, 7, 1), (3, 1, 3), (2, 5, 1)];
+const BRANCH_SHORT: Parts<5> = [(12, 8, 1), (10, 3, 2), (5, 6, 2), (3, 1, 2), (2, 5, 1)];
+const LOW_I: Parts<1> = [(20, 0, 12)];
+const LOW_S: Parts<2> = [(25, 5, 7), (7, 0, 5)];
 
 const fn ones(count: u32) -> u32 {
     (1u32 << (count & 31)).wrapping_sub(1)
 }
 
-/// The immediate of an instruction, sign extended.
-fn immediate(kind: Kind, word: u32) -> u64 {
-    let (parts, bits) = immediate_of(kind);
+/// The bits of an instruction that are its immediate, in their places there. The parts are known
+/// when compiling.
+#[inline(always)]
+fn gathered<const N: usize>(parts: &Parts<N>, word: u32) -> u64 {
     let value = parts.iter().fold(0, |value, (there, here, count)| {
         value | (word.wrapping_shr(*there) & ones(*count)).wrapping_shl(*here)
     });
-    signed(value.into(), bits)
+    value.into()
+}
+
+/// The bits of an immediate where the instruction has them.
+#[inline(always)]
+fn scattered<const N: usize>(parts: &Parts<N>, value: u32) -> u32 {
+    parts.iter().fold(0, |word, (there, here, count)| {
+        word | (value.wrapping_shr(*here) & ones(*count)).wrapping_shl(*there)
+    })
+}
+
+/// The immediate of an instruction, sign extended.
+fn immediate(kind: Kind, word: u32) -> u64 {
+    match kind {
+        Kind::RiscVJal => signed(gathered(&JAL, word), 21),
+        Kind::RiscVBranch => signed(gathered(&BRANCH, word), 13),
+        Kind::RiscVJumpShort => signed(gathered(&JUMP_SHORT, word), 12),
+        Kind::RiscVBranchShort => signed(gathered(&BRANCH_SHORT, word), 9),
+        Kind::RiscVLowS => signed(gathered(&LOW_S, word), 12),
+        _ => signed(gathered(&LOW_I, word), 12),
+    }
 }
 
 /// The instruction with another immediate.
 fn with_immediate(kind: Kind, word: u32, value: u32) -> u32 {
-    let (parts, _) = immediate_of(kind);
-    parts.iter().fold(word & !field(kind), |word, (there, here, count)| {
-        word | (value.wrapping_shr(*here) & ones(*count)).wrapping_shl(*there)
-    })
+    let bits = match kind {
+        Kind::RiscVJal => scattered(&JAL, value),
+        Kind::RiscVBranch => scattered(&BRANCH, value),
+        Kind::RiscVJumpShort => scattered(&JUMP_SHORT, value),
+        Kind::RiscVBranchShort => scattered(&BRANCH_SHORT, value),
+        Kind::RiscVLowS => scattered(&LOW_S, value),
+        _ => scattered(&LOW_I, value),
+    };
+    word & !field(kind) | bits
 }
 
 /// Whether the 16 bits are all of an instruction.
@@ -102,22 +116,38 @@ const fn is_lui(word: u32) -> bool {
     word & 0x7f == 0x37
 }
 
+/// Where an instruction of 16 bits names the register that it writes: how far up, which bits there,
+/// and what is added. By the upper three bits and the lower two.
+const DESTINATIONS: [(u8, u8, u8); 32] = {
+    let mut places = [(0, 0, 0); 32];
+    let mut at = 0;
+    while at < 32 {
+        // INVARIANT: `at` is below 32, the length.
+        places[at] = match (at & 3, at >> 2) {
+            (0, 0 | 2 | 3) => (2, 7, 8),
+            (1, 4) => (7, 7, 8),
+            (1, 0..=3) | (2, 0 | 2..=4) => (7, 31, 0),
+            _ => (0, 0, 0),
+        };
+        at += 1;
+    }
+    places
+};
+
 /// The register that an instruction writes; 0 for none.
-const fn destination(word: u32) -> u8 {
-    let (full, low, middle) = (word >> 7 & 31, 8 | word >> 2 & 7, 8 | word >> 7 & 7);
-    let register = match (word & 3, word >> 13 & 7) {
-        (3, _) => match word & 0x7f {
-            0x23 | 0x27 | 0x63 | 0x07 => 0,
-            _ => full,
-        },
-        (0, 0 | 2 | 3) => low,
-        (1, 4) => middle,
-        (1, 0..=3) | (2, 0 | 2 | 3) => full,
-        (2, 4) if word >> 2 & 31 != 0 => full,
-        (2, 4) => 1,
-        _ => 0,
-    };
-    register as u8
+#[inline(always)]
+fn destination(word: u32) -> u8 {
+    if !is_short(word) {
+        let has_none = matches!(word & 0x7f, 0x23 | 0x27 | 0x63 | 0x07);
+        return if has_none { 0 } else { (word >> 7 & 31) as u8 };
+    }
+    // C.JALR, and C.JR, which writes none but ends what is known.
+    if word & 0xe07f == 0x8002 {
+        return 1;
+    }
+    let at = word >> 11 & 0x1c | word & 3;
+    let (up, bits, more) = DESTINATIONS.get(at as usize).copied().unwrap_or_default();
+    word.wrapping_shr(up.into()) as u8 & bits | more
 }
 
 /// Bytes from the site on, at most `most`, that are instructions without a reference, or lead to

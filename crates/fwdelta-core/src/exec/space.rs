@@ -48,6 +48,12 @@ impl Bounds {
         low <= word && word <= high
     }
 
+    /// Between which words, both included, those are that [`Bounds::is_near32`] lets through.
+    #[must_use]
+    pub(super) const fn near32(&self) -> (u32, u32) {
+        self.near
+    }
+
     /// Narrows what [`Bounds::is_near32`] lets through to what may be an address at all.
     pub(super) fn settle(&mut self) {
         if self.high.checked_add(0x1_0000).is_none() {

@@ -2,7 +2,7 @@
 
 use super::layout::Content;
 use super::unit::{Home, Kind, Site, Unit};
-use super::{a32, a64, data, mips, riscv, thumb, x86, xtensa};
+use super::{a32, a64, data, mips, riscv, thumb, x86, x86_scan, xtensa};
 use crate::error::Result;
 use crate::state::Visit;
 
@@ -18,18 +18,34 @@ const POOL_COUNT: usize = 32;
 /// Parts of addresses in registers: pages, halves, positions of constants.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Registers {
+    /// What was put there, and where that was done.
     entries: [(u64, u64); REGISTER_COUNT],
+    /// Those that still hold it, a bit for each.
+    live: u32,
     /// Where the last one was set.
     latest: u64,
 }
 
 impl Registers {
-    const NONE: (u64, u64) = (0, u64::MAX);
-    const EMPTY: Self = Self { entries: [Self::NONE; REGISTER_COUNT], latest: u64::MAX };
+    const EMPTY: Self = Self { entries: [(0, 0); REGISTER_COUNT], live: 0, latest: u64::MAX };
+
+    fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
+        for (value, pos) in &mut self.entries {
+            visit.u64(value)?;
+            visit.u64(pos)?;
+        }
+        visit.u32(&mut self.live)?;
+        visit.u64(&mut self.latest)
+    }
+
+    const fn bit(register: u8) -> u32 {
+        1u32.wrapping_shl(register as u32)
+    }
 
     pub(super) fn set(&mut self, register: u8, value: u64, pos: u64) {
         if let Some(entry) = self.entries.get_mut(usize::from(register)) {
             *entry = (value, pos);
+            self.live |= Self::bit(register);
             self.latest = pos;
         }
     }
@@ -45,10 +61,14 @@ impl Registers {
     }
 
     /// The same, and how many bytes before `pos`.
+    #[inline]
     pub(super) fn get_since(&self, register: u8, pos: u64, reach: u64) -> Option<(u64, u64)> {
+        if self.live & Self::bit(register) == 0 {
+            return None;
+        }
         let (value, since) = *self.entries.get(usize::from(register))?;
         let by = pos.wrapping_sub(since);
-        (since != u64::MAX && by > 0 && by < reach).then_some((value, by))
+        (by > 0 && by < reach).then_some((value, by))
     }
 
     /// Whether something was put there at most `reach` bytes before `pos`.
@@ -57,10 +77,13 @@ impl Registers {
         self.get_since(register, pos, reach).is_some()
     }
 
+    fn forget_all(&mut self) {
+        (self.live, self.latest) = (0, u64::MAX);
+    }
+
+    #[inline]
     pub(super) fn forget(&mut self, register: u8) {
-        if let Some(entry) = self.entries.get_mut(usize::from(register)) {
-            *entry = Self::NONE;
-        }
+        self.live &= !Self::bit(register);
     }
 }
 
@@ -163,11 +186,7 @@ impl Walker {
     /// # Errors
     /// Those of the visit.
     pub fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
-        for (value, pos) in &mut self.registers.entries {
-            visit.u64(value)?;
-            visit.u64(pos)?;
-        }
-        visit.u64(&mut self.registers.latest)?;
+        self.registers.state(visit)?;
         for (pos, pic) in &mut self.pools.entries {
             visit.u32(pos)?;
             visit.u32(pic)?;
@@ -182,9 +201,7 @@ impl Walker {
 
     /// A cover begins: nothing is known of what comes before it. Global pointers hardly change.
     pub fn start(&mut self) {
-        if self.registers.latest != u64::MAX {
-            self.registers = Registers::EMPTY;
-        }
+        self.registers.forget_all();
         if !self.pools.is_empty {
             self.pools = Pools::EMPTY;
         }
@@ -224,14 +241,28 @@ impl Walker {
             Content::Thumb if cfg!(feature = "isa-thumb") => {
                 thumb::plain_len(site, most, home, &mut self.pools)
             }
+            Content::Mips if cfg!(feature = "isa-mips") => {
+                mips::plain_len(site, most, home, &mut self.registers, &self.globals)
+            }
             Content::RiscV if cfg!(feature = "isa-riscv") => {
                 riscv::plain_len(site, most, home, &mut self.registers)
             }
-            Content::X86_64 if cfg!(feature = "isa-x86") => {
-                x86::plain_len(site, most, home, self.pending.as_ref())
+            Content::X86_64 | Content::I386 if cfg!(feature = "isa-x86") => {
+                x86_scan::plain_len(site, most, home, self.pending.as_ref(), &self.globals)
             }
             Content::Data => data::plain_len(site, most),
             _ => 0,
+        }
+    }
+
+    /// The same in whole units that are no values either, as [`Walker::unit`] cuts them: how many
+    /// bytes, and how many units. Nothing of instruction sets whose code has units of one length.
+    pub(super) fn skip_units(&self, site: &Site<'_>, most: usize, home: Home) -> (usize, u64) {
+        match site.content() {
+            Content::X86_64 | Content::I386 if cfg!(feature = "isa-x86") => {
+                x86_scan::plain_units(site, most, home, self.pending.as_ref(), &self.globals)
+            }
+            _ => (0, 0),
         }
     }
 

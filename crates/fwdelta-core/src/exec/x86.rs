@@ -8,11 +8,11 @@
 //! front of a field are one unit, the field is the next.
 
 use super::layout::Content;
-use super::unit::{Home, Kind, Site, Unit, signed};
+use super::unit::{Kind, Site, Unit, signed};
 use super::walk::Field;
 
 /// Bytes of a unit that holds no field.
-const PLAIN_LEN: usize = 4;
+pub(super) const PLAIN_LEN: usize = 4;
 /// How far beyond a module a displacement may lead.
 const BEYOND: u64 = 0x100_0000;
 /// `aux` of [`Kind::Global`]: all 32 bits are the offset.
@@ -47,95 +47,6 @@ pub(super) fn unit(site: &Site<'_>, pending: &mut Option<Field>, globals: &mut [
     site.plain(Kind::Op, PLAIN_LEN as u64)
 }
 
-/// Positions looked at together, and bytes that takes.
-const GLANCE_LEN: usize = 32;
-const GLANCE_SIGHT: usize = GLANCE_LEN + 4;
-
-/// Where something may start that is not passed over, a bit for each position, the first the
-/// lowest.
-///
-/// Without branches or tables, so that compilers turn it into vector instructions.
-#[inline(always)]
-fn glance(bytes: &[u8; GLANCE_SIGHT]) -> u32 {
-    let part = |by: usize| {
-        let bytes = bytes.get(by..).and_then(|bytes| bytes.first_chunk());
-        bytes.copied().unwrap_or([0u8; GLANCE_LEN])
-    };
-    let [a, b, c, d, e] = [part(0), part(1), part(2), part(3), part(4)];
-    let mut flags = [0u8; GLANCE_LEN];
-    let windows = a.iter().zip(&b).zip(c.iter().zip(&d)).zip(&e);
-    for (flag, (((a, b), (c, d)), e)) in flags.iter_mut().zip(windows) {
-        let is_jump = a & 0xfe == 0xe8;
-        let is_relative = b & 0xc7 == 0x05;
-        let is_long = (*a == 0x0f) & ((b & 0xf0 == 0x80) | (c & 0xc7 == 0x05));
-        let is_value = (a & 0xf8 == 0xb8) & (d | e == 0);
-        *flag = (is_jump | is_relative | is_long | is_value) as u8;
-    }
-    let mut mask = 0u32;
-    for (at, flags) in flags.as_chunks::<8>().0.iter().enumerate() {
-        // Gathers the lowest bits of eight bytes.
-        let bits = u64::from_le_bytes(*flags).wrapping_mul(0x0102_0408_1020_4080) >> 56;
-        mask |= (bits as u32) << (8 * at);
-    }
-    mask
-}
-
-/// Bytes from the site on, at most `most`, among which no reference starts, but such as lead to
-/// `home`; may be fewer than there are.
-pub(super) fn plain_len(
-    site: &Site<'_>,
-    most: usize,
-    home: Home,
-    pending: Option<&Field>,
-) -> usize {
-    let is_here = site.class.content == Content::X86_64 && !site.class.big_endian;
-    if !is_here || pending.is_some() {
-        return 0;
-    }
-    let bytes = site.ahead(most);
-    let mut len = 0usize;
-    // Short of a whole glance every position is looked at.
-    while let Some(rest) = bytes.get(len..).filter(|rest| rest.len() >= 6) {
-        let mut mask = rest.first_chunk().map_or(1, glance);
-        let end = if rest.len() < GLANCE_SIGHT { 1 } else { GLANCE_LEN };
-        let start = len;
-        while mask != 0 {
-            len = start.wrapping_add(mask.trailing_zeros() as usize);
-            let Some(window) = bytes.get(len..).and_then(|rest| rest.first_chunk::<6>()) else {
-                return len;
-            };
-            match passed(window, site.addr.wrapping_add(len as u64), home) {
-                0 => return len,
-                by => len = len.wrapping_add(by),
-            }
-            let done = len.wrapping_sub(start);
-            mask = if done < end { mask >> done << done } else { 0 };
-        }
-        len = len.max(start.wrapping_add(end));
-    }
-    len
-}
-
-/// Bytes at the front of `window`, at `addr`, that are passed over; 0 if a reference may start.
-#[inline(always)]
-fn passed(window: &[u8; 6], addr: u64, home: Home) -> usize {
-    let leads_home = |by: u64, field: [u8; 4]| {
-        home.contains(target(u32::from_le_bytes(field), addr.wrapping_add(by), 0))
-    };
-    match *window {
-        [0xe8 | 0xe9, a, b, c, d, _] if leads_home(1, [a, b, c, d]) => 5,
-        [0xe8 | 0xe9, ..] => 0,
-        [0x0f, 0x80..=0x8f, a, b, c, d] if leads_home(2, [a, b, c, d]) => 6,
-        [0x0f, 0x80..=0x8f, ..] => 0,
-        [0x0f, _, a, ..] if a & 0xc7 == 0x05 => 0,
-        // A value, which no reference starts in.
-        [0xb8..=0xbf, _, _, 0, 0, _] => 5,
-        [0xff, 0x15 | 0x25 | 0x35, ..] => 0,
-        [op, a, ..] if op != 0x0f && a & 0xc7 == 0x05 && has_modrm(op) => 0,
-        _ => 1,
-    }
-}
-
 /// Whether an instruction with a field may start `skip` bytes on, at a glance: by its operation,
 /// or by a second byte that says "relative to RIP".
 fn may_start(site: &Site<'_>, skip: usize) -> bool {
@@ -161,7 +72,7 @@ pub(super) const fn sets_global(aux: u64) -> bool {
 }
 
 /// A field of the instruction that may start `skip` bytes behind the site: how far behind that.
-fn field_at(site: &Site<'_>, skip: usize, globals: &[u64; 2]) -> Option<(u64, Field)> {
+pub(super) fn field_at(site: &Site<'_>, skip: usize, globals: &[u64; 2]) -> Option<(u64, Field)> {
     let is_wide = site.class.content == Content::X86_64;
     if let Some(by) = displacement(site, skip, is_wide) {
         let word = site.u32(skip + by)?;
@@ -257,7 +168,7 @@ fn displacement(site: &Site<'_>, skip: usize, is_wide: bool) -> Option<usize> {
 }
 
 /// One-byte operations that often have a RIP-relative operand.
-const fn has_modrm(op: u8) -> bool {
+pub(super) const fn has_modrm(op: u8) -> bool {
     let arithmetic = op < 0x40 && matches!(op & 7, 0..=3);
     arithmetic || matches!(op, 0x63 | 0x80 | 0x81 | 0x83..=0x8b | 0x8d | 0xc6 | 0xc7 | 0xf6 | 0xf7)
 }
