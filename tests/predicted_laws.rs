@@ -316,3 +316,26 @@ fn a_flipped_bit_is_refused_or_does_not_matter() {
     }
     assert!(refused > 1000, "{refused}");
 }
+
+/// Where so much stays, its length is coded. The digest is that of the delta's file: it changes
+/// only with the format.
+#[test]
+fn long_stretches_that_stay_cost_nothing() {
+    for (name, digest) in [
+        ("a64", "9222a7160c2c116c97886560ef353dbf9dd043969833586b8dd8e2b88ce8bb99"),
+        ("x86-64", "ff28da5b2bcb6c8097dfd39386d5d869cb7ccb541de5f2da13014e5559c78b59"),
+    ] {
+        let machine = machine::all().into_iter().find(|machine| machine.name == name).unwrap();
+        let (old, new) = program::long_pair(&machine);
+        let hints = Hints { content: Some(machine.content), base: Some(machine.base) };
+        let options = Options { profile: Profile::Max, hints, ..Options::default() };
+        let delta = create(&old, &new, &options, &Silent).unwrap();
+        let applied =
+            fwdelta::diff::apply(&old, &delta.header, &delta.payload, &Limits::LINUX, &Silent);
+        assert!(applied.unwrap() == new, "{name}");
+        assert!(delta.payload.len() < 50, "{name}: {}", delta.payload.len());
+        let found = fwdelta::core::hash::sha256(&delta.to_file());
+        let found: String = found.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(found, digest, "{name}");
+    }
+}

@@ -38,6 +38,17 @@ pub fn pair(machine: &Machine) -> (Vec<u8>, Vec<u8>) {
     (old.assemble(machine), new.assemble(machine))
 }
 
+/// The same of a program so long that hardly any of it changes.
+pub fn long_pair(machine: &Machine) -> (Vec<u8>, Vec<u8>) {
+    let old = Program::new(&mut Random::new(machine.base), 1500).assemble(machine);
+    let mut new = old.clone();
+    let at = new.len() * 7 / 8;
+    for byte in &mut new[at..at + 3] {
+        *byte = byte.wrapping_add(1);
+    }
+    (old, new)
+}
+
 #[derive(Clone, Debug)]
 pub struct Program {
     pub functions: Vec<Function>,

@@ -317,7 +317,8 @@ fn floored(p: u32) -> u32 {
 
 impl Model for Mixed<'_> {
     const IS_LARGE: bool = true;
-    const STREAK: u32 = u32::MAX;
+    // Where so many were right, a flag costs more than what it tells: probabilities have a floor.
+    const STREAK: u32 = 4096;
 
     fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
         visit.bytes(self.slots.as_flattened_mut())?;
