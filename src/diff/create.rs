@@ -184,7 +184,9 @@ fn encode(
 ) -> Result<(Delta, bool)> {
     let is_long = old.len().max(new.len()) as u64 >= PREDICTED_LEN_MAX;
     if options.in_place.is_some() && matches!(options.profile, Profile::Max | Profile::Bsdiff) {
-        return Err(Detail::NotBuiltIn.into());
+        let remedy = "in place go `tiny`, `small`, `plain` and `fast`; `max` and `bsdiff` need a \
+                      slot for the new image";
+        return Err(Error::from(Detail::NotBuiltIn).about("profile").remedy(remedy));
     }
     let content = match options.profile {
         Profile::Plain => plain(old, new, options, progress)?,

@@ -2,6 +2,7 @@
 
 use std::sync::mpsc;
 
+use fwdelta_core::Detail;
 use fwdelta_core::apply::in_place::excerpts_len;
 use fwdelta_core::codec::predict::tables_len;
 use fwdelta_core::exec::map::Listed;
@@ -283,7 +284,9 @@ impl Pair<'_> {
             false => (encode(), attempt()),
         };
         encoded?;
-        tried
+        // What was encoded without an error is applied without one, or one of the two is wrong: no
+        // reason to encode it in another way.
+        tried.map_err(|_| Detail::Bug.into())
     }
 
     /// For coder 4 in place.
