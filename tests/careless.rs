@@ -103,6 +103,34 @@ fn what_may_be_replaced_is() {
     assert_eq!(desk.read("old"), desk.read("new"));
 }
 
+#[cfg(unix)]
+#[test]
+fn a_link_is_followed_and_stays_a_link() {
+    let desk = bench();
+    let link = |name, to: &str| std::os::unix::fs::symlink(to, desk.path(name)).unwrap();
+    desk.write("latest.fwd", "of last week");
+    link("link.fwd", "latest.fwd");
+    desk.ok(&words("diff old new link.fwd"));
+    assert!(std::fs::symlink_metadata(desk.path("link.fwd")).unwrap().is_symlink());
+    assert_eq!(desk.read("latest.fwd"), desk.read("d.fwd"));
+    link("nowhere.fwd", "gone/far.fwd");
+    let before = desk.names();
+    let message = desk.refuses(Detail::WriteFailed as u16, &words("diff old new nowhere.fwd"));
+    assert!(message.contains("a link to nothing"), "{message}");
+    assert_eq!(desk.names(), before);
+}
+
+#[test]
+fn a_profile_that_needs_a_slot_is_refused_with_those_that_do_not() {
+    let desk = bench();
+    for profile in ["max", "bsdiff"] {
+        let line = format!("diff old new x.fwd --in-place --profile {profile}");
+        let message = desk.refuses(Detail::NotBuiltIn as u16, &words(&line));
+        assert!(message.contains("`small`"), "{message}");
+        assert!(!desk.names().contains(&"x.fwd".to_owned()));
+    }
+}
+
 #[test]
 fn a_journal_is_written_over_nothing_else() {
     let desk = bench();

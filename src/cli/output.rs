@@ -142,12 +142,12 @@ pub(crate) struct Beside {
 impl Beside {
     /// Opens a file beside `path`. What stands there must be a plain file or nothing: a rename
     /// onto a folder would fail only after other files were renamed, and one onto a device, as
-    /// /dev/null, would replace it.
+    /// /dev/null, would replace it. A link is followed: what it leads to is replaced, not the link.
     pub(crate) fn create(path: &Path) -> Result<Self> {
         let mut builder = tempfile::Builder::new();
         #[cfg(unix)]
         builder.permissions(permissions());
-        Self::made_by(&mut builder, path)
+        Self::made_by(&mut builder, &followed(path)?)
     }
 
     /// The same for its owner only, from the start: who opens a file before its mode is changed
@@ -246,6 +246,17 @@ impl Replaced {
             let _ = fs::remove_file(kept);
         }
     }
+}
+
+/// Where a link leads; any other path is itself.
+fn followed(path: &Path) -> Result<PathBuf> {
+    if !fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink()) {
+        return Ok(path.to_owned());
+    }
+    path.canonicalize().map_err(|_| {
+        let error = std::io::Error::other("it is a link to nothing; remove the link, or mend it");
+        Error::io("write", path, error)
+    })
 }
 
 /// What stands at `path` is a plain file or nothing.
