@@ -31,6 +31,10 @@ const ROUNDS: usize = 2;
 const TRIED_COUNT: usize = 3;
 const TRIED_LEN_MAX: usize = 1 << 20;
 
+/// Payloads up to this length may be mostly description: that of a file with a name and a number
+/// changed is 70 bytes, the change 40.
+const UNDESCRIBED_LEN_MAX: usize = 512;
+
 /// Where the pieces of a payload go.
 type Sink<'a> = &'a mut dyn FnMut(Vec<u8>);
 
@@ -92,9 +96,13 @@ impl Matched<'_> {
     pub(super) fn encode(&self, way: Option<&Way>, header: &DeltaHeader) -> Result<Encoded> {
         let Self { pair, covers, options } = self;
         let Some(way) = way else {
-            let (coder, payload) = match is_projected(options) {
-                true => pair.projected(covers.clone(), options, header)?,
-                false => pair.predicted(covers, options, header)?,
+            let (coder, payload) = match pair.encode(covers, options, header)? {
+                // The same covers, with nothing said of what the images are.
+                (coder, payload) if payload.len() <= UNDESCRIBED_LEN_MAX => {
+                    let other = pair.undescribed().encode(covers, options, header)?;
+                    if other.1.len() < payload.len() { other } else { (coder, payload) }
+                }
+                made => made,
             };
             let is_tried = !payload.is_empty();
             return Ok(Encoded { is_tried, ..Encoded::new(coder, payload) });
@@ -242,6 +250,25 @@ impl Pair<'_> {
         let lens: Vec<usize> = tables.par_iter().map(len).collect::<Result<_>>()?;
         let best = (0..lens.len()).min_by_key(|at| lens[*at]).unwrap_or(0);
         Ok(tables.swap_remove(best))
+    }
+
+    /// The same images, of which nothing is known.
+    fn undescribed(&self) -> Self {
+        let (old_description, new_description) = Default::default();
+        Self { old_description, new_description, ..*self }
+    }
+
+    /// For a coder that is not told an order.
+    fn encode(
+        &self,
+        covers: &[Cover],
+        options: &Options,
+        header: &DeltaHeader,
+    ) -> Result<(Coder, Vec<u8>)> {
+        match is_projected(options) {
+            true => self.projected(covers.to_vec(), options, header),
+            false => self.predicted(covers, options, header),
+        }
     }
 
     /// For coders 4 and 5.
