@@ -152,8 +152,10 @@ impl<'w> Bits<'w> {
     }
 
     fn number(&mut self, input: &mut Input<'_>, kind: Number, context: u32) -> Result<u64> {
-        let coder = &mut RangeDecoder { state: &mut self.range, input };
-        self.model.number(coder, kind, context, 0)
+        let mut coder = RangeDecoder { state: self.range, input };
+        let number = self.model.number(&mut coder, kind, context, 0)?;
+        self.range = coder.state;
+        Ok(number)
     }
 }
 
@@ -186,9 +188,10 @@ impl Symbols for Bits<'_> {
                     return Ok(Some(Op::Literal { len }));
                 }
                 Due::Place => {
-                    let coder = &mut RangeDecoder { state: &mut self.range, input };
+                    let mut coder = RangeDecoder { state: self.range, input };
                     let skipped = self.skipped;
-                    let old_pos = self.places.code(&mut self.model, coder, 0, skipped)?;
+                    let old_pos = self.places.code(&mut self.model, &mut coder, 0, skipped)?;
+                    self.range = coder.state;
                     self.due = Due::CoverLen { old_pos };
                 }
                 Due::CoverLen { old_pos } => {
@@ -213,8 +216,9 @@ impl Symbols for Bits<'_> {
             if !feed.input.has_group(GROUP_LEN_MAX) {
                 break;
             }
-            let coder = &mut RangeDecoder { state: &mut self.range, input: feed.input };
-            *to = self.model.literal(coder, 0)?;
+            let mut coder = RangeDecoder { state: self.range, input: feed.input };
+            *to = self.model.literal(&mut coder, 0)?;
+            self.range = coder.state;
             count += 1;
         }
         Ok(count)
@@ -243,8 +247,10 @@ impl Symbols for Bits<'_> {
                 break;
             }
             let Some(byte) = rest.first_mut() else { break };
-            let coder = &mut RangeDecoder { state: &mut self.range, input: feed.input };
-            match self.model.residual(coder, Residual::Zeros(0))? {
+            let mut coder = RangeDecoder { state: self.range, input: feed.input };
+            let residual = self.model.residual(&mut coder, Residual::Zeros(0))?;
+            self.range = coder.state;
+            match residual {
                 Residual::Zeros(zeros) => {
                     self.zeros = zeros;
                     if zeros > left.saturating_sub(done as u64) {

@@ -64,15 +64,17 @@ impl RangeState {
 }
 
 /// Decodes one group from verified input.
+///
+/// The state is held by value, for registers: whoever starts a group takes it back behind it.
 pub(crate) struct RangeDecoder<'f, 'w> {
-    pub(crate) state: &'f mut RangeState,
+    pub(crate) state: RangeState,
     pub(crate) input: &'f mut Input<'w>,
 }
 
 impl BitCoder for RangeDecoder<'_, '_> {
     #[inline(always)]
     fn bit(&mut self, p: u32, _: bool) -> Result<bool> {
-        let RangeState { range, code } = *self.state;
+        let RangeState { range, code } = self.state;
         let bound = (range >> 16).wrapping_mul(p);
         let bit = code < bound;
         // What comes next cannot be foreseen: no branch.
@@ -85,7 +87,7 @@ impl BitCoder for RangeDecoder<'_, '_> {
             next.range <<= 8;
             next.code = next.code << 8 | u32::from(byte);
         }
-        *self.state = next;
+        self.state = next;
         Ok(bit)
     }
 }

@@ -12,6 +12,8 @@ use crate::state::Visit;
 /// Adaptation by how often a probability was met: 1 / 2^n.
 const RATES: [u32; 16] = [1, 2, 2, 3, 3, 3, 4, 4, 4, 4, 4, 4, 5, 5, 5, 5];
 const COUNT_BITS: u16 = 15;
+/// Makes places of contexts.
+const MULTIPLIER: u32 = 0x9e37_79b1;
 
 /// Probabilities.
 #[derive(Debug)]
@@ -34,7 +36,7 @@ impl<'w> Averaged<'w> {
 
     #[inline]
     fn place(&self, context: u32) -> usize {
-        (context.wrapping_mul(0x9e37_79b1).wrapping_shr(self.shift)) as usize
+        (context.wrapping_mul(MULTIPLIER).wrapping_shr(self.shift)) as usize
     }
 
     #[inline]
@@ -42,10 +44,19 @@ impl<'w> Averaged<'w> {
         self.words.get(place).map_or(1 << 15, |word| u16::from_le_bytes(*word))
     }
 
+    #[inline(always)]
+    fn code<C: BitCoder>(&mut self, coder: &mut C, contexts: [u32; 2], bit: bool) -> Result<bool> {
+        self.code_at(coder, contexts.map(|context| self.place(context)), bit)
+    }
+
     // Where code is flash, one copy of it is enough.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn code<C: BitCoder>(&mut self, coder: &mut C, contexts: [u32; 2], bit: bool) -> Result<bool> {
-        let places = contexts.map(|context| self.place(context));
+    fn code_at<C: BitCoder>(
+        &mut self,
+        coder: &mut C,
+        places: [usize; 2],
+        bit: bool,
+    ) -> Result<bool> {
         let words = places.map(|place| self.word(place));
         let bit = coder.bit(mixed(words), bit)?;
         for (place, word) in places.into_iter().zip(words) {
@@ -89,15 +100,13 @@ fn mixed(words: [u16; 2]) -> u32 {
         let count = u32::from(word & COUNT_BITS).min(6);
         (p, (p.abs_diff(1 << 15) >> 4) * (2 + count) + 1)
     });
-    let is_second = wa < wb;
-    let (sure, other) =
-        (select_unpredictable(is_second, b, a), select_unpredictable(is_second, a, b));
-    let (wide, narrow) = (wa.max(wb), wa.min(wb));
-    // All three at once, then a choice: each decision waits for this.
-    let [even, surer, surest] =
-        [(sure + other) >> 1, (3 * sure + other) >> 2, (7 * sure + other) >> 3];
-    let p = select_unpredictable(wide > 2 * narrow, surer, even);
-    let p = select_unpredictable(wide > 6 * narrow, surest, p);
+    // All at once, before the weights are there, then a choice: each decision waits for this.
+    let [even, more_a, more_b] = [(a + b) >> 1, (3 * a + b) >> 2, (a + 3 * b) >> 2];
+    let [most_a, most_b] = [(7 * a + b) >> 3, (a + 7 * b) >> 3];
+    let p = select_unpredictable(wa > 2 * wb, more_a, even);
+    let p = select_unpredictable(wb > 2 * wa, more_b, p);
+    let p = select_unpredictable(wa > 6 * wb, most_a, p);
+    let p = select_unpredictable(wb > 6 * wa, most_b, p);
     p.clamp(PROBABILITY_MIN, (1 << 16) - PROBABILITY_MIN)
 }
 
@@ -181,8 +190,18 @@ impl Model for Averaged<'_> {
             true => last & 255,
             false => (last >> 6 & 3) << 2 | last >> 14 & 3,
         };
-        self.bits(coder, value, None, |node, _| {
-            [tag(25) | parity << 8 | node, tag(26) | tops << 9 | parity << 8 | node]
-        })
+        // The bits so far are added to both contexts, and places are made by multiplication: that
+        // of the bits goes along with them.
+        let contexts = [tag(25) | parity << 8, tag(26) | tops << 9 | parity << 8];
+        let starts = contexts.map(|context| context.wrapping_mul(MULTIPLIER));
+        let (mut node, mut by) = (1u32, MULTIPLIER);
+        for at in (0..8).rev() {
+            let places =
+                starts.map(|start| start.wrapping_add(by).wrapping_shr(self.shift) as usize);
+            let bit = self.code_at(coder, places, value >> at & 1 != 0)?;
+            node = node << 1 | u32::from(bit);
+            by = (by << 1).wrapping_add(select_unpredictable(bit, MULTIPLIER, 0));
+        }
+        Ok(node as u8)
     }
 }

@@ -262,10 +262,9 @@ impl<M: Model> Symbols for Decoder<'_, M> {
                     self.next = Next::Index { pos: 0 };
                 }
                 _ => {
-                    let mut range = self.range;
-                    let coder = &mut RangeDecoder { state: &mut range, input: feed.input };
-                    let op = self.step(coder)?;
-                    self.range = range;
+                    let mut coder = RangeDecoder { state: self.range, input: feed.input };
+                    let op = self.step(&mut coder)?;
+                    self.range = coder.state;
                     if op.is_some() {
                         return Ok(op);
                     }
@@ -294,12 +293,14 @@ impl<M: Model> Symbols for Decoder<'_, M> {
             if !feed.input.has_group(GROUP_LEN_MAX) {
                 break;
             }
-            let coder = &mut RangeDecoder { state: &mut self.range, input: feed.input };
+            let mut coder = RangeDecoder { state: self.range, input: feed.input };
             if self.predicted.block_due().is_some() {
-                self.predicted.block(coder, false)?;
+                self.predicted.block(&mut coder, false)?;
+                self.range = coder.state;
                 continue;
             }
-            let byte = self.predicted.literal(coder, old, self.window.old_len(), 0)?;
+            let byte = self.predicted.literal(&mut coder, old, self.window.old_len(), 0)?;
+            self.range = coder.state;
             if let Some(to) = room.first_mut() {
                 *to = byte;
             }
@@ -327,19 +328,19 @@ impl<M: Model> Symbols for Decoder<'_, M> {
                 break;
             }
             let is_ready = feed.input.has_group(GROUP_LEN_MAX);
-            let coder = &mut RangeDecoder { state: &mut self.range, input: feed.input };
+            let mut coder = RangeDecoder { state: self.range, input: feed.input };
             if self.predicted.is_run_due() {
                 if !is_ready {
                     break;
                 }
-                self.predicted.run(coder)?;
+                self.predicted.run(&mut coder)?;
+                self.range = coder.state;
                 continue;
             }
             if self.predicted.needs_input() && !is_ready {
                 break;
             }
-            self.window.show(old, old_pos, left)?;
-            let view = self.window.view();
+            let view = self.window.around(old, old_pos, left)?;
             let room = out.get_mut(done..).unwrap_or(&mut []);
             let known = self.predicted.known_units(view, room);
             if known > 0 {
@@ -347,7 +348,8 @@ impl<M: Model> Symbols for Decoder<'_, M> {
                 continue;
             }
             let at = old_pos.wrapping_sub(view.start) as usize;
-            self.made = self.predicted.unit(coder, view.bytes, at, Due::Unknown)?;
+            self.made = self.predicted.unit(&mut coder, view.bytes, at, Due::Unknown)?;
+            self.range = coder.state;
             self.given = 0;
         }
         Ok(done)
@@ -377,8 +379,10 @@ impl<M: Model> Resumable for Decoder<'_, M> {
             self.range = RangeState::start(input)?;
             self.next = Next::Index { pos: 0 };
         }
-        let coder = &mut RangeDecoder { state: &mut self.range, input };
-        self.predicted.model.number(coder, Number::Page, context, 0).map(Some)
+        let mut coder = RangeDecoder { state: self.range, input };
+        let number = self.predicted.model.number(&mut coder, Number::Page, context, 0)?;
+        self.range = coder.state;
+        Ok(Some(number))
     }
 
     fn forget_old(&mut self) {
