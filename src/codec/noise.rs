@@ -27,11 +27,12 @@ pub(crate) fn is_noise(image: &[u8]) -> bool {
 /// Whether so little could be made of `block`, of 256 bytes or more, that it had better be copied.
 ///
 /// What is above the mean is twice what the entropy of byte values is below 8 bits, in nats, times
-/// n: up to 0.7 bits of each byte are given away, in the mean far less, for a hundredth of the time
-/// that a model takes.
+/// n: up to a bit of each byte is given away, in the mean far less, for a hundredth of the time
+/// that a model takes. Of a wheel of 10 MB that makes 0.02 %, and it is applied a quarter faster;
+/// code and texts are far more uneven.
 #[must_use]
 pub(super) fn is_nearly_noise(block: &[u8]) -> bool {
-    is_flat(block, block.len() as u64)
+    is_flat(block, block.len() as u64 * 3 / 2)
 }
 
 /// Whether byte values are as frequent in `sample` as in noise, but for `slack`.
