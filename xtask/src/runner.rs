@@ -38,6 +38,11 @@ impl Runner {
         self.records.push(Record { name: name.to_owned(), result, time });
     }
 
+    /// What all steps so far have taken.
+    pub(crate) fn time(&self) -> Duration {
+        self.records.iter().map(|record| record.time).sum()
+    }
+
     /// Notes a step that cannot run here.
     pub(crate) fn skip(&mut self, name: &str, reason: &str) {
         self.step(name, || Ok(Done::Skipped(reason.to_owned())));
@@ -49,7 +54,6 @@ impl Runner {
         for Record { name, result, time } in &self.records {
             println!("{:>8.1} s  {name}: {}", time.as_secs_f64(), describe(result));
         }
-        let total: Duration = self.records.iter().map(|record| record.time).sum();
         let failed = self.records.iter().filter(|record| record.result.is_err()).count();
         let skipped = self
             .records
@@ -59,7 +63,7 @@ impl Runner {
         let passed = self.records.len() - failed - skipped;
         println!(
             "{:>8.1} s  {passed} passed, {failed} failed, {skipped} SKIPPED",
-            total.as_secs_f64()
+            self.time().as_secs_f64()
         );
         if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
@@ -83,6 +87,7 @@ mod tests {
         runner.step("a", || Ok(Done::Passed));
         runner.skip("b", "no network");
         assert_eq!(runner.records[1].result, Ok(Done::Skipped("no network".to_owned())));
+        assert_eq!(runner.time(), runner.records[0].time + runner.records[1].time);
         assert_eq!(format!("{:?}", runner.finish()), format!("{:?}", ExitCode::SUCCESS));
         let mut runner = Runner::default();
         runner.step("a", || Err("broken".to_owned()));
