@@ -319,9 +319,9 @@ mod tests {
         assert_eq!(of(megabyte, megabyte - 1), (0, 0, true));
         assert_eq!(of(0, megabyte), (0, 0, true));
         assert_eq!(of(megabyte, megabyte), (1, 1, false));
-        assert_eq!(of(megabyte, megabyte * 4 / 3), (0, 1, false));
+        assert_eq!(of(megabyte * 8 / 7, megabyte * 8 / 7), (0, 1, false));
         assert_eq!(of(megabyte * 3 / 2, megabyte * 3 / 2), (0, 0, false));
-        assert_eq!(of(megabyte * 3, megabyte * 3), (0, 0, true));
+        assert_eq!(of(megabyte * 2, megabyte * 2), (0, 0, true));
     }
 
     #[test]

@@ -3,21 +3,20 @@
 use super::{ByteFeatures, LiteralFeatures, hash};
 
 /// Contexts with traces of a byte of a unit.
-pub(super) const BYTE_TRACES: usize = 7;
+pub(super) const BYTE_TRACES: usize = 6;
 /// Contexts with traces of a literal.
-pub(super) const LITERAL_TRACES: usize = 18;
+pub(super) const LITERAL_TRACES: usize = 11;
 
 /// Contexts of a byte of a unit, and the one with slots.
 pub(super) fn of_byte(f: &ByteFeatures) -> ([u32; BYTE_TRACES], u32) {
     let at = f.at | (f.kind as u32) << 4;
     let expected = u32::from(f.expected);
-    let (b1, b2, b4) = (f.tail as u32 & 255, f.tail as u32 >> 8 & 255, f.tail as u32 >> 24);
+    let (b1, b4) = (f.tail as u32 & 255, f.tail as u32 >> 24);
     let heads = [
         hash(60, at | expected << 10 | f.differing << 20),
         hash(61, at | u32::from(f.raw) << 10 | expected << 18),
         hash(hash(62, at), f.word) ^ f.so_far.wrapping_mul(0x0100_0193),
         hash(63, at | b1 << 10 | expected << 18),
-        hash(hash(64, at | b1 << 10 | b2 << 18), expected),
         hash(65, at | b4 << 10 | expected << 18),
         hash(hash(66, at), f.so_far),
     ];
@@ -31,28 +30,17 @@ pub(super) fn of_literal(f: &LiteralFeatures) -> [u32; LITERAL_TRACES] {
     let phase = f.pos as u32 & 3;
     let beside = u32::from(f.gap);
     let expected = f.expected.map_or(256, u32::from);
-    // The bytes of the word of 4 bytes at hand, and what tells instructions apart in the last two.
-    let word = low & !(u32::MAX << (8 * phase)) | 1 << (8 * phase);
-    let last = (f.tail >> (8 * phase)) as u32;
-    let before = (f.tail >> (8 * phase) >> 32) as u32;
     [
         hash(20, phase),
         hash(21, b(0) | phase << 8),
         hash(22, low & 0xffff | phase << 24),
         hash(23, low & 0xff_ffff),
-        hash(hash(24, low), phase),
         hash(25, b(3) | phase << 8 | b(7) << 16),
-        hash(26, b(3) | b(0) << 8 | phase << 16),
         hash(27, beside | phase << 8),
-        hash(28, beside | b(0) << 8 | phase << 16),
         hash(30, b(1) | b(3) << 8 | phase << 16),
         hash(31, expected | b(0) << 9),
         hash(33, b(2) | b(3) << 8),
-        hash(34, b(1) | b(2) << 8 | b(3) << 16),
-        hash(hash(35, word), last & 0xffff | (before & 255) << 16 | phase << 24),
         hash(36, 0),
-        hash(37, b(7) | b(3) << 8 | b(0) << 16 | phase << 24),
-        hash(38, b(7) | b(0) << 8 | (f.pos as u32 & 7) << 16),
         hash(39, b(1) | b(2) << 8),
     ]
 }

@@ -37,10 +37,6 @@ pub struct Matches<'w> {
     older: u64,
     /// Where the expected byte stands, if there is a match.
     at: Option<u32>,
-    /// Where the last bytes stood before.
-    before: u32,
-    /// The same of more of them.
-    before_long: u32,
     len: u32,
     misses: u32,
     ahead: [u8; AHEAD_LEN],
@@ -72,8 +68,6 @@ impl<'w> Matches<'w> {
             tail: 0,
             older: 0,
             at: None,
-            before: 0,
-            before_long: 0,
             len: 0,
             misses: 0,
             ahead: [0; AHEAD_LEN],
@@ -94,8 +88,8 @@ impl<'w> Matches<'w> {
         visit.flag(&mut is_some)?;
         visit.u32(&mut at)?;
         self.at = Some(at).filter(|_| is_some);
-        let words = [&mut self.before, &mut self.before_long, &mut self.len, &mut self.misses];
-        words.into_iter().try_for_each(|word| visit.u32(word))?;
+        visit.u32(&mut self.len)?;
+        visit.u32(&mut self.misses)?;
         self.ahead_len = 0;
         Ok(())
     }
@@ -134,32 +128,28 @@ impl<'w> Matches<'w> {
         }
     }
 
-    /// Enters `mark` for the bytes that end at `end`; gives what stood there, of the long key only
-    /// where it is entered.
-    fn enter(&mut self, end: u64, mark: u32) -> (u32, u32) {
-        let (mut before, mut before_long) = (0, 0);
+    /// Enters `mark` for the bytes that end at `end`. Nothing is read, so nothing waits for memory.
+    fn enter(&mut self, end: u64, mark: u32) {
         if end >= KEY_LEN
             && let Some(entry) = self.entry()
         {
-            before = u32::from_le_bytes(*entry);
             *entry = mark.to_le_bytes();
         }
         if end.is_multiple_of(LONG_STEP)
             && end >= LONG_KEY_LEN
             && let Some(entry) = self.long_entry()
         {
-            before_long = u32::from_le_bytes(*entry);
             *entry = mark.to_le_bytes();
         }
-        (before, before_long)
     }
 
-    /// Where the bytes of the long key stood before.
-    fn long_before(&mut self) -> u32 {
-        if self.pos.is_multiple_of(LONG_STEP) || self.pos < LONG_KEY_LEN {
-            return self.before_long;
-        }
-        self.long_entry().map_or(0, |entry| u32::from_le_bytes(*entry))
+    /// Where the last bytes stood before, the more of them first.
+    fn before(&mut self) -> [u32; 2] {
+        let pos = self.pos;
+        let mark =
+            |entry: Option<&mut [u8; ENTRY_LEN]>| entry.map_or(0, |it| u32::from_le_bytes(*it));
+        let long = if pos < LONG_KEY_LEN { 0 } else { mark(self.long_entry()) };
+        [long, if pos < KEY_LEN { 0 } else { mark(self.entry()) }]
     }
 
     /// Old is indexed.
@@ -167,15 +157,23 @@ impl<'w> Matches<'w> {
         (self.tail, self.older) = (0, 0);
     }
 
-    /// Enters a byte of new.
+    /// A literal byte of new comes. The bytes before it are entered; those of covers are not, as
+    /// most stand in old, which is.
     pub fn push(&mut self, byte: u8) {
+        self.enter(self.pos, self.pos as u32 | IS_NEW);
+        self.pass(&[byte]);
+    }
+
+    /// Bytes of new come.
+    pub fn pass(&mut self, bytes: &[u8]) {
         let mask = self.ring.len().wrapping_sub(1);
-        if let Some(slot) = self.ring.get_mut(self.pos as usize & mask) {
-            *slot = byte;
+        for byte in bytes {
+            if let Some(slot) = self.ring.get_mut(self.pos as usize & mask) {
+                *slot = *byte;
+            }
+            self.shift(*byte);
+            self.pos += 1;
         }
-        self.shift(byte);
-        self.pos += 1;
-        (self.before, self.before_long) = self.enter(self.pos, self.pos as u32 | IS_NEW);
     }
 
     /// A run of literals begins.
@@ -189,7 +187,7 @@ impl<'w> Matches<'w> {
     /// `ReadFailed`.
     pub fn past<S: Source>(&mut self, old: &mut S) -> Result<Past> {
         if self.len < SURE_LEN {
-            for at in [self.long_before(), self.before] {
+            for at in self.before() {
                 if at != 0 && self.at != Some(at) && self.len < SURE_LEN {
                     self.follow(old, at)?;
                 }

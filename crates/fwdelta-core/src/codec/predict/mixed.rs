@@ -1,4 +1,4 @@
-//! The large model: for each decision up to eighteen contexts, each with opinions of its own,
+//! The large model: for each decision up to twelve contexts, each with opinions of its own,
 //! mixed by weights that learn.
 //!
 //! Flags and numbers have a probability, a slot, for each context. Bytes have more contexts, most
@@ -18,9 +18,10 @@ use crate::state::Visit;
 
 /// Bytes of a probability in memory: 22 bits, and 10 of how often it was met.
 pub(super) const SLOT_LEN: usize = 4;
-/// Opinions on a bit of a byte of a unit: two of each trace, one of a slot, and a constant.
-const BYTE_OPINIONS: usize = 2 * BYTE_TRACES + 2;
-/// The same of a literal.
+/// Opinions on a bit of a byte of a unit: one of each trace, one of a slot, and a constant. A
+/// multiple of eight, as those of literals: so many are summed at once.
+const BYTE_OPINIONS: usize = BYTE_TRACES + 2;
+/// The same of a literal, but two of each trace.
 const LITERAL_OPINIONS: usize = 2 * LITERAL_TRACES + 2;
 /// Bytes of a set of weights for flags, numbers and bytes of units.
 pub(super) const NARROW_LEN: usize = 4 * BYTE_OPINIONS;
@@ -42,16 +43,13 @@ const BEFORE_SETS: usize = 32;
 const NODE_SETS: usize = BEFORE_SETS + 256;
 /// All of them.
 pub(super) const WIDE_COUNT: usize = NODE_SETS + 256;
-/// Rows of refinement: by the bits before and what the match expects, and by the byte before.
-const BEFORE_ROWS: u32 = 3 << 8;
-const BEFORE_ROWS_LOG: u32 = 11;
-/// Their entries.
-pub(super) const REFINED_COUNT: usize = (BEFORE_ROWS as usize + (1 << BEFORE_ROWS_LOG)) * ROW_LEN;
+/// Entries of refinement: a row for the bits before and what the match expects.
+pub(super) const REFINED_COUNT: usize = (3 << 8) * ROW_LEN;
 
-/// Weights have 20 bits behind the point. Those of flags and numbers start at 0.25.
-const WEIGHT_START: i32 = 262_144;
-const BYTE_WEIGHT_START: i32 = 180_000;
-const LITERAL_WEIGHT_START: i32 = 120_000;
+/// Weights have 28 bits behind the point. Those of flags and numbers start at 0.25.
+const WEIGHT_START: i32 = 1 << 26;
+const BYTE_WEIGHT_START: i32 = 280_000 << 8;
+const LITERAL_WEIGHT_START: i32 = 120_000 << 8;
 /// How fast weights learn: flags and numbers, bytes of units.
 const PACE: i32 = 1310;
 const BYTE_PACE: i32 = 600;
@@ -65,7 +63,7 @@ const COUNT_MAX: u32 = 127;
 /// The same of what traces are worth.
 const WORTH_COUNT_MAX: u32 = 255;
 /// An opinion that is always the same.
-const CONSTANT: i32 = 256;
+const CONSTANT: i16 = 256;
 /// Logarithm of how many times fewer slots there are than the model log says, and fewer buckets.
 pub(super) const SLOT_LOG_LESS: u8 = 4;
 /// See [`SLOT_LOG_LESS`].
@@ -88,6 +86,7 @@ impl Rates {
     }
 
     /// A slot after `bit`: the more often it was met, up to `most`, the less it moves.
+    #[inline]
     pub(super) fn adapted(&self, slot: u32, bit: bool, most: u32) -> u32 {
         let (p, count) = (slot >> 10, slot & 1023);
         let rate = u64::from(self.0.get(count as usize).copied().unwrap_or(0));
@@ -154,7 +153,14 @@ impl<const T: usize> Byte<T> {
     /// Looks the buckets up, at the start of each half.
     fn look_up(&mut self, nodes: &mut Nodes<'_>) {
         if self.node == 1 || self.node >> 4 == 1 {
-            self.buckets = self.heads.map(|head| nodes.find(hash(head, self.node)));
+            self.buckets = self.heads;
+            for context in &mut self.buckets {
+                *context = hash(*context, self.node);
+            }
+            nodes.fetch(&self.buckets);
+            for bucket in &mut self.buckets {
+                *bucket = nodes.find(*bucket);
+            }
             self.place = 1;
         }
     }
@@ -164,12 +170,49 @@ impl<const T: usize> Byte<T> {
         self.node = self.node << 1 | u32::from(bit);
     }
 
+    /// The context with a slot for the next bit: that of all bits, and where in it. They stand side
+    /// by side in memory, and there is no first node where something is coming.
+    const fn beside(&self, context: u32, coming: u32) -> u32 {
+        context.wrapping_add(if coming > 0 { coming - 1 } else { self.node })
+    }
+
     /// 1 plus the next bit of `byte`, or 0 if its bits so far were others.
     fn coming(&self, byte: Option<u8>, bit_at: u32) -> u32 {
         match byte.map(u32::from) {
             Some(byte) if (byte | 256) >> (bit_at + 1) == self.node => 1 + (byte >> bit_at & 1),
             _ => 0,
         }
+    }
+}
+
+impl<const T: usize> Sight<T> {
+    /// An opinion of each trace, then the others.
+    #[inline(always)]
+    fn opinions<const N: usize>(&self) -> [i16; N] {
+        let mut opinions = [0; N];
+        for ((opinion, worth), trace) in opinions.iter_mut().zip(&self.worth).zip(&self.traces) {
+            *opinion = if *trace == 0 { 0 } else { stretch(worth >> 20) };
+        }
+        self.with_others(opinions)
+    }
+
+    /// Two opinions of each trace, then the others.
+    #[inline(always)]
+    fn double_opinions<const N: usize>(&self) -> [i16; N] {
+        let mut opinions = [0; N];
+        let pairs = opinions.as_chunks_mut::<2>().0.iter_mut();
+        for ((pair, worth), trace) in pairs.zip(&self.worth).zip(&self.traces) {
+            let p = worth >> 20;
+            *pair = if *trace == 0 { [0, 0] } else { [stretch(p), (p as i16 - 2048) >> 2] };
+        }
+        self.with_others(opinions)
+    }
+
+    fn with_others<const N: usize>(&self, mut opinions: [i16; N]) -> [i16; N] {
+        if let [.., by_slot, constant] = opinions.as_mut_slice() {
+            (*by_slot, *constant) = (stretch(self.slot >> 20), CONSTANT);
+        }
+        opinions
     }
 }
 
@@ -214,7 +257,7 @@ impl<'w> Mixed<'w> {
     fn mix<C: BitCoder, const N: usize>(
         &mut self,
         coder: &mut C,
-        opinions: &[i32; N],
+        opinions: &[i16; N],
         sets: [usize; 2],
         pace: i32,
         bit: bool,
@@ -234,8 +277,11 @@ impl<'w> Mixed<'w> {
         sets: [usize; 2],
         bit: bool,
     ) -> Result<bool> {
-        let slots = contexts.map(|context| self.slot(context));
-        let opinions = slots.map(|slot| if slot & 1023 == 0 { 0 } else { stretch(slot >> 20) });
+        let (mut slots, mut opinions) = ([0; N], [0; N]);
+        for ((slot, opinion), context) in slots.iter_mut().zip(&mut opinions).zip(contexts) {
+            *slot = self.slot(*context);
+            *opinion = if *slot & 1023 == 0 { 0 } else { stretch(*slot >> 20) };
+        }
         let bit = self.mix(coder, &opinions, sets, PACE, bit)?;
         for (context, slot) in contexts.iter().zip(slots) {
             self.learn_slot(*context, slot, bit);
@@ -243,31 +289,21 @@ impl<'w> Mixed<'w> {
         Ok(bit)
     }
 
-    /// What is known of the next bit of a byte, with one slot besides, and what that gives.
-    fn see<const T: usize, const N: usize>(
-        &self,
-        byte: &Byte<T>,
-        context: u32,
-    ) -> (Sight<T>, [i32; N]) {
-        let traces = byte.buckets.map(|bucket| self.nodes.trace(bucket, byte.place));
-        let (mut places, mut opinions) = ([0; T], [0; N]);
-        for ((at, place), trace) in (byte.first..).zip(&mut places).zip(traces) {
-            *place = at << 8 | u32::from(trace);
+    /// What is known of the next bit of a byte, with one slot besides.
+    #[inline(always)]
+    fn see<const T: usize>(&self, byte: &Byte<T>, context: u32) -> Sight<T> {
+        let (mut traces, mut places, mut worth) = ([0; T], [0; T], [0; T]);
+        for (trace, bucket) in traces.iter_mut().zip(&byte.buckets) {
+            *trace = self.nodes.trace(*bucket, byte.place);
         }
-        let worth = places.map(|place| {
-            let slot = self.worth.get(place as usize).copied().unwrap_or_default();
-            u32::from_le_bytes(slot)
-        });
-        let slot = self.slot(context);
-        let pairs = opinions.as_chunks_mut::<2>().0.iter_mut();
-        for ((pair, slot), trace) in pairs.zip(worth).zip(traces) {
-            let p = slot >> 20;
-            *pair = if trace == 0 { [0, 0] } else { [stretch(p), (p as i32 - 2048) >> 2] };
+        for ((at, place), trace) in (byte.first..).zip(&mut places).zip(&traces) {
+            *place = at << 8 | u32::from(*trace);
         }
-        if let [.., by_slot, constant] = opinions.as_mut_slice() {
-            (*by_slot, *constant) = (stretch(slot >> 20), CONSTANT);
+        for (worth, place) in worth.iter_mut().zip(&places) {
+            let slot = self.worth.get(*place as usize).copied();
+            *worth = u32::from_le_bytes(slot.unwrap_or_default());
         }
-        (Sight { traces, places, worth, context, slot }, opinions)
+        Sight { traces, places, worth, context, slot: self.slot(context) }
     }
 
     /// The bit was `bit`.
@@ -289,23 +325,20 @@ impl<'w> Mixed<'w> {
     fn mix_literal<C: BitCoder>(
         &mut self,
         coder: &mut C,
-        opinions: &[i32; LITERAL_OPINIONS],
+        opinions: &[i16; LITERAL_OPINIONS],
         sets: [usize; 3],
-        rows: [u32; 2],
+        row: u32,
         bit: bool,
     ) -> Result<bool> {
         let [a, b, c] = self.wide.odds(opinions, sets);
         let odds = (a + b + c) / 3;
-        let refinements = rows.map(|row| self.refined.refine(row, odds));
-        let [by_match, by_before] = refinements;
-        let p = (2 * squash(odds) + by_match.p + by_before.p) >> 2;
+        let refinement = self.refined.refine(row, odds);
+        let p = (squash(odds) + refinement.p) >> 1;
         let bit = coder.bit(floored(p), bit)?;
         let [first, second, third] = sets;
         let sets = [(first, a), (second, b), (third, c)];
         self.wide.learn(opinions, sets, self.literal_pace >> 16, bit);
-        for refinement in refinements {
-            self.refined.learn(refinement, &self.rates, bit);
-        }
+        self.refined.learn(refinement, &self.rates, bit);
         Ok(bit)
     }
 }
@@ -377,8 +410,8 @@ impl Model for Mixed<'_> {
             byte.look_up(&mut self.nodes);
             let coming = byte.coming(Some(f.expected), bit_at);
             let node = byte.node;
-            let slot = hash(last, if coming > 0 { coming } else { node << 2 });
-            let (sight, opinions) = self.see::<_, BYTE_OPINIONS>(&byte, slot);
+            let sight = self.see(&byte, byte.beside(last, coming));
+            let opinions: [_; BYTE_OPINIONS] = sight.opinions();
             let sets = [set + coming as usize, SECOND_BYTE_SETS + node as usize];
             let bit = self.mix(coder, &opinions, sets, BYTE_PACE, value >> bit_at & 1 != 0)?;
             self.learn(&mut byte, &sight, bit);
@@ -401,16 +434,15 @@ impl Model for Mixed<'_> {
             byte.look_up(&mut self.nodes);
             let coming = byte.coming(f.expected, bit_at);
             let node = byte.node;
-            let slot = hash(by_match, if coming > 0 { coming } else { node << 2 });
-            let (sight, opinions) = self.see::<_, LITERAL_OPINIONS>(&byte, slot);
+            let sight = self.see(&byte, byte.beside(by_match, coming));
+            let opinions: [_; LITERAL_OPINIONS] = sight.double_opinions();
             let sets = [
                 2 * class as usize + usize::from(coming > 0),
                 BEFORE_SETS + before as usize,
                 NODE_SETS + node as usize,
             ];
-            let by_before = hash(before, node) & ((1 << BEFORE_ROWS_LOG) - 1);
-            let rows = [coming << 8 | node, BEFORE_ROWS + by_before];
-            let bit = self.mix_literal(coder, &opinions, sets, rows, value >> bit_at & 1 != 0)?;
+            let row = coming << 8 | node;
+            let bit = self.mix_literal(coder, &opinions, sets, row, value >> bit_at & 1 != 0)?;
             self.learn(&mut byte, &sight, bit);
         }
         Ok(byte.node as u8)

@@ -302,6 +302,7 @@ pub fn gap_end<M: Model, C: BitCoder>(model: &mut M, coder: &mut C, is_end: bool
 
 /// A hash of two numbers, all of whose bits depend on all of theirs.
 #[must_use]
+#[inline]
 pub const fn hash(a: u32, b: u32) -> u32 {
     let mixed = (a as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
         ^ (b as u64).wrapping_mul(0xc2b2_ae3d_27d4_eb4f);

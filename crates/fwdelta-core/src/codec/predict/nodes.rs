@@ -1,5 +1,7 @@
 //! Traces of contexts, found by hash: a bucket for the next half byte of each.
 
+use core::hint::black_box;
+
 use crate::error::Result;
 use crate::state::Visit;
 
@@ -25,11 +27,25 @@ impl<'w> Nodes<'w> {
         visit.bytes(self.buckets.as_flattened_mut())
     }
 
+    #[inline(always)]
     fn bucket(&self, at: u32) -> [u8; BUCKET_LEN] {
         self.buckets.get((at & self.mask) as usize).copied().unwrap_or_default()
     }
 
+    /// Fetches the buckets of contexts from memory: all at once, as to find one after the other
+    /// would wait for each.
+    #[inline(always)]
+    pub(super) fn fetch(&self, contexts: &[u32]) {
+        let mut checks = 0;
+        for context in contexts {
+            let [check, ..] = self.bucket(*context);
+            checks ^= check;
+        }
+        black_box(checks);
+    }
+
     /// The bucket of a context: its own, or else the one of three that has seen least, emptied.
+    #[inline(always)]
     pub(super) fn find(&mut self, context: u32) -> u32 {
         let check = (context >> 24) as u8;
         let places = [context, context ^ 1, context ^ 2].map(|at| at & self.mask);
@@ -52,12 +68,14 @@ impl<'w> Nodes<'w> {
     }
 
     /// The trace at a place of a bucket.
+    #[inline(always)]
     pub(super) fn trace(&self, bucket: u32, place: u32) -> u8 {
         let bucket = self.buckets.get(bucket as usize);
         bucket.and_then(|bucket| bucket.get((place & 15) as usize)).copied().unwrap_or(0)
     }
 
     /// Replaces it.
+    #[inline(always)]
     pub(super) fn set(&mut self, bucket: u32, place: u32, trace: u8) {
         let bucket = self.buckets.get_mut(bucket as usize);
         if let Some(to) = bucket.and_then(|bucket| bucket.get_mut((place & 15) as usize)) {

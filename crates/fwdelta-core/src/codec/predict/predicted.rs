@@ -335,9 +335,7 @@ impl<'w, M: Model> Predicted<'w, M> {
         self.tail = kept | bytes;
         self.pos = self.pos.wrapping_add(made.len.into());
         if let Some(matches) = &mut self.matches {
-            for byte in made.bytes.get(..usize::from(made.len)).unwrap_or(&[]) {
-                matches.push(*byte);
-            }
+            matches.pass(made.bytes.get(..usize::from(made.len)).unwrap_or(&[]));
         }
     }
 

@@ -26,6 +26,7 @@ const STRETCH: [i16; 4096] = stretched();
 
 /// The probability, of 65,536, of logarithmic odds.
 #[must_use]
+#[inline]
 pub const fn squash(odds: i32) -> u32 {
     let magnitude = odds.unsigned_abs();
     let at = (magnitude >> STEP_LOG) as usize;
@@ -41,8 +42,9 @@ pub const fn squash(odds: i32) -> u32 {
 
 /// The logarithmic odds of a probability, of 4,096.
 #[must_use]
-pub fn stretch(p: u32) -> i32 {
-    STRETCH.get(p as usize).copied().unwrap_or(i16::MAX).into()
+#[inline]
+pub fn stretch(p: u32) -> i16 {
+    STRETCH.get(p as usize).copied().unwrap_or(i16::MAX)
 }
 
 const fn stretched() -> [i16; 4096] {
@@ -72,7 +74,7 @@ mod tests {
             assert!(error < 16.0 && error < 0.02 * exact.min(65_536.0 - exact) + 1.5, "{odds}");
         }
         for p in 1..4096 {
-            assert!(squash(stretch(p)).abs_diff(p * 16 + 8) < 80, "{p}");
+            assert!(squash(stretch(p).into()).abs_diff(p * 16 + 8) < 80, "{p}");
         }
     }
 }
