@@ -280,6 +280,23 @@ fn noise_costs_its_length() {
     }
 }
 
+/// A compressed kernel: the little of it that is not compressed comes from old all the same, and
+/// the rest costs its length in every profile.
+#[test]
+fn the_head_of_noise_is_covered() {
+    let (head, _) = program::long_pair(&machine::all()[0]);
+    let head = &head[..4000];
+    let mut random = Random::new(8);
+    let mut body = || -> Vec<u8> { (0..400_000).map(|_| random.bits() as u8).collect() };
+    let (old, new) = ([head, &body()].concat(), [head, &body()].concat());
+    for profile in [Profile::Tiny, Profile::Small, Profile::Fast, Profile::Max] {
+        let delta = delta::delta(&old, &new, profile);
+        assert!(applied(&old, &delta).as_ref() == Ok(&new));
+        let more = delta.payload.len() as i64 - 400_000;
+        assert!((0..600).contains(&more), "{profile:?}: {more}");
+    }
+}
+
 #[test]
 fn every_truncation_is_refused() {
     let step = if std::env::var_os("FWDELTA_EXHAUSTIVE").is_some() { 1 } else { 7 };

@@ -35,6 +35,13 @@ const TRIED_LEN_MAX: usize = 1 << 20;
 /// changed is 70 bytes, the change 40.
 const UNDESCRIBED_LEN_MAX: usize = 512;
 
+/// An image that looks like noise all over is that, unless more than one of so many bytes is
+/// covered.
+const NOISE_SHARE: u64 = 64;
+/// Where fewer than one of so many are, it is stored: a compressed kernel has a head that is not
+/// compressed, 1 % of it.
+const STORED_SHARE: u64 = 1024;
+
 /// Where the pieces of a payload go.
 type Sink<'a> = &'a mut dyn FnMut(Vec<u8>);
 
@@ -81,10 +88,18 @@ pub(super) fn matched<'a>(
     let pair = Pair { old, new, old_description, new_description, matching, costs, progress };
     let covers = pair.covers()?;
     let covered: u64 = covers.iter().map(|cover| cover.len).sum();
-    if covered < new.len() as u64 / 64 && noise::is_noise(new) {
-        return Ok(None);
+    let mut options = *options;
+    if covered < new.len() as u64 / NOISE_SHARE && noise::is_noise(new) {
+        if covered < new.len() as u64 / STORED_SHARE {
+            return Ok(None);
+        }
+        // The small model copies noise, for which the large one has more bytes and no use.
+        options.profile = match options.profile {
+            Profile::Max => Profile::Small,
+            other => other,
+        };
     }
-    Ok(Some(Matched { pair, covers, options: *options }))
+    Ok(Some(Matched { pair, covers, options }))
 }
 
 impl Matched<'_> {
