@@ -1,27 +1,53 @@
 //! Encrypted and compressed parts of images: nothing in them can be made smaller, and trying takes
 //! long.
 
-/// Bytes of a sample.
-const SAMPLE_LEN: usize = 4096;
-/// Samples taken at most, evenly spread.
-const SAMPLE_COUNT: usize = 256;
+use crate::matching::Cover;
+
+/// Bytes that are looked at together.
+const BLOCK_LEN: usize = 4096;
+/// Fewer bytes say nothing, and a few of them more or less do not matter.
+const BLOCK_LEN_MIN: usize = 256;
 /// In n bytes of noise the sum of squared counts of byte values is n + n(n - 1) / 256 on average,
 /// with a standard deviation of n * 0.088; this is four of them more, times 256 and by n. Text and
 /// code are far above.
 const ABOVE_MEAN: u64 = 345;
 
-/// Whether nearly all of `image`, of a sample at least, looks like noise.
+/// Two more standard deviations: of a million blocks of noise none should look like anything else.
+const BLOCK_SLACK: u64 = 45;
+/// Strings of 8 bytes are compared at one of so many positions, in long images at fewer.
+const STRING_SHARE_LOG: u32 = 6;
+/// Most strings that are compared.
+const STRING_COUNT_LOG: u32 = 20;
+
+/// How many bytes of `new` outside of covers are not noise; all of it where strings of noise
+/// repeat, for noise that was seen before is none.
 #[must_use]
-pub(crate) fn is_noise(image: &[u8]) -> bool {
-    let samples = image.len() / SAMPLE_LEN;
-    if samples < 4 {
-        return false;
+pub(crate) fn other_len(new: &[u8], covers: &[Cover]) -> usize {
+    let starts = std::iter::once(0).chain(covers.iter().map(|cover| cover.new_pos + cover.len));
+    let ends = covers.iter().map(|cover| cover.new_pos).chain([new.len() as u64]);
+    let literals = starts.zip(ends).map(|(start, end)| &new[start as usize..end as usize]);
+    let share_log = new.len().max(1).ilog2().saturating_sub(STRING_COUNT_LOG);
+    let share_log = share_log.max(STRING_SHARE_LOG);
+    let (mut strings, mut len) = (Vec::new(), 0);
+    for block in literals.flat_map(|literals| literals.chunks(BLOCK_LEN)) {
+        let slack = block.len() as u64 * BLOCK_SLACK / BLOCK_LEN as u64;
+        match block.len() < BLOCK_LEN_MIN || is_flat(block, slack) {
+            true => strings.extend(taken(block, share_log)),
+            false => len += block.len(),
+        }
     }
-    let step = samples.div_ceil(SAMPLE_COUNT);
-    let taken = (0..samples).step_by(step);
-    let count = taken.clone().count();
-    let noisy = taken.filter(|at| is_flat(&image[at * SAMPLE_LEN..][..SAMPLE_LEN], 0)).count();
-    noisy * 64 >= count * 63
+    strings.sort_unstable();
+    let repeats = strings.windows(2).any(|pair| pair[0] == pair[1]);
+    if repeats { new.len() } else { len }
+}
+
+/// One of `1 << share_log` strings of 8 bytes of `block`, wherever they stand.
+fn taken(block: &[u8], share_log: u32) -> impl Iterator<Item = u64> {
+    let strings = block
+        .windows(8)
+        .map(|bytes| bytes.iter().fold(0u64, |string, byte| string << 8 | u64::from(*byte)));
+    let hash = |string: &u64| string.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    strings.filter(move |string| hash(string) >> (64 - share_log) == 0)
 }
 
 /// Whether so little could be made of `block`, of 256 bytes or more, that it had better be copied.
@@ -61,12 +87,21 @@ mod tests {
 
     #[test]
     fn noise_is_told_from_anything_else() {
-        assert!(is_noise(&noise(1 << 20)));
-        assert!(!is_noise(&noise(100)), "too short to say");
-        assert!(!is_noise(&vec![0; 1 << 20]));
+        let other = |image: &[u8]| other_len(image, &[]);
+        assert_eq!(other(&noise(1 << 20)), 0);
+        assert_eq!(other(&noise(10_000)[..9000]), 0);
+        assert_eq!(other(&vec![0; 1 << 20]), 1 << 20);
         let digits: Vec<u8> = noise(1 << 20).iter().map(|byte| byte & 0x7f).collect();
-        assert!(!is_noise(&digits));
-        let half = [noise(1 << 19), vec![7; 1 << 19]].concat();
-        assert!(!is_noise(&half));
+        assert_eq!(other(&digits), 1 << 20);
+        let texts: Vec<u8> = (0..1 << 16).map(|at| b"0123456789abcdef"[at * at % 11]).collect();
+        let half = [noise(1 << 19), texts].concat();
+        assert_eq!(other(&half), 1 << 16);
+        let head: Vec<u8> = noise(8192).iter().map(|byte| byte & 0x7f).collect();
+        let image = [head, noise(1 << 19)[8192..].to_vec()].concat();
+        assert_eq!(other(&image), 8192);
+        let cover = Cover { new_pos: 0, old_pos: 0, len: 8192 };
+        assert_eq!(other_len(&image, &[cover]), 0);
+        let twice = [noise(1 << 18), noise(1 << 18)].concat();
+        assert_eq!(other(&twice), twice.len());
     }
 }

@@ -35,12 +35,15 @@ const TRIED_LEN_MAX: usize = 1 << 20;
 /// changed is 70 bytes, the change 40.
 const UNDESCRIBED_LEN_MAX: usize = 512;
 
-/// An image that looks like noise all over is that, unless more than one of so many bytes is
-/// covered.
+/// An image may be noise all over, compressed or encrypted, where no more than one of so many
+/// bytes is covered.
 const NOISE_SHARE: u64 = 64;
 /// Where fewer than one of so many are, it is stored: a compressed kernel has a head that is not
 /// compressed, 1 % of it.
 const STORED_SHARE: u64 = 1024;
+/// Where literals are noise but for less than one of so many bytes, the small model makes less of
+/// them: it copies noise, which with the large one takes 0.1 % more bytes, and long.
+const OTHER_SHARE: usize = 512;
 
 /// Where the pieces of a payload go.
 type Sink<'a> = &'a mut dyn FnMut(Vec<u8>);
@@ -89,15 +92,14 @@ pub(super) fn matched<'a>(
     let covers = pair.covers()?;
     let covered: u64 = covers.iter().map(|cover| cover.len).sum();
     let mut options = *options;
-    if covered < new.len() as u64 / NOISE_SHARE && noise::is_noise(new) {
-        if covered < new.len() as u64 / STORED_SHARE {
+    if covered < new.len() as u64 / NOISE_SHARE {
+        let other_len = noise::other_len(new, &covers);
+        if other_len == 0 && covered < new.len() as u64 / STORED_SHARE {
             return Ok(None);
         }
-        // The small model copies noise, for which the large one has more bytes and no use.
-        options.profile = match options.profile {
-            Profile::Max => Profile::Small,
-            other => other,
-        };
+        if options.profile == Profile::Max && other_len < new.len() / OTHER_SHARE {
+            options.profile = Profile::Small;
+        }
     }
     Ok(Some(Matched { pair, covers, options }))
 }
