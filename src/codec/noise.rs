@@ -1,7 +1,7 @@
 //! Encrypted and compressed parts of images: nothing in them can be made smaller, and trying takes
 //! long.
 
-use crate::matching::Cover;
+use crate::matching::{Cover, samples};
 
 /// Bytes that are looked at together.
 const BLOCK_LEN: usize = 4096;
@@ -14,10 +14,10 @@ const ABOVE_MEAN: u64 = 345;
 
 /// Two more standard deviations: of a million blocks of noise none should look like anything else.
 const BLOCK_SLACK: u64 = 45;
-/// Strings of 8 bytes are compared at one of so many positions, in long images at fewer.
-const STRING_SHARE_LOG: u32 = 6;
-/// Most strings that are compared.
-const STRING_COUNT_LOG: u32 = 20;
+/// Strings of 8 bytes are compared at one of so many positions.
+const STRING_EVERY: usize = 64;
+/// In long images at fewer, so that there are about so many at most: 8 MiB.
+const STRING_COUNT: usize = 1 << 20;
 
 /// How many bytes of `new` outside of covers are not noise; all of it where strings of noise
 /// repeat, for noise that was seen before is none.
@@ -26,28 +26,17 @@ pub(crate) fn other_len(new: &[u8], covers: &[Cover]) -> usize {
     let starts = std::iter::once(0).chain(covers.iter().map(|cover| cover.new_pos + cover.len));
     let ends = covers.iter().map(|cover| cover.new_pos).chain([new.len() as u64]);
     let literals = starts.zip(ends).map(|(start, end)| &new[start as usize..end as usize]);
-    let share_log = new.len().max(1).ilog2().saturating_sub(STRING_COUNT_LOG);
-    let share_log = share_log.max(STRING_SHARE_LOG);
+    let every = (new.len() / STRING_COUNT).next_power_of_two().max(STRING_EVERY);
     let (mut strings, mut len) = (Vec::new(), 0);
     for block in literals.flat_map(|literals| literals.chunks(BLOCK_LEN)) {
-        let slack = block.len() as u64 * BLOCK_SLACK / BLOCK_LEN as u64;
-        match block.len() < BLOCK_LEN_MIN || is_flat(block, slack) {
-            true => strings.extend(taken(block, share_log)),
+        match block.len() < BLOCK_LEN_MIN || is_flat(block, BLOCK_SLACK) {
+            true => strings.extend(samples::<1>(block, every).map(|(_, string)| string)),
             false => len += block.len(),
         }
     }
     strings.sort_unstable();
     let repeats = strings.windows(2).any(|pair| pair[0] == pair[1]);
     if repeats { new.len() } else { len }
-}
-
-/// One of `1 << share_log` strings of 8 bytes of `block`, wherever they stand.
-fn taken(block: &[u8], share_log: u32) -> impl Iterator<Item = u64> {
-    let strings = block
-        .windows(8)
-        .map(|bytes| bytes.iter().fold(0u64, |string, byte| string << 8 | u64::from(*byte)));
-    let hash = |string: &u64| string.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    strings.filter(move |string| hash(string) >> (64 - share_log) == 0)
 }
 
 /// Whether so little could be made of `block`, of 256 bytes or more, that it had better be copied.

@@ -15,7 +15,7 @@ const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// Hashes of the strings of `WORDS * 8` bytes at sampled positions of `bytes`, ascending; one of
 /// `every` (a power of two) on average. Runs of the same string give one.
-pub(super) fn samples<const WORDS: usize>(
+pub(crate) fn samples<const WORDS: usize>(
     bytes: &[u8],
     every: usize,
 ) -> impl Iterator<Item = (usize, u64)> {

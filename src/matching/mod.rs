@@ -18,6 +18,7 @@ mod windows;
 pub use costs::Costs;
 pub use covers::Cover;
 pub use estimate::estimate;
+pub(crate) use fingerprints::samples;
 pub use options::{MatchOptions, memory_needed};
 pub use statistics::Statistics;
 pub use view::{View, Vote};

@@ -6,9 +6,9 @@ use super::squash::{ODDS_MAX, squash};
 use crate::error::Result;
 use crate::state::Visit;
 
-/// Weights have 28 bits behind the point; so many of them count in sums, all of them in learning.
+/// Weights have 28 bits behind the point. So many of them count in sums.
 const SUMMED_BITS: u32 = 12;
-/// See [`SUMMED_BITS`].
+/// The others, which only learning sees.
 const LEARNT_BITS: u32 = 16;
 
 /// Sets of weights, each for up to `LEN / 4` opinions.
