@@ -5,6 +5,7 @@
 
 mod averaged;
 mod blocks;
+mod cover;
 pub(crate) mod decoder;
 mod heads;
 mod history;

@@ -1,6 +1,7 @@
 //! Units and literals through a model: the same code decodes and encodes.
 
 use super::blocks::Blocks;
+use super::cover::{Cover, Run};
 use super::literals::{Matches, Past};
 use super::predictor::{Guess, Predictor, word_of};
 use super::{ByteFeatures, FlagFeatures, LiteralFeatures, Model, Number};
@@ -15,49 +16,6 @@ use crate::storage::Source;
 const COPIES_RUNS: bool = cfg!(any(target_pointer_width = "64", feature = "coder-fast"));
 /// Bytes looked at behind those that may be copied: neighbours in a table.
 const LOOK_LEN: usize = 8;
-
-/// Where a cover stands.
-#[derive(Clone, Copy, Debug, Default)]
-struct Cover {
-    old_pos: u64,
-    left: u64,
-    done: u64,
-    streak: u32,
-    run: Run,
-}
-
-/// Units known to be as predicted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Run {
-    #[default]
-    None,
-    /// An encoder counts.
-    Counted(u64),
-    /// A decoder knows that so many follow, then another unit, or the end of the cover.
-    Left(u64),
-}
-
-impl Cover {
-    fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
-        visit.u64(&mut self.old_pos)?;
-        visit.u64(&mut self.left)?;
-        visit.u64(&mut self.done)?;
-        visit.u32(&mut self.streak)?;
-        let (mut number, mut count) = match self.run {
-            Run::None => (0, 0),
-            Run::Counted(count) => (1, count),
-            Run::Left(count) => (2, count),
-        };
-        visit.u8(&mut number)?;
-        visit.u64(&mut count)?;
-        self.run = match number {
-            0 => Run::None,
-            1 => Run::Counted(count),
-            _ => Run::Left(count),
-        };
-        Ok(())
-    }
-}
 
 /// The new bytes of a unit.
 #[derive(Clone, Copy, Debug, Default)]
