@@ -6,7 +6,8 @@ mod delta;
 use fwdelta::diff::{Options, Profile, create};
 use fwdelta::progress::Silent;
 
-use delta::firmware;
+use delta::{firmware, noise};
+use fwdelta_sim::fault::Random;
 
 /// Bytes that `xz -9e` (5.4.1) makes of each new image of testdata/firmware.
 const XZ_LENS: [(&str, usize); 3] =
@@ -35,5 +36,21 @@ fn an_unrelated_old_image_does_no_harm() {
         let (_, xz_len) = XZ_LENS.iter().find(|(of, _)| of == name).unwrap();
         let len = max_len(old, new);
         assert!(len <= xz_len + MORE, "{name}: {len}, xz {xz_len}");
+    }
+}
+
+/// A compressed kernel within an image: the rest is modelled, noise is copied, and where it stands
+/// twice it costs once.
+#[test]
+fn noise_costs_its_length() {
+    let noise = noise(&mut Random::new(3), 300_000, 256);
+    for (name, _, image) in firmware() {
+        let alone = max_len(&[], &image);
+        let once = max_len(&[], &[&image[..], &noise].concat());
+        let most = alone + noise.len() + MORE;
+        assert!(once <= most, "{name}: {once}, at most {most}");
+        let twice = max_len(&[], &[&image[..], &noise, &image, &noise].concat());
+        let most = alone + noise.len() * 101 / 100;
+        assert!(twice <= most, "{name}: {twice}, at most {most}");
     }
 }

@@ -9,7 +9,7 @@ use fwdelta_core::exec::map::Listed;
 use fwdelta_core::format::pages::Span;
 use fwdelta_core::format::shape::Shape;
 
-use super::noise;
+use super::noise::{Noise, is_nearly_noise};
 use super::pages::{Pacer, Schedule, Shadow, within};
 use super::range::RangeEncoder;
 use crate::matching::Cover;
@@ -90,7 +90,8 @@ pub fn encode(
     let mut work = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
     if is_max {
         let predicted = predict::large(shape, &mut work, plan.old.len() as u64)?;
-        Encoder::new(plan, shape, predicted).run(sink)
+        let noise = Some(Noise::of(plan.new, plan.covers));
+        Encoder { noise, ..Encoder::new(plan, shape, predicted) }.run(sink)
     } else {
         Encoder::new(plan, shape, predict::small(shape, &mut work)?).run(sink)
     }
@@ -102,6 +103,8 @@ struct Encoder<'a, 'w, M> {
     predicted: Predicted<'w, M>,
     coder: RangeEncoder,
     places: Places,
+    /// Where it is known; a small model asks block by block.
+    noise: Option<Noise>,
     /// What is said of pages, and old as it can be seen; `None`: nothing, and all of it.
     pace: Option<(Pacer, Shadow<'a>)>,
     /// Where the payload goes while it is made, if anywhere.
@@ -111,7 +114,7 @@ struct Encoder<'a, 'w, M> {
 impl<'a, 'w, M: Model> Encoder<'a, 'w, M> {
     fn new(plan: &'a Plan<'a>, shape: &'a Shape, predicted: Predicted<'w, M>) -> Self {
         let (coder, places) = (RangeEncoder::default(), Places::default());
-        Self { plan, shape, predicted, coder, places, pace: None, sink: None }
+        Self { plan, shape, predicted, coder, places, noise: None, pace: None, sink: None }
     }
 
     fn run(mut self, sink: &'a mut dyn FnMut(Vec<u8>)) -> Result<()> {
@@ -221,8 +224,8 @@ impl<'a, 'w, M: Model> Encoder<'a, 'w, M> {
         for (pos, byte) in (pos..).zip(&self.plan.new[pos as usize..end as usize]) {
             self.arrive(pos)?;
             if let Some(len) = self.predicted.block_due() {
-                let block = &self.plan.new[pos as usize..][..len as usize];
-                self.predicted.block(&mut self.coder, noise::is_nearly_noise(block))?;
+                let is_noise = self.is_noise(Span { pos, end: pos + len });
+                self.predicted.block(&mut self.coder, is_noise)?;
             }
             if self.predicted.noise_left() > 0 {
                 self.coder.put_as_is(*byte);
@@ -233,6 +236,14 @@ impl<'a, 'w, M: Model> Encoder<'a, 'w, M> {
             self.hand_out();
         }
         Ok(())
+    }
+
+    /// Whether literals had better be copied.
+    fn is_noise(&self, block: Span) -> bool {
+        match &self.noise {
+            Some(noise) => noise.holds(block),
+            None => is_nearly_noise(&self.plan.new[block.pos as usize..block.end as usize]),
+        }
     }
 
     /// Where a cover stands that is not listed.

@@ -14,9 +14,10 @@ use super::create::{Encoded, Options};
 use super::profile::{self, Profile};
 use super::trial::Trial;
 use super::ways::Way;
+use crate::codec::noise::Noise;
 use crate::codec::pages::Schedule;
 use crate::codec::predict::{self, Plan};
-use crate::codec::{noise, projected, zstd};
+use crate::codec::{projected, zstd};
 use crate::error::Result;
 use crate::exec::describe::{Description, describe_pair};
 use crate::exec::views::{self, Masked};
@@ -41,9 +42,6 @@ const NOISE_SHARE: u64 = 64;
 /// Where fewer than one of so many are, it is stored: a compressed kernel has a head that is not
 /// compressed, 1 % of it.
 const STORED_SHARE: u64 = 1024;
-/// Where literals are noise but for less than one of so many bytes, the small model makes less of
-/// them: it copies noise, which with the large one takes 0.1 % more bytes, and long.
-const OTHER_SHARE: usize = 512;
 
 /// Where the pieces of a payload go.
 type Sink<'a> = &'a mut dyn FnMut(Vec<u8>);
@@ -91,17 +89,13 @@ pub(super) fn matched<'a>(
     let pair = Pair { old, new, old_description, new_description, matching, costs, progress };
     let covers = pair.covers()?;
     let covered: u64 = covers.iter().map(|cover| cover.len).sum();
-    let mut options = *options;
     if covered < new.len() as u64 / NOISE_SHARE {
-        let other_len = noise::other_len(new, &covers);
-        if other_len == 0 && covered < new.len() as u64 / STORED_SHARE {
+        let noise_len = Noise::of(new, &covers).len();
+        if covered < new.len() as u64 / STORED_SHARE && covered + noise_len == new.len() as u64 {
             return Ok(None);
         }
-        if options.profile == Profile::Max && other_len < new.len() / OTHER_SHARE {
-            options.profile = Profile::Small;
-        }
     }
-    Ok(Some(Matched { pair, covers, options }))
+    Ok(Some(Matched { pair, covers, options: *options }))
 }
 
 impl Matched<'_> {

@@ -140,7 +140,7 @@ impl<'w, M: Model> Predicted<'w, M> {
     /// A run of `len` literals begins; `gap_pos` is where old goes on beside it.
     pub fn start_literals(&mut self, gap_pos: u64, len: u64) {
         self.gap_pos = gap_pos;
-        self.blocks = if M::IS_LARGE { Blocks::default() } else { Blocks::of(len) };
+        self.blocks = Blocks::of(len);
         if let Some(matches) = &mut self.matches {
             matches.start_run();
         }
@@ -279,6 +279,9 @@ impl<'w, M: Model> Predicted<'w, M> {
 
     /// Enters bytes of new that no match is looked for in.
     fn enter_bytes(&mut self, bytes: &[u8]) {
+        if let Some(matches) = &mut self.matches {
+            matches.pass(bytes);
+        }
         for byte in bytes.get(bytes.len().saturating_sub(8)..).unwrap_or(&[]) {
             self.tail = self.tail << 8 | u64::from(*byte);
         }
@@ -490,6 +493,9 @@ impl<'w, M: Model> Predicted<'w, M> {
         let context = 1 << 22 | u32::from(self.blocks.is_noise);
         let is_noise = self.model.decide(coder, [context; 2], 3, is_noise)?;
         self.blocks.start(is_noise);
+        if let Some(matches) = self.matches.as_mut().filter(|_| is_noise) {
+            matches.start_run();
+        }
         Ok(())
     }
 
@@ -503,6 +509,7 @@ impl<'w, M: Model> Predicted<'w, M> {
     pub fn enter_noise(&mut self, bytes: &[u8]) {
         self.enter_bytes(bytes);
         self.blocks.pass(bytes.len() as u64);
+        self.gap_pos = self.gap_pos.wrapping_add(bytes.len() as u64);
     }
 
     /// Codes a literal byte that is no noise.
