@@ -47,7 +47,7 @@ fn pair(dir: &Path) -> Option<Pair> {
     let descriptions = describe_pair(&old, &new, &Hints::default());
     let covers = diff::predicted_covers(&old, &new, &descriptions.0, &descriptions.1).unwrap();
     let deltas = PROFILES.map(|(_, profile)| {
-        let options = Options { profile, threads: 1, ..Options::default() };
+        let options = Options { profile, threads: 1, is_streamed: true, ..Options::default() };
         let delta = diff::create(&old, &new, &options, &Silent).unwrap();
         assert_eq!(apply(&old, &delta), new, "the delta yields new");
         delta

@@ -56,7 +56,7 @@ fn any_number_of_threads_gives_the_same_bytes() {
                 diff::create(
                     &old,
                     &new,
-                    &Options { profile, threads, ..Options::default() },
+                    &Options { profile, threads, is_streamed: true, ..Options::default() },
                     &Silent,
                 )
             };

@@ -72,8 +72,13 @@ fn threads_do_not_matter() {
     let (old, new) = edited(&mut random, 5 << 20, 300);
     for profile in [Profile::Fast, Profile::Plain] {
         let make = |threads| {
-            create(&old, &new, &Options { profile, threads, ..Options::default() }, &Silent)
-                .unwrap()
+            create(
+                &old,
+                &new,
+                &Options { profile, threads, is_streamed: true, ..Options::default() },
+                &Silent,
+            )
+            .unwrap()
         };
         let one = make(1);
         assert!(one.payload.len() < new.len() / 50, "{profile:?}: {}", one.payload.len());

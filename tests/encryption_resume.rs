@@ -66,7 +66,13 @@ impl Kit {
         let group = GroupKey::new([3; 16]);
         let recipients = vec![RecipientKey::Group(group.clone())];
         let options = BuildOptions {
-            diff: Options { profile, threads: 1, in_place: place, ..Options::default() },
+            diff: Options {
+                profile,
+                threads: 1,
+                in_place: place,
+                is_streamed: true,
+                ..Options::default()
+            },
             encryption: Some(Encryption::new(algorithm, recipients).unwrap()),
             chunk_len: Some(CHUNK_LEN),
             sequence: 7,

@@ -132,9 +132,13 @@ proptest! {
     #![proptest_config(cases(48))]
 
     #[test]
-    fn every_profile_is_exact((old, new, hints) in hinted_pair(), chunk_len in 64u32..2000) {
+    fn every_profile_is_exact(
+        (old, new, hints) in hinted_pair(),
+        chunk_len in 64u32..2000,
+        is_streamed in any::<bool>(),
+    ) {
         for profile in PROFILES {
-            let options = Options { profile, hints, threads: 1, ..Options::default() };
+            let options = Options { profile, hints, threads: 1, is_streamed, ..Options::default() };
             let delta = create(&old, &new, &options, &Silent).unwrap();
             prop_assert!(applied(&old, &delta) == Ok(new.clone()), "{profile:?}");
             let chained = delta.chained(chunk_len).unwrap();
@@ -165,10 +169,10 @@ proptest! {
     #![proptest_config(cases(12))]
 
     #[test]
-    fn threads_do_not_matter((old, new) in pair()) {
+    fn threads_do_not_matter((old, new) in pair(), is_streamed in any::<bool>()) {
         for profile in PREDICTING {
             let make = |threads| {
-                let options = Options { profile, threads, ..Options::default() };
+                let options = Options { profile, threads, is_streamed, ..Options::default() };
                 create(&old, &new, &options, &Silent).unwrap()
             };
             let one = make(1);
@@ -178,10 +182,15 @@ proptest! {
 
     /// Whatever the device has is kept to, if it is as much as the smallest tables need.
     #[test]
-    fn device_memory_is_kept_to((old, new) in pair(), log in 12u32..22, more in 0u64..4096) {
+    fn device_memory_is_kept_to(
+        (old, new) in pair(),
+        log in 12u32..22,
+        more in 0u64..4096,
+        is_streamed in any::<bool>(),
+    ) {
         let device_memory_len = Some((1 << log) + more);
         for profile in [Profile::Tiny, Profile::Small, Profile::Fast] {
-            let options = Options { profile, device_memory_len, ..Options::default() };
+            let options = Options { profile, device_memory_len, is_streamed, ..Options::default() };
             let delta = create(&old, &new, &options, &Silent).unwrap();
             prop_assert!(Some(delta.header.workspace_len) <= device_memory_len, "{profile:?}");
             prop_assert!(applied(&old, &delta) == Ok(new.clone()), "{profile:?}");
@@ -207,6 +216,32 @@ proptest! {
     }
 }
 
+/// Of short images `fast` makes what `small` makes, with as much memory as it likes: smaller than
+/// streams.
+#[test]
+fn fast_takes_the_coder_of_small_for_short_images() {
+    let name = |delta: &Delta| delta.header.coder.name();
+    for (old, new, _) in PAIRS.iter() {
+        let options = Options { profile: Profile::Fast, ..Options::default() };
+        let made = |options| create(old, new, &options, &Silent).unwrap();
+        let (short, streamed) = (made(options), made(Options { is_streamed: true, ..options }));
+        let small = made(Options { profile: Profile::Small, ..options });
+        assert_eq!((name(&short), name(&streamed)), (name(&small), "projected"));
+        assert!(short.payload.len() < streamed.payload.len());
+        assert!(short.payload.len() <= small.payload.len());
+        assert!(applied(old, &short).as_ref() == Ok(new));
+    }
+    let (old, new) = (vec![1; 1_000_001], vec![2; 1_000_001]);
+    for (new, coder) in [(&new[..1_000_000], "predicted"), (&new, "projected")] {
+        assert_eq!(name(&delta_of(&old, new)), coder);
+    }
+}
+
+fn delta_of(old: &[u8], new: &[u8]) -> Delta {
+    let options = Options { profile: Profile::Fast, ..Options::default() };
+    create(old, new, &options, &Silent).unwrap()
+}
+
 /// No number of the format is as long as such an address: nothing is predicted then.
 #[test]
 fn an_address_without_end_is_no_obstacle() {
@@ -214,7 +249,7 @@ fn an_address_without_end_is_no_obstacle() {
     for base in [1 << 61, 0x5000_0000_0000_0000, u64::MAX] {
         let hints = Hints { base: Some(base), ..Hints::default() };
         for profile in PREDICTING {
-            let options = Options { profile, hints, ..Options::default() };
+            let options = Options { profile, hints, is_streamed: true, ..Options::default() };
             let delta = create(old, new, &options, &Silent).unwrap();
             assert!(applied(old, &delta).as_ref() == Ok(new), "{profile:?} at {base:x}");
         }
@@ -343,7 +378,7 @@ fn of_images_that_hardly_differ_nothing_is_said() {
         let at = new.len() * 7 / 8;
         new[at..at + 3].iter_mut().for_each(|byte| *byte = byte.wrapping_add(1));
         for profile in [Profile::Max, Profile::Small] {
-            let options = Options { profile, ..Options::default() };
+            let options = Options { profile, is_streamed: true, ..Options::default() };
             let delta = create(&old, &new, &options, &Silent).unwrap();
             let (Coder::Predicted(shape) | Coder::PredictedMax(shape)) = delta.header.coder else {
                 panic!("{}: {:?}", machine.name, delta.header.coder)

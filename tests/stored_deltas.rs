@@ -61,7 +61,8 @@ fn cases() -> Vec<Case> {
         for (profile_name, profile) in PROFILES {
             let name = format!("{}-{profile_name}", machine.name);
             let hints = Hints { content: Some(machine.content), base: Some(machine.base) };
-            let options = Options { profile, hints, threads: 1, ..Options::default() };
+            let options =
+                Options { profile, hints, threads: 1, is_streamed: true, ..Options::default() };
             // The other instruction sets differ in what is predicted, not in how it is applied.
             if machine.name == "thumb" && matches!(profile_name, "tiny" | "small" | "plain") {
                 let options = Options { in_place: Some(PLACE), ..options };

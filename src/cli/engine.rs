@@ -24,6 +24,10 @@ pub(super) struct Engine {
     /// Memory that matching may use, as in 512M, besides images; less than 64M counts as that
     #[arg(long, value_name = "BYTES", value_parser = size)]
     memory: Option<u64>,
+    /// Profile fast makes streams of images up to 1 MB as well: the device was built without the
+    /// decoder of small, or has no time for it
+    #[arg(long)]
+    streams_only: bool,
     #[command(flatten)]
     flash: FlashArgs,
     #[command(flatten)]
@@ -115,7 +119,10 @@ impl Engine {
 
     /// Whether something is said of the device that only this project's format can say.
     pub(super) const fn is_for_device(&self) -> bool {
-        self.ram.is_some() || self.flash.in_place || self.flash.geometry.is_some()
+        self.ram.is_some()
+            || self.streams_only
+            || self.flash.in_place
+            || self.flash.geometry.is_some()
     }
 
     /// The geometry file.
@@ -166,6 +173,7 @@ impl Engine {
             device_memory_len: self.ram,
             in_place: self.place()?,
             memory_max: self.memory,
+            is_streamed: self.streams_only,
         })
     }
 }

@@ -42,6 +42,9 @@ pub struct Options {
     pub in_place: Option<Place>,
     /// Memory that matching may use, in bytes; `None`: as much as the images need.
     pub memory_max: Option<u64>,
+    /// Profile `fast` makes streams (coder 6) of short images as well: the device was built without
+    /// the decoder of `small`, or has no time for it.
+    pub is_streamed: bool,
 }
 
 /// Bytes that making a delta takes for each byte of the images: the image itself, its views in

@@ -80,9 +80,9 @@ pub(super) fn matched<'a>(
         profile::simplify(&mut old_description, len);
         profile::simplify(&mut new_description, len);
     }
-    let matching =
-        MatchOptions { memory_max: options.memory_max, is_thorough: !is_projected(options) };
-    let costs = match is_projected(options) {
+    let is_projected = is_projected(options, new.len());
+    let matching = MatchOptions { memory_max: options.memory_max, is_thorough: !is_projected };
+    let costs = match is_projected {
         true => &Costs::PROJECTED_LATER,
         false => &Costs::MAX_LATER,
     };
@@ -138,22 +138,23 @@ impl Matched<'_> {
     }
 }
 
-/// Whether coder 6 is made: not in place, nor where a decompressor has no room.
-fn is_projected(options: &Options) -> bool {
+/// Whether coder 6 is made: not in place, nor without room for a decompressor, nor of short
+/// images.
+fn is_projected(options: &Options, new_len: usize) -> bool {
     let has_room = options.device_memory_len.is_none_or(|len| len >= profile::STREAM_LEN_MIN);
-    options.profile == Profile::Fast && has_room && options.in_place.is_none()
+    let is_long = options.is_streamed || new_len > profile::FAST_SHORT_LEN;
+    options.profile == Profile::Fast && has_room && is_long && options.in_place.is_none()
 }
 
 /// Memory for the table of excerpts is not there for the coder.
 fn with_excerpts(options: &Options, way: &Way) -> Options {
     let excerpts_len = excerpts_len(&way.in_place);
-    let memory_len = way.memory_len.or_else(|| device_memory_len(options));
-    let device_memory_len = match memory_len {
-        Some(len) if excerpts_len > 0 => Some(len.saturating_sub(excerpts_len)),
-        Some(len) if way.memory_len.is_some() => Some(len),
-        _ => options.device_memory_len,
+    let known = way.memory_len.or_else(|| device_memory_len(options));
+    let len = match known {
+        Some(len) => len.saturating_sub(excerpts_len),
+        None => memory_len(options),
     };
-    Options { device_memory_len, ..*options }
+    Options { device_memory_len: Some(len), ..*options }
 }
 
 /// Working memory for tables in place.
@@ -276,7 +277,7 @@ impl Pair<'_> {
         options: &Options,
         header: &DeltaHeader,
     ) -> Result<(Coder, Vec<u8>)> {
-        match is_projected(options) {
+        match is_projected(options, self.new.len()) {
             true => self.projected(covers.to_vec(), options, header),
             false => self.predicted(covers, options, header),
         }

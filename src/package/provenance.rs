@@ -97,6 +97,7 @@ fn parameters(provenance: &Provenance<'_>) -> Value {
     say("profile", json!(format!("{:?}", diff.profile).to_lowercase()));
     say("ram", json!(diff.device_memory_len));
     say("memory", json!(diff.memory_max));
+    say("streamsOnly", json!(diff.is_streamed.then_some(true)));
     say("arch", json!(diff.hints.content.map(|content| format!("{content:?}").to_lowercase())));
     say("base", json!(diff.hints.base));
     say("inPlace", json!(diff.in_place.map(|place| format!("{place:?}"))));

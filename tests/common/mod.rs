@@ -61,7 +61,7 @@ pub fn package(
     edit: &dyn Fn(&mut BuildOptions),
 ) -> Vec<u8> {
     let mut options = BuildOptions {
-        diff: Options { profile, threads: 1, ..Options::default() },
+        diff: Options { profile, threads: 1, is_streamed: true, ..Options::default() },
         sequence: 7,
         ..BuildOptions::default()
     };

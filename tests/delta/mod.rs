@@ -70,8 +70,11 @@ pub fn edited(random: &mut Random, len: usize, edits: usize) -> (Vec<u8>, Vec<u8
     (old, new)
 }
 
+/// With `fast`, a delta of coder 6 as of long images: a short one is of coder 4 otherwise, as those
+/// of `small`.
 pub fn delta(old: &[u8], new: &[u8], profile: Profile) -> Delta {
-    create(old, new, &Options { profile, threads: 1, ..Options::default() }, &Silent).unwrap()
+    let options = Options { profile, threads: 1, is_streamed: true, ..Options::default() };
+    create(old, new, &options, &Silent).unwrap()
 }
 
 /// A delta of coder 2, which profiles make only for images longer than prediction goes.

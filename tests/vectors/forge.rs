@@ -87,8 +87,13 @@ fn swap(bytes: &mut Vec<u8>, from: &[u8], to: &[u8]) {
 
 fn delta(profile: Profile) -> Delta {
     let (old, new) = tiny_pair();
-    diff::create(&old, &new, &Options { profile, threads: 1, ..Options::default() }, &Silent)
-        .unwrap()
+    diff::create(
+        &old,
+        &new,
+        &Options { profile, threads: 1, is_streamed: true, ..Options::default() },
+        &Silent,
+    )
+    .unwrap()
 }
 
 fn component(delta: Delta) -> DraftComponent {
