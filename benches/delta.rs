@@ -41,13 +41,9 @@ fn pairs() -> Vec<Pair> {
 }
 
 fn delta(old: &[u8], new: &[u8], profile: Profile) -> Delta {
-    let delta = diff::create(
-        old,
-        new,
-        &Options { profile, threads: 1, is_streamed: true, ..Options::default() },
-        &Silent,
-    )
-    .unwrap();
+    let delta =
+        diff::create(old, new, &Options { profile, threads: 1, ..Options::default() }, &Silent)
+            .unwrap();
     assert_eq!(apply(old, &delta), new, "the delta yields new, and its digest is new's");
     delta
 }
