@@ -21,7 +21,7 @@ const ABOVE_MEAN: u64 = 345;
 const BLOCK_SLACK: u64 = 45;
 /// Strings of 8 bytes are compared at one of so many positions.
 const STRING_EVERY: usize = 64;
-/// In long images at fewer, so that there are about so many at most: 8 MiB.
+/// In long images at fewer, so that there are about so many at most: 16 MiB.
 const STRING_COUNT: usize = 1 << 20;
 
 /// Where new is noise.
@@ -45,7 +45,7 @@ impl Noise {
         let mut flat = Vec::new();
         for block in blocks {
             let bytes = &new[block.pos as usize..block.end as usize];
-            if bytes.len() >= BLOCK_LEN_MIN && is_flat(bytes, BLOCK_SLACK) {
+            if bytes.len() < BLOCK_LEN_MIN || is_flat(bytes, BLOCK_SLACK) {
                 strings.extend(samples::<1>(bytes, every).map(|(_, string)| (string, flat.len())));
                 flat.push((block, false));
             }
@@ -126,6 +126,7 @@ mod tests {
         let other = |image: &[u8]| image.len() - Noise::of(image, &[]).len() as usize;
         assert_eq!(other(&noise(1 << 20)), 0);
         assert_eq!(other(&noise(20_000)[..18_000]), 0);
+        assert_eq!(other(&noise(20_000)[..16_500]), 0);
         assert_eq!(other(&noise(10_000)), 10_000);
         assert_eq!(other(&vec![0; 1 << 20]), 1 << 20);
         let digits: Vec<u8> = noise(1 << 20).iter().map(|byte| byte & 0x7f).collect();

@@ -36,11 +36,8 @@ const TRIED_LEN_MAX: usize = 1 << 20;
 /// changed is 70 bytes, the change 40.
 const UNDESCRIBED_LEN_MAX: usize = 512;
 
-/// An image may be noise all over, compressed or encrypted, where no more than one of so many
-/// bytes is covered.
-const NOISE_SHARE: u64 = 64;
-/// Where fewer than one of so many are, it is stored: a compressed kernel has a head that is not
-/// compressed, 1 % of it.
+/// An image that is noise all over, compressed or encrypted, is stored where no more than one of so
+/// many bytes is covered: a compressed kernel has a head that is not compressed, 1 % of it.
 const STORED_SHARE: u64 = 1024;
 
 /// Where the pieces of a payload go.
@@ -89,11 +86,9 @@ pub(super) fn matched<'a>(
     let pair = Pair { old, new, old_description, new_description, matching, costs, progress };
     let covers = pair.covers()?;
     let covered: u64 = covers.iter().map(|cover| cover.len).sum();
-    if covered < new.len() as u64 / NOISE_SHARE {
-        let noise_len = Noise::of(new, &covers).len();
-        if covered < new.len() as u64 / STORED_SHARE && covered + noise_len == new.len() as u64 {
-            return Ok(None);
-        }
+    let (len, noise_len) = (new.len() as u64, || Noise::of(new, &covers).len());
+    if covered < len / STORED_SHARE && covered + noise_len() == len {
+        return Ok(None);
     }
     Ok(Some(Matched { pair, covers, options: *options }))
 }
