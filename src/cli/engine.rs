@@ -96,7 +96,7 @@ impl OrderName {
 /// What is known of raw images.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Image {
-    /// Instruction set of raw images, instead of what is inferred
+    /// Instruction set of raw images, instead of what is inferred; `data` holds for ELF files, too
     #[arg(long, value_enum)]
     arch: Option<Arch>,
     /// Address at which the first byte of a raw image is loaded, as in 0x8000000

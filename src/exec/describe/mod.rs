@@ -32,7 +32,8 @@ use fwdelta_core::exec::layout::{Class, Content, Run, Segment};
 /// What the caller knows better than inference; ELF files know better still.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Hints {
-    /// The instruction set of raw images; [`Content::Data`] for no code at all.
+    /// The instruction set of raw images; [`Content::Data`] for no code at all, not even that of
+    /// ELF files: what an instruction set gains shows beside a delta made so.
     pub content: Option<Content>,
     /// The address at which the first byte of a raw image is loaded.
     pub base: Option<u64>,
@@ -104,7 +105,7 @@ pub fn describe_pair(old: &[u8], new: &[u8], hints: &Hints) -> (Description, Des
 
 /// Descriptions in the order of images; those without a format are described together.
 fn describe_all(images: &[&[u8]], hints: &Hints) -> Vec<Description> {
-    let formatted: Vec<_> = images.iter().map(|image| of_elf(image)).collect();
+    let formatted: Vec<_> = images.iter().map(|image| of_elf(image, hints)).collect();
     let is_raw = |(_, known): &(&&[u8], &Option<Description>)| known.is_none();
     let raw: Vec<&[u8]> =
         images.iter().zip(&formatted).filter(is_raw).map(|(image, _)| *image).collect();
@@ -114,8 +115,14 @@ fn describe_all(images: &[&[u8]], hints: &Hints) -> Vec<Description> {
 }
 
 /// An image that is an ELF file, with or without something behind it.
-fn of_elf(image: &[u8]) -> Option<Description> {
+fn of_elf(image: &[u8], hints: &Hints) -> Option<Description> {
     let file = elf::parse(image)?;
-    let runs = runs::runs(&file.patches(file.len), image.len() as u64);
+    let mut patches = file.patches(file.len);
+    if hints.content == Some(Content::Data) {
+        let classes = patches.iter_mut().map(|patch| &mut patch.class);
+        let code = classes.filter(|class| class.content.is_code());
+        code.for_each(|class| class.content = Content::Data);
+    }
+    let runs = runs::runs(&patches, image.len() as u64);
     Some(Description { segments: file.segments, runs })
 }

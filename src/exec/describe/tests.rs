@@ -237,6 +237,18 @@ fn elf_files_describe_themselves() {
 }
 
 #[test]
+fn an_elf_file_read_without_code_keeps_its_addresses() {
+    let (text, data) = (code(Content::A64, 5000, 1), Noise::new(1).bytes(3000));
+    let sample = sample(&text, &data);
+    let file = elf(&sample);
+    let bare = describe(&file, &Hints { content: Some(Content::Data), base: None });
+    check(&bare, &file);
+    assert_eq!(bare.segments, described(&file).segments);
+    assert!(bare.runs.iter().all(|run| !run.class.content.is_code()));
+    assert_eq!(class_at(&bare, sample.data_pos as u64).content, Content::EhFrame);
+}
+
+#[test]
 fn code_without_sections_is_found_in_its_segment() {
     let (text, data) = (code(Content::A64, 5120, 1), Noise::new(1).bytes(3000));
     let text = [samples::text(4096), text, samples::text(4096)].concat();
