@@ -159,6 +159,11 @@ fn measure_all(
         return None;
     }
     for pair in &pairs {
+        if !is_update(pair) {
+            found.pairs.retain(|other| other.name != pair.name);
+            runner.skip(&pair.name, "old and new are the same");
+            continue;
+        }
         runner.step(&pair.name, || {
             let record = measure_pair(&bench, pair, tools, &found, options)?;
             found.pairs.retain(|other| other.name != pair.name);
@@ -169,6 +174,15 @@ fn measure_all(
         });
     }
     Some(found)
+}
+
+/// Whether the images differ: else a delta is nothing but its header, and says nothing of a tool.
+fn is_update(pair: &Pair) -> bool {
+    match (std::fs::read(&pair.old), std::fs::read(&pair.new)) {
+        (Ok(old), Ok(new)) => old != new,
+        // Which one cannot be read, the step says.
+        _ => true,
+    }
 }
 
 fn measure_pair(
