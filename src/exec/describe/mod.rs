@@ -119,9 +119,11 @@ fn of_elf(image: &[u8], hints: &Hints) -> Option<Description> {
     let file = elf::parse(image)?;
     let mut patches = file.patches(file.len);
     if hints.content == Some(Content::Data) {
-        let classes = patches.iter_mut().map(|patch| &mut patch.class);
-        let code = classes.filter(|class| class.content.is_code());
-        code.for_each(|class| class.content = Content::Data);
+        for patch in &mut patches {
+            if patch.class.content.is_code() {
+                patch.class.content = Content::Data;
+            }
+        }
     }
     let runs = runs::runs(&patches, image.len() as u64);
     Some(Description { segments: file.segments, runs })
