@@ -9,6 +9,11 @@ use zstd::stream::raw::{CParameter, DParameter, Decoder, Encoder, InBuffer, Oper
 const LEVEL: i32 = 18;
 /// Bytes of a frame that are handed out together.
 const PIECE_LEN: usize = 1 << 16;
+/// Content of so many bytes is compressed in two halves, each knowing what comes before it, side by
+/// side if there are threads.
+const HALVED_LEN: usize = 1 << 20;
+/// Of longer content it is more than two parts: what the compressor takes.
+const HALF_LEN_MAX: usize = 512 << 20;
 /// For content of so many bytes the level has tables of its own.
 const SHORT_LEN: usize = 256 << 10;
 
@@ -81,6 +86,13 @@ pub fn compress_to(content: &[u8], window_log: u8, sink: &mut dyn FnMut(Vec<u8>)
         encoder.set_parameter(CParameter::ChainLog(log)).map_err(failed)?;
         encoder.set_parameter(CParameter::HashLog(log - 2)).map_err(failed)?;
     }
+    if content.len() >= HALVED_LEN {
+        // For a single thread one works in its place: the frame must not depend on their number.
+        let workers = rayon::current_num_threads().min(2) as u32;
+        let half = content.len().div_ceil(2).min(HALF_LEN_MAX) as u32;
+        encoder.set_parameter(CParameter::NbWorkers(workers)).map_err(failed)?;
+        encoder.set_parameter(CParameter::JobSize(half)).map_err(failed)?;
+    }
     encoder.set_pledged_src_size(Some(len)).map_err(failed)?;
     let mut from = InBuffer::around(content);
     let mut is_done = false;
@@ -97,4 +109,27 @@ pub fn compress_to(content: &[u8], window_log: u8, sink: &mut dyn FnMut(Vec<u8>)
         sink(piece);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_does_not_depend_on_threads() {
+        let mut state = 1u32;
+        let next = |_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 28) as u8
+        };
+        let content: Vec<u8> = (0..HALVED_LEN + 12_345).map(next).collect();
+        let frame = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| compress(&content, window_log(content.len()))).unwrap()
+        };
+        let one = frame(1);
+        assert!(one.len() < content.len() * 6 / 10, "{}", one.len());
+        assert_eq!(zstd::decode_all(&one[..]).unwrap(), content);
+        assert!([2, 3, 7].into_iter().all(|threads| frame(threads) == one));
+    }
 }
