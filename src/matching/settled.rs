@@ -64,8 +64,12 @@ impl Settled {
         for run in pieces.into_iter().flatten() {
             append(&mut runs, run);
         }
-        let runs = runs.par_iter().with_min_len(64).flat_map_iter(|run| without_filler(new, run));
+        let runs = runs.par_iter().with_min_len(64).filter_map(|run| without_filler(new, run));
         Self { runs: runs.collect() }
+    }
+
+    pub(super) fn runs(&self) -> &[Cover] {
+        &self.runs
     }
 
     /// `range` of new in parts, ascending, with nothing between them.
@@ -134,28 +138,19 @@ fn along(old: &[u8], new: &[u8], cover: &Cover) -> Vec<Cover> {
     runs
 }
 
-/// What of a run is left without filler. Where a diagonal ends within filler nothing shows but
-/// what stands behind it: that takes a search.
-fn without_filler(new: &[u8], run: &Cover) -> Vec<Cover> {
-    let start = run.new_pos as usize;
-    let bytes = &new[start..start + run.len as usize];
-    let is_filler = |block: &[u8; BLOCK_LEN]| *block == [block[0]; BLOCK_LEN];
-    let (mut rest, mut at) = (Vec::new(), 0);
-    let mut add = |range: Range<usize>| {
-        if range.len() >= RUN_LEN_MIN {
-            let by = range.start as u64;
-            let (old_pos, new_pos) = (run.old_pos + by, run.new_pos + by);
-            rest.push(Cover { old_pos, new_pos, len: range.len() as u64 });
-        }
-    };
-    for (number, block) in bytes.as_chunks::<BLOCK_LEN>().0.iter().enumerate() {
-        if is_filler(block) {
-            add(at..number * BLOCK_LEN);
-            at = (number + 1) * BLOCK_LEN;
-        }
-    }
-    add(at..bytes.len());
-    rest
+/// A run without the filler at its ends, if it is still long. Where a diagonal ends within filler
+/// nothing shows but what stands behind it: that takes a search. Filler between what is equal is
+/// equal, too.
+fn without_filler(new: &[u8], run: &Cover) -> Option<Cover> {
+    let bytes = &new[run.new_pos as usize..(run.new_pos + run.len) as usize];
+    let is_other = |block: &[u8; BLOCK_LEN]| *block != [block[0]; BLOCK_LEN];
+    let (blocks, rest) = bytes.as_chunks();
+    let start = blocks.iter().position(is_other)? * BLOCK_LEN;
+    let end = (blocks.iter().rposition(is_other)? + 1) * BLOCK_LEN;
+    // Less than a block at the end goes with the last.
+    let len = if end + rest.len() == bytes.len() { bytes.len() } else { end } - start;
+    let (old_pos, new_pos) = (run.old_pos + start as u64, run.new_pos + start as u64);
+    (len >= RUN_LEN_MIN).then_some(Cover { old_pos, new_pos, len: len as u64 })
 }
 
 /// Where blocks of old stand, by content.
@@ -301,6 +296,20 @@ mod tests {
             is_open[start..end].fill(true);
         }
         assert!(is_open.iter().all(|open| *open));
+    }
+
+    #[test]
+    fn runs_hold_filler_but_at_their_ends() {
+        let old = [noise(1, 1 << 18), vec![0; 4096], noise(2, 1 << 19), vec![7; 1 << 16]].concat();
+        let whole = Cover { old_pos: 0, new_pos: 0, len: old.len() as u64 };
+        let runs = Settled::new(&old, &old, &[whole]).runs;
+        assert_eq!(runs, [Cover { len: whole.len - (1 << 16), ..whole }]);
+        let mut new = old.clone();
+        new[(1 << 18) + 2048] = 1;
+        let runs = Settled::new(&old, &new, &[whole]).runs;
+        // Less than a block of filler may stay at either end.
+        let is_near = |run: &Cover, len: u64| (len..len + 2 * BLOCK_LEN as u64).contains(&run.len);
+        assert!(matches!(&runs[..], [a, b] if is_near(a, 1 << 18) && is_near(b, 1 << 19)));
     }
 
     #[test]
