@@ -4,6 +4,7 @@
 mod candidates;
 mod costs;
 mod covers;
+mod doubtful;
 mod estimate;
 mod fingerprints;
 mod log;

@@ -62,6 +62,9 @@ impl Statistics {
             return Err(Detail::BadArgument.into());
         }
         let (new, old) = text.split_at(new_len);
+        if new.is_empty() {
+            return Ok(Self { old_pos: Vec::new(), lens: Vec::new() });
+        }
         let (ranks, suffixes) = told_apart(sorted_suffixes(text)?, new_len);
         Ok(measured(old, new, ranks, &suffixes))
     }

@@ -8,6 +8,7 @@ use std::iter::once;
 use std::ops::Range;
 
 use super::covers::{Cover, OVERLAP_LEN};
+use super::doubtful::doubtful;
 use super::fingerprints::Map;
 use super::options::{self, MatchOptions};
 use super::settled::{MARGIN, Part, Settled};
@@ -44,13 +45,19 @@ struct Stretch {
 /// The longest matches of a window of new.
 #[derive(Debug)]
 pub(super) struct Matches {
+    sortings: Vec<Sorting>,
+}
+
+/// Matches of some of new in some of old, sorted together.
+#[derive(Debug)]
+struct Sorting {
     statistics: Statistics,
-    /// Ascending, with nothing between them.
+    /// Ascending.
     stretches: Vec<Stretch>,
     segments: Vec<Segment>,
 }
 
-impl Matches {
+impl Sorting {
     /// Of `parts` of new before `end` in `ranges` of old.
     fn new(
         old: &[u8],
@@ -80,19 +87,6 @@ impl Matches {
         Ok(Self { statistics: Statistics::of(&text, searched_len)?, stretches, segments })
     }
 
-    /// Of all of new in all of old.
-    #[cfg(test)]
-    pub(super) fn whole(old: &[u8], new: &[u8]) -> Result<Self> {
-        let windows = Windows::new(old, new, &[], &MatchOptions::default());
-        windows.matches(&(0..new.len()))
-    }
-
-    /// Goes through the matches of new from `new_pos` on.
-    pub(super) fn from(&self, new_pos: usize) -> Cursor<'_> {
-        let before = self.stretches.partition_point(|stretch| stretch.range.end <= new_pos);
-        Cursor { matches: self, stretch: before }
-    }
-
     /// A match in the text as one in old.
     fn in_old(&self, found: Match) -> Match {
         let pos = found.old_pos as usize;
@@ -107,26 +101,60 @@ impl Matches {
     }
 }
 
+impl Matches {
+    /// Of all of new in all of old.
+    #[cfg(test)]
+    pub(super) fn whole(old: &[u8], new: &[u8]) -> Result<Self> {
+        let windows = Windows::new(old, new, &[], &MatchOptions::default());
+        windows.matches(&(0..new.len()))
+    }
+
+    /// Goes through the matches of new from `new_pos` on.
+    pub(super) fn from(&self, new_pos: usize) -> Cursor<'_> {
+        let before = |sorting: &Sorting| {
+            sorting.stretches.partition_point(|stretch| stretch.range.end <= new_pos)
+        };
+        let sortings = self.sortings.iter();
+        Cursor { places: sortings.map(|sorting| (sorting, before(sorting))).collect() }
+    }
+}
+
 /// A way through matches in the order of new.
 #[derive(Debug)]
 pub(super) struct Cursor<'a> {
-    matches: &'a Matches,
-    stretch: usize,
+    /// The stretch of each sorting.
+    places: Vec<(&'a Sorting, usize)>,
 }
 
 impl Cursor<'_> {
     /// The longest match of `new_pos`, which does not fall from call to call, if it has `len_min`
     /// bytes, and the next position of which more than its rest may be said.
     pub(super) fn at(&mut self, new_pos: usize, len_min: u64) -> (Option<Match>, usize) {
-        let Matches { stretches, statistics, .. } = self.matches;
-        while stretches.get(self.stretch).is_some_and(|stretch| stretch.range.end <= new_pos) {
-            self.stretch += 1;
+        let (mut longest, mut next) = (None::<Match>, usize::MAX);
+        for (sorting, stretch) in &mut self.places {
+            let (found, then) = sorting.at(stretch, new_pos, len_min);
+            next = next.min(then);
+            if found.is_some_and(|found| longest.is_none_or(|longest| found.len > longest.len)) {
+                longest = found;
+            }
         }
-        let Some(Stretch { range, source }) = stretches.get(self.stretch) else {
+        (longest, next)
+    }
+}
+
+impl Sorting {
+    /// As [`Cursor::at`]; `at` is the stretch of the last position.
+    fn at(&self, at: &mut usize, new_pos: usize, len_min: u64) -> (Option<Match>, usize) {
+        let Self { stretches, statistics, .. } = self;
+        while stretches.get(*at).is_some_and(|stretch| stretch.range.end <= new_pos) {
+            *at += 1;
+        }
+        let Some(Stretch { range, source }) = stretches.get(*at) else {
             return (None, usize::MAX);
         };
         let is_long = |found: &Match| found.len >= len_min;
         match source {
+            _ if new_pos < range.start => (None, range.start),
             Source::Run(run) => {
                 let by = new_pos as u64 - run.new_pos;
                 let rest = Match { old_pos: run.old_pos + by, len: run.len - by };
@@ -137,7 +165,7 @@ impl Cursor<'_> {
                 let found = statistics.at(at);
                 let found = Match { len: found.len.min((end - at) as u64), ..found };
                 // Where it is in old takes a search: most matches are the rest of the last.
-                let in_old = |found| self.matches.in_old(found);
+                let in_old = |found| self.in_old(found);
                 (Some(found).filter(is_long).map(in_old).filter(is_long), new_pos + 1)
             }
         }
@@ -165,11 +193,25 @@ fn gather(text: &mut Vec<u8>, old: &[u8], ranges: &[Range<usize>]) -> Vec<Segmen
     segments
 }
 
+/// What of old is not in `open`, with a little of that on either side.
+fn rest(open: &[Range<usize>], old_len: usize) -> Vec<Range<usize>> {
+    let starts = once(0).chain(open.iter().map(|range| range.end));
+    let ends = open.iter().map(|range| range.start).chain(once(old_len));
+    let closed = starts.zip(ends).filter(|(start, end)| start < end);
+    closed.map(|(start, end)| start.saturating_sub(MARGIN)..old_len.min(end + MARGIN)).collect()
+}
+
+fn len(ranges: &[Range<usize>]) -> usize {
+    ranges.iter().map(Range::len).sum()
+}
+
 /// The windows of a pair.
 #[derive(Debug)]
 pub(super) struct Windows<'a> {
     old: &'a [u8],
     new: &'a [u8],
+    /// Covers found before.
+    known: &'a [Cover],
     /// What is chosen from old; none if all of it is in each window.
     map: Option<Map>,
     block_len: usize,
@@ -183,14 +225,14 @@ impl<'a> Windows<'a> {
     pub(super) fn new(
         old: &'a [u8],
         new: &'a [u8],
-        known: &[Cover],
+        known: &'a [Cover],
         options: &MatchOptions,
     ) -> Self {
         let (old_len, new_len) = (old.len() as u64, new.len() as u64);
         let (settled, is_thorough) = (Settled::new(old, new, known), options.is_thorough);
         if options.is_whole(old_len, new_len) {
             let (block_len, new_len) = (old.len(), new.len());
-            return Self { old, new, map: None, block_len, new_len, settled, is_thorough };
+            return Self { old, new, known, map: None, block_len, new_len, settled, is_thorough };
         }
         let bound = options.memory_bound(old_len, new_len);
         let (old_window, new_window) = options::window_lens(bound, old_len);
@@ -198,15 +240,15 @@ impl<'a> Windows<'a> {
         let count_max = options::map_len(bound) as usize / Map::ENTRY_LEN / 2;
         let every = (old.len() / count_max.max(1)).next_power_of_two().max(16);
         let new_window = new_window - new_window / 8 - 2 * OVERLAP_LEN;
-        Self { settled, ..Self::cut(old, new, old_window, new_window, every) }
+        Self { known, settled, ..Self::cut(old, new, old_window, new_window, every) }
     }
 
     /// Windows of these lengths; one of `every` positions of old goes into its map.
     fn cut(old: &'a [u8], new: &'a [u8], old_len: usize, new_len: usize, every: usize) -> Self {
         let block_len = (old_len / BLOCK_COUNT).max(1);
         let map = (old_len < old.len()).then(|| Map::new(old, every, block_len));
-        let settled = Settled::default();
-        Self { old, new, map, block_len, new_len, settled, is_thorough: false }
+        let (known, settled) = (&[], Settled::default());
+        Self { old, new, known, map, block_len, new_len, settled, is_thorough: false }
     }
 
     /// Whether there is but one window, of all of both images.
@@ -224,12 +266,35 @@ impl<'a> Windows<'a> {
     pub(super) fn matches(&self, range: &Range<usize>) -> Result<Matches> {
         let start = range.start.saturating_sub(OVERLAP_LEN);
         let end = self.new.len().min(range.end + 2 * OVERLAP_LEN);
-        let ranges = match &self.map {
-            None if self.is_thorough => once(0..self.old.len()).collect(),
-            None => self.settled.open_old(self.old.len()),
-            Some(map) => self.blocks(map, range),
+        let parts = self.settled.parts(start..end);
+        let sorted = |ranges: &[Range<usize>]| Sorting::new(self.old, ranges, self.new, end, parts);
+        let sortings = match &self.map {
+            Some(map) => vec![sorted(&self.blocks(map, range))?],
+            None if self.is_thorough => self.thorough(sorted, end)?,
+            None => vec![sorted(&self.settled.open_old(self.old.len()))?],
         };
-        Matches::new(self.old, &ranges, self.new, end, self.settled.parts(start..end))
+        Ok(Matches { sortings })
+    }
+
+    /// What is open, `sorted` with what is open in old, and what of that is doubtful with the rest.
+    fn thorough(
+        &self,
+        sorted: impl FnOnce(&[Range<usize>]) -> Result<Sorting> + Send,
+        end: usize,
+    ) -> Result<Vec<Sorting>> {
+        let open = self.settled.open_old(self.old.len());
+        let rest = rest(&open, self.old.len());
+        let known = if self.known.is_empty() { self.settled.runs() } else { self.known };
+        let doubtful = doubtful(self.old, self.new, known);
+        if len(&rest) < 2 * len(&doubtful) {
+            // To sort the doubtful twice is no gain.
+            let all = 0..self.old.len();
+            return Ok(vec![sorted(std::slice::from_ref(&all))?]);
+        }
+        let parts = doubtful.into_iter().map(|range| Part { range, run: None }).collect();
+        let far = || Sorting::new(self.old, &rest, self.new, end, parts);
+        let (near, far) = rayon::join(|| sorted(&open), far);
+        Ok(vec![near?, far?])
     }
 
     /// The stretches of old for the window `range`, ascending.
@@ -300,6 +365,23 @@ mod tests {
         let windows = Windows::cut(&old, &new, 100_000, 30_000, 16);
         let (covers, len) = parse(&windows);
         assert!(len > 355_000 && covers.len() < 20, "{len} in {}", covers.len());
+    }
+
+    #[test]
+    fn copies_of_what_is_still_in_its_place_take_a_thorough_search() {
+        let old = noise(1, 1 << 20);
+        let mut new = old.clone();
+        new.copy_within(500_000..500_300, 100_000);
+        let known = [Cover { old_pos: 0, new_pos: 0, len: 1 << 20 }];
+        let found = |is_thorough| {
+            let options = MatchOptions { is_thorough, ..MatchOptions::default() };
+            let windows = Windows::new(&old, &new, &known, &options);
+            let matches = windows.matches(&(0..new.len())).unwrap();
+            (matches.sortings.len(), matches.from(100_000).at(100_000, 24).0)
+        };
+        assert_eq!(found(false), (1, None));
+        let (count, copy) = found(true);
+        assert_eq!((count, copy), (2, Some(Match { old_pos: 500_000, len: 300 })));
     }
 
     #[test]
