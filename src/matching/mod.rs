@@ -85,7 +85,7 @@ pub fn covers_with<V: AsRef<[Vote]> + Send>(
     } else {
         windows = Windows::new(old.seek, new.seek, known, options);
         (votes, first) = match windows.is_whole() {
-            // Sorting takes one thread.
+            // A sorting takes one thread, and all rounds but a thorough one have but one.
             true => rayon::join(votes_of, || Some(windows.matches(&(0..new.len())))),
             false => (votes_of(), None),
         };
