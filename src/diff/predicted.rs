@@ -34,9 +34,9 @@ const PROJECTED_ROUNDS: usize = 1;
 const TRIED_COUNT: usize = 3;
 const TRIED_LEN_MAX: usize = 1 << 20;
 
-/// Payloads up to this length may be mostly description: that of a file with a name and a number
-/// changed is 70 bytes, the change 40.
-const UNDESCRIBED_LEN_MAX: usize = 512;
+/// Where up to so many bytes have changed, most of a payload may be description: that of a file
+/// with a name and a number changed is 70 bytes, the change 40.
+const UNDESCRIBED_LEN_MAX: u64 = 4096;
 
 /// An image that is noise all over, compressed or encrypted, is stored where no more than one of so
 /// many bytes is covered: a compressed kernel has a head that is not compressed, 1 % of it.
@@ -107,16 +107,7 @@ impl Matched<'_> {
     pub(super) fn encode(&self, way: Option<&Way>, header: &DeltaHeader) -> Result<Encoded> {
         let Self { pair, covers, options } = self;
         let Some(way) = way else {
-            let (coder, payload) = match pair.encode(covers, options, header)? {
-                // The same covers, with nothing said of what the images are.
-                (coder, payload) if payload.len() <= UNDESCRIBED_LEN_MAX => {
-                    let other = pair.undescribed().encode(covers, options, header)?;
-                    if other.1.len() < payload.len() { other } else { (coder, payload) }
-                }
-                made => made,
-            };
-            let is_tried = !payload.is_empty();
-            return Ok(Encoded { is_tried, ..Encoded::new(coder, payload) });
+            return pair.streamed(covers, options, header);
         };
         let schedule = way.schedule(pair.old, pair.new, covers);
         let readable = schedule.readable(covers);
@@ -264,22 +255,58 @@ impl Pair<'_> {
         Ok(tables.swap_remove(best))
     }
 
+    /// How many bytes of new are not what `covers` copy.
+    fn changed_len(&self, covers: &[Cover]) -> u64 {
+        let equal_len = |cover: &Cover| {
+            let [old_pos, new_pos, len] =
+                [cover.old_pos, cover.new_pos, cover.len].map(|number| number as usize);
+            let old = &self.old[old_pos..old_pos + len];
+            let pairs = old.iter().zip(&self.new[new_pos..new_pos + len]);
+            pairs.filter(|(old, new)| old == new).count() as u64
+        };
+        self.new.len() as u64 - covers.par_iter().map(equal_len).sum::<u64>()
+    }
+
     /// The same images, of which nothing is known.
     fn undescribed(&self) -> Self {
         let (old_description, new_description) = Default::default();
         Self { old_description, new_description, ..*self }
     }
 
-    /// For a coder that is not told an order.
-    fn encode(
+    /// For a coder that is not told an order: tried already, unless the payload is too short to be
+    /// tried in pieces.
+    fn streamed(
         &self,
         covers: &[Cover],
         options: &Options,
         header: &DeltaHeader,
+    ) -> Result<Encoded> {
+        if self.changed_len(covers) > UNDESCRIBED_LEN_MAX {
+            let trial = Trial { old: self.old, new: self.new, header: *header };
+            let (coder, payload) = self.encode(covers, options, Some(trial))?;
+            let is_tried = !payload.is_empty();
+            return Ok(Encoded { is_tried, ..Encoded::new(coder, payload) });
+        }
+        // The same covers, with and without a word of what the images are.
+        let (described, other) = rayon::join(
+            || self.encode(covers, options, None),
+            || self.undescribed().encode(covers, options, None),
+        );
+        let (described, other) = (described?, other?);
+        let is_shorter = other.1.len() < described.1.len();
+        let (coder, payload) = if is_shorter { other } else { described };
+        Ok(Encoded::new(coder, payload))
+    }
+
+    fn encode(
+        &self,
+        covers: &[Cover],
+        options: &Options,
+        trial: Option<Trial<'_>>,
     ) -> Result<(Coder, Vec<u8>)> {
         match is_projected(options, self.new.len()) {
-            true => self.projected(covers.to_vec(), options, header),
-            false => self.predicted(covers, options, header),
+            true => self.projected(covers.to_vec(), options, trial),
+            false => self.predicted(covers, options, trial),
         }
     }
 
@@ -288,7 +315,7 @@ impl Pair<'_> {
         &self,
         covers: &[Cover],
         options: &Options,
-        header: &DeltaHeader,
+        trial: Option<Trial<'_>>,
     ) -> Result<(Coder, Vec<u8>)> {
         let (shape, map) = self.best_tables(covers, options)?;
         let plan = self.plan(covers, &map);
@@ -297,19 +324,24 @@ impl Pair<'_> {
         let room = profile::tables_room(self.old.len() as u64, self.new.len() as u64);
         let has_room = tables_len(&shape, is_max).saturating_mul(2) <= room;
         let encode = |sink: Sink<'_>| Ok(predict::encode(&plan, &shape, is_max, sink)?);
-        Ok((coder, self.tried(coder, header, has_room, encode)?))
+        Ok((coder, self.tried(coder, trial, has_room, encode)?))
     }
 
-    /// The payload that `encode` makes, applied meanwhile if there is room, or afterwards.
+    /// The payload that `encode` makes; in a trial it is applied meanwhile if there is room, or
+    /// afterwards.
     fn tried(
         &self,
         coder: Coder,
-        header: &DeltaHeader,
+        trial: Option<Trial<'_>>,
         has_room: bool,
         encode: impl FnOnce(Sink<'_>) -> Result<()> + Send,
     ) -> Result<Vec<u8>> {
-        let trial = Trial { old: self.old, new: self.new, header: *header };
         checkpoint(self.progress, Stage::Encode, 0, self.new.len() as u64)?;
+        let Some(trial) = trial else {
+            let mut payload = Vec::new();
+            encode(&mut |piece| payload.extend_from_slice(&piece))?;
+            return Ok(payload);
+        };
         let (sender, pieces) = mpsc::channel();
         let encode = move || {
             // Where it ends, the payload does.
@@ -344,7 +376,7 @@ impl Pair<'_> {
         &self,
         mut covers: Vec<Cover>,
         options: &Options,
-        header: &DeltaHeader,
+        trial: Option<Trial<'_>>,
     ) -> Result<(Coder, Vec<u8>)> {
         let shape = profile::stream_shape(options.device_memory_len);
         let count_max = profile::cover_count_max(
@@ -358,7 +390,7 @@ impl Pair<'_> {
         let window_log = zstd::window_log(content.len()).min(shape.window_log);
         let coder = Coder::Projected(StreamShape { window_log, ..shape });
         let encode = |sink: Sink<'_>| Ok(zstd::compress_to(&content, window_log, sink)?);
-        Ok((coder, self.tried(coder, header, true, encode)?))
+        Ok((coder, self.tried(coder, trial, true, encode)?))
     }
 
     fn covers(&self) -> Result<Vec<Cover>> {
@@ -401,8 +433,9 @@ impl Pair<'_> {
             || views::labelled(self.new, &self.new_description, None),
         );
         let votes = || {
-            let description = &self.old_description;
-            let votes = votes::collect(self.old, self.new, description, segments, covers, &map);
+            let (old, new, old_description) = (self.old, self.new, &self.old_description);
+            let pair = votes::Pair { old, new, old_description, new_segments: segments, map: &map };
+            let votes = votes::collect(&pair, covers);
             // From here on the images themselves are not looked at.
             self.progress.report(Stage::Match, 0, self.new.len() as u64);
             votes

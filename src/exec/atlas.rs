@@ -8,6 +8,18 @@ use fwdelta_core::exec::walk::Walker;
 
 use super::describe::Description;
 
+/// In how many parts an image is walked, so that threads share the work and do not matter. Each
+/// part takes a map of its own.
+const PART_COUNT: usize = 4;
+/// Shortest part worth that: what lies over its end is not seen as one.
+const PART_LEN_MIN: usize = 1 << 20;
+
+/// Bytes of a part of an image of `len` bytes; the last may have fewer.
+#[must_use]
+pub fn part_len(len: usize) -> usize {
+    len.div_ceil(PART_COUNT).next_multiple_of(PART_LEN_MIN).max(PART_LEN_MIN)
+}
+
 /// Memory of a [`Space`].
 #[derive(Debug)]
 pub struct Atlas {

@@ -11,7 +11,7 @@ const RELATED_COUNT: usize = 1 << 22;
 /// Images are unrelated when fewer than one in so many samples of new is in old.
 const RELATED_MIN: usize = 2048;
 /// An odd number without pattern: the golden ratio in 64 bits.
-const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
+pub(super) const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// Hashes of the strings of `WORDS * 8` bytes at sampled positions of `bytes`, ascending; one of
 /// `every` (a power of two) on average. Runs of the same string give one.

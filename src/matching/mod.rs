@@ -12,6 +12,7 @@ mod options;
 mod run;
 mod search;
 mod settled;
+mod shared;
 mod statistics;
 mod view;
 mod windows;

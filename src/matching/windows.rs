@@ -12,6 +12,7 @@ use super::doubtful::doubtful;
 use super::fingerprints::Map;
 use super::options::{self, MatchOptions};
 use super::settled::{MARGIN, Part, Settled};
+use super::shared::shared;
 use super::statistics::{Match, Statistics};
 use crate::error::Result;
 
@@ -276,7 +277,8 @@ impl<'a> Windows<'a> {
         Ok(Matches { sortings })
     }
 
-    /// What is open, `sorted` with what is open in old, and what of that is doubtful with the rest.
+    /// What is open, `sorted` with what is open in old, and what of that is doubtful with what may
+    /// match it of the rest.
     fn thorough(
         &self,
         sorted: impl FnOnce(&[Range<usize>]) -> Result<Sorting> + Send,
@@ -291,6 +293,7 @@ impl<'a> Windows<'a> {
             let all = 0..self.old.len();
             return Ok(vec![sorted(std::slice::from_ref(&all))?]);
         }
+        let rest = shared(self.old, &rest, self.new, &doubtful);
         let parts = doubtful.into_iter().map(|range| Part { range, run: None }).collect();
         let far = || Sorting::new(self.old, &rest, self.new, end, parts);
         let (near, far) = rayon::join(|| sorted(&open), far);
