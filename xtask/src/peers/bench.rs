@@ -103,7 +103,7 @@ pub(crate) fn len(path: &Path) -> Result<u64, String> {
 }
 
 /// Compares piece by piece: this process must stay small, see [`Cost::rss_bytes`].
-fn same(a: &Path, b: &Path) -> Result<bool, String> {
+pub(crate) fn same(a: &Path, b: &Path) -> Result<bool, String> {
     if len(a)? != len(b)? {
         return Ok(false);
     }
