@@ -434,7 +434,14 @@ impl Pair<'_> {
         );
         let votes = || {
             let (old, new, old_description) = (self.old, self.new, &self.old_description);
-            let pair = votes::Pair { old, new, old_description, new_segments: segments, map: &map };
+            let pair = votes::Pair {
+                old,
+                new,
+                old_description,
+                new_segments: segments,
+                map: &map,
+                has_relocations: self.rounds > PROJECTED_ROUNDS,
+            };
             let votes = votes::collect(&pair, covers);
             // From here on the images themselves are not looked at.
             self.progress.report(Stage::Match, 0, self.new.len() as u64);

@@ -29,6 +29,8 @@ pub struct Pair<'a> {
     pub new_segments: &'a [Segment],
     /// Covers that serve as the map of addresses.
     pub map: &'a [Listed],
+    /// Whether relocations vote, too. For coder 6, matched in one round less, they do not pay.
+    pub has_relocations: bool,
 }
 
 /// Collects what the references inside `covers`, ascending in new, say: old at one place is new at
@@ -75,7 +77,7 @@ fn within(covers: &[Cover], range: Range<usize>) -> Vec<Cover> {
 impl Pair<'_> {
     /// Those of what is inside `covers`.
     fn targets(&self, covers: &[Cover]) -> Targets {
-        let Self { old, new, old_description, new_segments, map } = *self;
+        let Self { old, new, old_description, new_segments, map, .. } = *self;
         let mut atlas = Atlas::new(old_description, new_segments, map.len());
         let mut space = atlas.space(old_description, new_segments, map);
         let mut walker = Walker::default();
@@ -92,7 +94,9 @@ impl Pair<'_> {
                 let new_pos = at - start + cover.new_pos as usize;
                 let is_heard = match unit.kind {
                     Kind::Pointer32 => true,
-                    Kind::Pointer64 if !is_code => self.is_relocated(space, at, new_pos, is_big),
+                    Kind::Pointer64 if !is_code => {
+                        self.has_relocations && self.is_relocated(space, at, new_pos, is_big)
+                    }
                     _ => is_code,
                 };
                 if !is_useful || !is_heard {
@@ -225,7 +229,8 @@ mod tests {
             len: range.len() as u64,
         });
         let map = &covers.each_ref().map(Listed::from);
-        collect(&Pair { old, new, old_description, new_segments, map }, &covers)
+        let has_relocations = true;
+        collect(&Pair { old, new, old_description, new_segments, map, has_relocations }, &covers)
     }
 
     #[test]
