@@ -4,7 +4,6 @@ use std::sync::mpsc;
 
 use fwdelta_core::Detail;
 use fwdelta_core::apply::in_place::excerpts_len;
-use fwdelta_core::codec::predict::tables_len;
 use fwdelta_core::exec::map::Listed;
 use fwdelta_core::format::delta::{Coder, DeltaHeader, StreamShape};
 use fwdelta_core::format::shape::Shape;
@@ -288,14 +287,29 @@ impl Pair<'_> {
             return Ok(Encoded { is_tried, ..Encoded::new(coder, payload) });
         }
         // The same covers, with and without a word of what the images are.
-        let (described, other) = rayon::join(
-            || self.encode(covers, options, None),
-            || self.undescribed().encode(covers, options, None),
-        );
+        let described = || self.encode(covers, options, None);
+        let other = || self.undescribed().encode(covers, options, None);
+        let (described, other) = match self.has_room_twice(covers, options) {
+            true => rayon::join(described, other),
+            false => (described(), other()),
+        };
         let (described, other) = (described?, other?);
         let is_shorter = other.1.len() < described.1.len();
         let (coder, payload) = if is_shorter { other } else { described };
         Ok(Encoded::new(coder, payload))
+    }
+
+    /// Whether the tables of two encoders, the largest that are tried, fit.
+    fn has_room_twice(&self, covers: &[Cover], options: &Options) -> bool {
+        let tables = || self.tables(covers, options, 0);
+        is_projected(options, self.new.len())
+            || tables().is_none_or(|(shape, _)| self.fits_twice(&shape, options))
+    }
+
+    /// Whether such tables do.
+    fn fits_twice(&self, shape: &Shape, options: &Options) -> bool {
+        let lens = (self.old.len() as u64, self.new.len() as u64);
+        profile::fits_twice(shape, options.profile, lens)
     }
 
     fn encode(
@@ -321,8 +335,7 @@ impl Pair<'_> {
         let plan = self.plan(covers, &map);
         let is_max = options.profile == Profile::Max;
         let coder = if is_max { Coder::PredictedMax(shape) } else { Coder::Predicted(shape) };
-        let room = profile::tables_room(self.old.len() as u64, self.new.len() as u64);
-        let has_room = tables_len(&shape, is_max).saturating_mul(2) <= room;
+        let has_room = self.fits_twice(&shape, options);
         let encode = |sink: Sink<'_>| Ok(predict::encode(&plan, &shape, is_max, sink)?);
         Ok((coder, self.tried(coder, trial, has_room, encode)?))
     }

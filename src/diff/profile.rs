@@ -95,11 +95,18 @@ const UNTABLED_LEN: u64 = 10_900_000;
 /// A pair with a new image of a megabyte and more takes at most 16 for each byte of both, the
 /// images among them; below that, and without an old image, the device sets the only bound.
 #[must_use]
-pub(super) fn tables_room(old_len: u64, new_len: u64) -> u64 {
+fn tables_room(old_len: u64, new_len: u64) -> u64 {
     if old_len == 0 || new_len < BOUNDED_LEN_MIN {
         return u64::MAX;
     }
     old_len.saturating_add(new_len).saturating_mul(15).saturating_sub(UNTABLED_LEN)
+}
+
+/// Whether there is room for such tables twice: for an encoder beside a decoder, or another.
+#[must_use]
+pub(super) fn fits_twice(shape: &Shape, profile: Profile, (old_len, new_len): (u64, u64)) -> bool {
+    let len = predict::tables_len(shape, profile == Profile::Max);
+    len.saturating_mul(2) <= tables_room(old_len, new_len)
 }
 
 /// Bytes of payload per chunk: what a device must hold before it may decode.
@@ -318,7 +325,7 @@ mod tests {
             let lens = (old_len, new_len);
             let shape = shape(Profile::Max, None, 0, &none, &none, lens, 1000).unwrap();
             let shape = Shape { covers: 1000, ..shape };
-            let has_room = 2 * predict::tables_len(&shape, true) <= tables_room(old_len, new_len);
+            let has_room = fits_twice(&shape, Profile::Max, lens);
             (MAX.model_log - shape.model_log, MAX.match_log - shape.match_log, has_room)
         };
         assert_eq!(of(megabyte, megabyte - 1), (0, 0, true));
