@@ -52,6 +52,23 @@ pub(crate) fn all(runner: &mut Runner, time: Duration, wanted: Build) {
     some(runner, &names(), time, wanted);
 }
 
+/// Runs the targets that `wanted` lists, separated by commas, for `time` each.
+pub(crate) fn named(runner: &mut Runner, wanted: &str, time: Duration) {
+    match listed(wanted, &names()) {
+        Ok(names) => some(runner, &names, time, Build::Plain),
+        Err(reason) => runner.step("fuzz targets", || Err(reason.clone())),
+    }
+}
+
+/// The names in a list, if there are targets of these names.
+fn listed(wanted: &str, names: &[String]) -> Result<Vec<String>, String> {
+    let each = wanted.split(',').map(|name| match names.iter().any(|known| known == name) {
+        true => Ok(name.to_owned()),
+        false => Err(format!("there is no fuzz target {name}, but: {}", names.join(", "))),
+    });
+    each.collect()
+}
+
 /// Runs each of the targets `names` for `time`.
 pub(crate) fn some(runner: &mut Runner, names: &[String], time: Duration, wanted: Build) {
     if !root().join("fuzz/Cargo.toml").is_file() {
@@ -173,6 +190,15 @@ fn report(name: &str, out: &Output) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_target_is_called_by_its_name() {
+        let names = ["apply", "delta"].map(str::to_owned);
+        assert_eq!(listed("delta,apply", &names).unwrap(), ["delta", "apply"]);
+        for wrong in ["delt", "", "apply,", "apply delta"] {
+            assert!(listed(wrong, &names).unwrap_err().contains("apply, delta"), "{wrong}");
+        }
+    }
 
     #[test]
     fn many_targets_share_the_time() {

@@ -39,7 +39,8 @@ Project tasks. Usage: cargo xtask TASK
                 flip, C programs under valgrind, `mutants`, `device`, `size`, long fuzz runs with
                 the address sanitizer, what they reach, `extremes`, and DIR of `corpus` when
                 FWDELTA_CORPUS names it
-  fuzz [SECONDS]  every fuzz target for SECONDS each (default 60)
+  fuzz [SECONDS [TARGET,...]]
+                every fuzz target, or those named, for SECONDS each (default 60)
   coverage [SECONDS]
                 which lines of the decoders and of verification their fuzz targets reach, from
                 seeds and what fuzzing has found here, after SECONDS more for each (default 0);
@@ -91,6 +92,10 @@ fn main() -> ExitCode {
         ["fuzz", seconds] if seconds.parse::<u64>().is_ok() => {
             let seconds = seconds.parse().unwrap_or(60);
             fuzz::all(&mut runner, Duration::from_secs(seconds), fuzz::Build::Plain);
+        }
+        ["fuzz", seconds, names] if seconds.parse::<u64>().is_ok() => {
+            let seconds = seconds.parse().unwrap_or(60);
+            fuzz::named(&mut runner, names, Duration::from_secs(seconds));
         }
         ["coverage"] => coverage::all(&mut runner, Duration::ZERO),
         ["coverage", seconds] if seconds.parse::<u64>().is_ok() => {
