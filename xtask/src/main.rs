@@ -35,10 +35,11 @@ Project tasks. Usage: cargo xtask TASK
                 everything in `test`, device builds, the no-panic gate, a short form of `device`,
                 `size`, a short run of six fuzz targets; the last two where the rest left time.
                 Under 20 minutes on two cores from a cold cache
-  nightly       slow and exhaustive: stored deltas in both builds, optimised tests over every byte
-                flip, C programs under valgrind, `mutants`, `device`, `size`, long fuzz runs with
-                the address sanitizer, what they reach, `extremes`, and DIR of `corpus` when
-                FWDELTA_CORPUS names it
+  nightly [SECONDS]
+                slow and exhaustive: stored deltas in both builds, optimised tests over every byte
+                flip, C programs under valgrind, `mutants`, `device`, `size`, every fuzz target with
+                the address sanitizer for SECONDS (default 600), what they reach, `extremes`, and
+                DIR of `corpus` when FWDELTA_CORPUS names it
   fuzz [SECONDS [TARGET,...]]
                 every fuzz target, or those named, for SECONDS each (default 60)
   coverage [SECONDS]
@@ -87,7 +88,10 @@ fn main() -> ExitCode {
     match args.as_slice() {
         ["test"] => suite::all(&mut runner),
         ["ci"] => ci(&mut runner),
-        ["nightly"] => nightly(&mut runner),
+        ["nightly"] => nightly(&mut runner, Duration::from_secs(600)),
+        ["nightly", seconds] if seconds.parse::<u64>().is_ok() => {
+            nightly(&mut runner, Duration::from_secs(seconds.parse().unwrap_or(600)));
+        }
         ["fuzz"] => fuzz::all(&mut runner, Duration::from_secs(60), fuzz::Build::Plain),
         ["fuzz", seconds] if seconds.parse::<u64>().is_ok() => {
             let seconds = seconds.parse().unwrap_or(60);
@@ -148,14 +152,14 @@ fn ci(runner: &mut Runner) {
     }
 }
 
-fn nightly(runner: &mut Runner) {
+fn nightly(runner: &mut Runner, fuzzed: Duration) {
     lint::nightly(runner);
     deny::all(runner);
     suite::exhaustive(runner);
     mutants::all(runner, None);
     device::all(runner);
     device::size(runner, false);
-    fuzz::all(runner, Duration::from_secs(600), fuzz::Build::Sanitized);
+    fuzz::all(runner, fuzzed, fuzz::Build::Sanitized);
     coverage::all(runner, Duration::ZERO);
     extremes::all(runner);
     match std::env::var_os("FWDELTA_CORPUS") {
