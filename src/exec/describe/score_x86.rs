@@ -8,15 +8,34 @@ const BYTES_PER_POINT: i32 = 3;
 
 /// Points of a block as 64-bit code.
 pub(super) fn x86_64(block: &[u8]) -> i32 {
-    let points: i32 = block.windows(6).map(|code| either(code) + with_rex(code)).sum();
+    let points: i32 = openings(block).map(|code| either(code) + with_rex(code)).sum();
     points - block.len() as i32 / BYTES_PER_POINT
 }
 
 /// Points of a block as 32-bit code, in which no register has 64 bits.
 pub(super) fn i386(block: &[u8]) -> i32 {
-    let points: i32 =
-        block.windows(6).map(|code| either(code) + without_rex(code) - with_rex(code)).sum();
-    points - block.len() as i32 / BYTES_PER_POINT
+    let points = openings(block).map(|code| either(code) + without_rex(code) - with_rex(code));
+    points.sum::<i32>() - block.len() as i32 / BYTES_PER_POINT
+}
+
+/// First bytes of all that counts.
+const FIRST: [bool; 256] = {
+    let mut first = [false; 256];
+    let mut byte = 0;
+    while byte < first.len() {
+        first[byte] = matches!(
+            byte,
+            0x0f | 0x31 | 0x40..=0x4f | 0x5d | 0x66 | 0x6a | 0x83..=0x85 | 0x89 | 0x8b | 0x8d
+            | 0xc3..=0xc5 | 0xc7 | 0xe8 | 0xe9 | 0xf2 | 0xf3 | 0xff
+        );
+        byte += 1;
+    }
+    first
+};
+
+/// Places in a block where something may count: at most of them it takes one look.
+fn openings(block: &[u8]) -> impl Iterator<Item = &[u8]> {
+    block.windows(6).filter(|code| FIRST[usize::from(code[0])])
 }
 
 /// What both have: calls and far conditional jumps, tests, widening loads, padding.
@@ -69,5 +88,26 @@ fn without_rex(code: &[u8]) -> i32 {
         [0x83, 0xec | 0xc4, ..] => 3,
         [0xff, 0x75 | 0x74 | 0xb5, ..] | [0x5d, 0xc3, ..] | [0x6a, ..] => 2,
         _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_counts_that_opens_with_another_byte() {
+        // What the third byte has to be in any of the openings; behind it are zeros or ones.
+        const THIRD: [u8; 7] = [0, 0x0f, 0x10, 0x1f, 0x24, 0xc0, 0xff];
+        let mut opening = [false; 256];
+        for (first, second) in (0..=255).flat_map(|first| (0..=255).map(move |byte| (first, byte)))
+        {
+            for (third, rest) in THIRD.iter().flat_map(|third| [(*third, 0), (*third, 0xff)]) {
+                let code = [first, second, third, rest, rest, rest];
+                let points = [either(&code), with_rex(&code), without_rex(&code)];
+                opening[usize::from(first)] |= points.iter().any(|points| *points != 0);
+            }
+        }
+        assert_eq!(opening, FIRST);
     }
 }
