@@ -47,6 +47,40 @@ fn the_small_profile_keeps_to_its_memory() {
     }
 }
 
+/// An ELF file with a segment that is as long as half of all addresses.
+fn far_apart(image: &[u8]) -> Vec<u8> {
+    let mut file = vec![0; 64];
+    file[..8].copy_from_slice(b"\x7fELF\x02\x01\x01\0");
+    for (at, value) in [(16, 2u8), (18, 183), (20, 1), (32, 64), (52, 64), (54, 56), (56, 2)] {
+        file[at] = value;
+    }
+    let len = image.len() as u64;
+    for (offset, size, span) in [(0, len, len), (len / 2, 0, 1 << 63)] {
+        let (flags, addr) = (6u64 << 32 | 1, 0x1000);
+        for word in [flags, offset, addr, addr, size, span, 16] {
+            file.extend_from_slice(&word.to_le_bytes());
+        }
+    }
+    [&file, image].concat()
+}
+
+/// Where the format cannot say what an image is, nothing is said; it is predicted all the same.
+#[test]
+fn addresses_out_of_reach_cost_no_more_than_the_description() {
+    for (name, old, new) in firmware() {
+        let (old, new) = (far_apart(&old), far_apart(&new));
+        for profile in [Profile::Tiny, Profile::Small, Profile::Max] {
+            let delta = delta::delta(&old, &new, profile);
+            let is_predicted =
+                matches!(delta.header.coder, Coder::Predicted(_) | Coder::PredictedMax(_));
+            assert!(is_predicted, "{name} {profile:?}: {}", delta.header.coder.name());
+            if profile == Profile::Tiny {
+                assert!(delta.header.workspace_len <= 3 << 10, "{name}");
+            }
+        }
+    }
+}
+
 #[test]
 fn pieces_do_not_matter() {
     let mut random = Random::new(1);

@@ -39,6 +39,25 @@ fn an_unrelated_old_image_does_no_harm() {
     }
 }
 
+/// Records of which each has strings that any other file of records has too.
+fn records(random: &mut Random, [name, value]: [&str; 2], step: usize) -> Vec<u8> {
+    let mut record = |number: usize| {
+        let fraction = random.bits() % 10_000_000_000_000_000;
+        let id = number * step;
+        format!("{{\"id\": {id}, \"{name}\": \"n{number}\", \"{value}\": 0.{fraction:016}}}, ")
+    };
+    (0..1000).map(&mut record).collect::<String>().into_bytes()
+}
+
+/// Short covers, which are all that there are, cost more than literals that are well known.
+#[test]
+fn other_text_does_no_harm() {
+    let random = &mut Random::new(4);
+    let (old, new) = (records(random, ["name", "v"], 1), records(random, ["nam", "w"], 7));
+    let (alone, beside) = (max_len(&[], &new), max_len(&old, &new));
+    assert!(beside <= alone + alone / 50, "{beside}, alone {alone}");
+}
+
 /// A compressed kernel within an image: the rest is modelled, noise is copied, and where it stands
 /// twice it costs once.
 #[test]

@@ -91,9 +91,59 @@ pub fn encode(
     if is_max {
         let predicted = predict::large(shape, &mut work, plan.old.len() as u64)?;
         let noise = Some(Noise::of(plan.new, plan.covers));
-        Encoder { noise, ..Encoder::new(plan, shape, predicted) }.run(sink)
+        Encoder { noise, ..Encoder::new(plan, shape, predicted) }.run(sink)?;
     } else {
-        Encoder::new(plan, shape, predict::small(shape, &mut work)?).run(sink)
+        Encoder::new(plan, shape, predict::small(shape, &mut work)?).run(sink)?;
+    }
+    Ok(())
+}
+
+/// What the parts of a payload cost, in 256ths of a bit.
+#[derive(Clone, Debug, Default)]
+pub struct Prices {
+    /// Of each cover: to announce it, and the units in it.
+    pub covers: Vec<u64>,
+    /// Of all literals up to each of the marks.
+    pub literals: Vec<u64>,
+    /// Of the payload.
+    pub total: u64,
+}
+
+/// Encodes for coder 5 to learn what that costs; `marks`, ascending, are positions that no cover
+/// holds.
+///
+/// # Errors
+/// As [`encode`].
+pub fn prices(plan: &Plan<'_>, shape: &Shape, marks: &[u64]) -> Result<Prices> {
+    let len = predict::tables_len(shape, true);
+    let mut work = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
+    let predicted = predict::large(shape, &mut work, plan.old.len() as u64)?;
+    let noise = Some(Noise::of(plan.new, plan.covers));
+    let meter = Some(Meter { marks, ..Meter::default() });
+    let encoder = Encoder { noise, meter, ..Encoder::new(plan, shape, predicted) };
+    let mut ignored = |_| ();
+    let meter = encoder.run(&mut ignored)?;
+    Ok(meter.map(|meter| meter.prices).unwrap_or_default())
+}
+
+/// Takes down prices.
+#[derive(Clone, Debug, Default)]
+struct Meter<'a> {
+    /// Of those that are not reached yet.
+    marks: &'a [u64],
+    /// All literals so far, and those of them that went through the coder.
+    literals: u64,
+    coded: u64,
+    prices: Prices,
+}
+
+impl Meter<'_> {
+    /// Literals up to `pos` have cost `more` since the last that were added.
+    fn reach(&mut self, pos: u64, more: u64) {
+        while let Some((_, rest)) = self.marks.split_first().filter(|(mark, _)| **mark <= pos) {
+            self.prices.literals.push(self.literals + more);
+            self.marks = rest;
+        }
     }
 }
 
@@ -109,17 +159,20 @@ struct Encoder<'a, 'w, M> {
     pace: Option<(Pacer, Shadow<'a>)>,
     /// Where the payload goes while it is made, if anywhere.
     sink: Option<&'a mut dyn FnMut(Vec<u8>)>,
+    /// For whom prices matter more than the payload.
+    meter: Option<Meter<'a>>,
 }
 
 impl<'a, 'w, M: Model> Encoder<'a, 'w, M> {
     fn new(plan: &'a Plan<'a>, shape: &'a Shape, predicted: Predicted<'w, M>) -> Self {
         let (coder, places) = (RangeEncoder::default(), Places::default());
-        Self { plan, shape, predicted, coder, places, noise: None, pace: None, sink: None }
+        let (noise, pace, sink, meter) = (None, None, None, None);
+        Self { plan, shape, predicted, coder, places, noise, pace, sink, meter }
     }
 
-    fn run(mut self, sink: &'a mut dyn FnMut(Vec<u8>)) -> Result<()> {
+    fn run(mut self, sink: &'a mut dyn FnMut(Vec<u8>)) -> Result<Option<Meter<'a>>> {
         if self.plan.new.is_empty() {
-            return Ok(());
+            return Ok(self.meter);
         }
         if M::IS_LARGE {
             self.predicted.index_old(0, self.plan.old);
@@ -128,10 +181,14 @@ impl<'a, 'w, M: Model> Encoder<'a, 'w, M> {
         self.prologue()?;
         self.sink = Some(sink);
         self.span(Span { pos: 0, end: self.plan.new.len() as u64 })?;
+        let rest = self.rest_price();
+        if let Some(meter) = &mut self.meter {
+            meter.prices.total = rest + meter.literals;
+        }
         if let Some(sink) = self.sink {
             sink(self.coder.finish());
         }
-        Ok(())
+        Ok(self.meter)
     }
 
     /// Hands out what is ready.
@@ -174,6 +231,7 @@ impl<'a, 'w, M: Model> Encoder<'a, 'w, M> {
             let next = listed.peek().copied();
             let start = covers[number].new_pos;
             let is_listed = next.is_some_and(|next| u64::from(next.new_pos) == start);
+            let before = self.rest_price();
             self.literals(cover.new_pos, next, span.end)?;
             if is_listed {
                 listed.next();
@@ -181,8 +239,17 @@ impl<'a, 'w, M: Model> Encoder<'a, 'w, M> {
                 self.place(&cover)?;
             }
             self.cover(&cover)?;
+            let after = self.rest_price();
+            if let Some(meter) = &mut self.meter {
+                meter.prices.covers.push(after - before);
+            }
         }
         self.literals(span.end, listed.peek().copied(), span.end)
+    }
+
+    /// What all but literals cost so far.
+    fn rest_price(&self) -> u64 {
+        self.meter.as_ref().map_or(0, |meter| self.coder.price().saturating_sub(meter.coded))
     }
 
     fn prologue(&mut self) -> Result<()> {
@@ -221,8 +288,12 @@ impl<'a, 'w, M: Model> Encoder<'a, 'w, M> {
         };
         self.predicted.start_literals(gap_pos, end - pos);
         let (mut old, old_len) = (self.plan.old, self.plan.old.len() as u64);
+        let (before, mut copied) = (self.coder.price(), 0);
         for (pos, byte) in (pos..).zip(&self.plan.new[pos as usize..end as usize]) {
             self.arrive(pos)?;
+            if let Some(meter) = &mut self.meter {
+                meter.reach(pos, self.coder.price() - before + copied);
+            }
             if let Some(len) = self.predicted.block_due() {
                 let is_noise = self.is_noise(Span { pos, end: pos + len });
                 self.predicted.block(&mut self.coder, is_noise)?;
@@ -230,10 +301,17 @@ impl<'a, 'w, M: Model> Encoder<'a, 'w, M> {
             if self.predicted.noise_left() > 0 {
                 self.coder.put_as_is(*byte);
                 self.predicted.enter_noise(&[*byte]);
+                copied += 8 << 8;
             } else {
                 self.predicted.literal(&mut self.coder, &mut old, old_len, *byte)?;
             }
             self.hand_out();
+        }
+        if let Some(meter) = &mut self.meter {
+            let coded = self.coder.price() - before;
+            meter.reach(end, coded + copied);
+            meter.literals += coded + copied;
+            meter.coded += coded;
         }
         Ok(())
     }

@@ -66,6 +66,15 @@ impl RangeEncoder {
         std::mem::take(&mut self.out)
     }
 
+    /// What was coded so far, in 256ths of a bit, to a tenth of a bit.
+    #[must_use]
+    pub(super) fn price(&self) -> u64 {
+        let zeros = self.range.leading_zeros();
+        let mantissa = (self.range << zeros) >> 23 & 0xff;
+        let log = u64::from(31 - zeros) << 8 | u64::from(mantissa);
+        (self.shifted + 4) * 8 * 256 - log
+    }
+
     /// Flushes and gives the bytes that were not taken.
     #[must_use]
     pub fn finish(mut self) -> Vec<u8> {

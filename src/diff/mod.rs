@@ -10,6 +10,7 @@ mod profile;
 mod trial;
 mod two_slots;
 mod ways;
+mod worth;
 
 pub use crate::codec::pages::Order;
 pub use apply::{apply, apply_to};

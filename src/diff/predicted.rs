@@ -45,9 +45,9 @@ const STORED_SHARE: u64 = 1024;
 type Sink<'a> = &'a mut dyn FnMut(Vec<u8>);
 
 /// A pair of images and what is known of them.
-struct Pair<'a> {
+pub(super) struct Pair<'a> {
     old: &'a [u8],
-    new: &'a [u8],
+    pub(super) new: &'a [u8],
     old_description: Description,
     new_description: Description,
     matching: MatchOptions,
@@ -106,7 +106,13 @@ impl Matched<'_> {
     pub(super) fn encode(&self, way: Option<&Way>, header: &DeltaHeader) -> Result<Encoded> {
         let Self { pair, covers, options } = self;
         let Some(way) = way else {
-            return pair.streamed(covers, options, header);
+            return match pair.streamed(covers, options, header) {
+                // Addresses are farther apart than numbers of the format reach.
+                Err(error) if error.detail() == Detail::BadStream => {
+                    pair.undescribed().streamed(covers, options, header)
+                }
+                made => made,
+            };
         };
         let schedule = way.schedule(pair.old, pair.new, covers);
         let readable = schedule.readable(covers);
@@ -195,7 +201,7 @@ pub fn covers(
 }
 
 impl Pair<'_> {
-    fn plan<'a>(&'a self, covers: &'a [Cover], map: &'a [Listed]) -> Plan<'a> {
+    pub(super) fn plan<'a>(&'a self, covers: &'a [Cover], map: &'a [Listed]) -> Plan<'a> {
         Plan {
             old: self.old,
             new: self.new,
@@ -229,7 +235,12 @@ impl Pair<'_> {
     }
 
     /// The same, as many steps smaller as there are.
-    fn sized(&self, covers: &[Cover], options: &Options, smaller: usize) -> (Shape, Vec<Listed>) {
+    pub(super) fn sized(
+        &self,
+        covers: &[Cover],
+        options: &Options,
+        smaller: usize,
+    ) -> (Shape, Vec<Listed>) {
         let sizes = (0..=smaller).rev();
         sizes.filter_map(|smaller| self.tables(covers, options, smaller)).next().unwrap_or_default()
     }
@@ -307,7 +318,7 @@ impl Pair<'_> {
     }
 
     /// Whether such tables do.
-    fn fits_twice(&self, shape: &Shape, options: &Options) -> bool {
+    pub(super) fn fits_twice(&self, shape: &Shape, options: &Options) -> bool {
         let lens = (self.old.len() as u64, self.new.len() as u64);
         profile::fits_twice(shape, options.profile, lens)
     }
@@ -331,9 +342,10 @@ impl Pair<'_> {
         options: &Options,
         trial: Option<Trial<'_>>,
     ) -> Result<(Coder, Vec<u8>)> {
-        let (shape, map) = self.best_tables(covers, options)?;
-        let plan = self.plan(covers, &map);
         let is_max = options.profile == Profile::Max;
+        let covers = if is_max { self.worthy(covers, options)? } else { covers.into() };
+        let (shape, map) = self.best_tables(&covers, options)?;
+        let plan = self.plan(&covers, &map);
         let coder = if is_max { Coder::PredictedMax(shape) } else { Coder::Predicted(shape) };
         let has_room = self.fits_twice(&shape, options);
         let encode = |sink: Sink<'_>| Ok(predict::encode(&plan, &shape, is_max, sink)?);
