@@ -239,6 +239,7 @@ fn absurd_numbers_are_refused_with_what_they_can_be() {
         ("diff old new x --in-place --page 3", "multiples of 32 from 64"),
         ("diff old new x --in-place --page 32M", "multiples of 32 from 64"),
         ("diff old new x --in-place --interval 6", "`interval` at most"),
+        ("diff old new x --in-place --write 7", "`write`, 1 to 32 bytes"),
         ("diff old new x --format bsdiff40 --reverse y", "BSDIFF40 has no"),
         ("diff old new x --format bsdiff40 --ram 6K", "BSDIFF40 has no"),
         ("patch old d.fwd x --journal j --interval 0", "at least 4K"),
@@ -247,6 +248,51 @@ fn absurd_numbers_are_refused_with_what_they_can_be() {
         let message = desk.refuses(ARGUMENT, &words(line));
         assert!(message.contains(what), "{line}: {message}");
     }
+}
+
+#[test]
+fn an_output_that_cannot_be_written_leaves_no_other_behind() {
+    let desk = bench();
+    let before = contents(&desk);
+    for line in ["diff old new no/x --reverse y", "diff old new x --reverse no/y"] {
+        let message = desk.refuses(Detail::WriteFailed as u16, &words(line));
+        assert!(
+            message.contains("cannot create no/") && !message.contains(".fwdelta"),
+            "{message}"
+        );
+    }
+    assert_eq!(contents(&desk), before);
+}
+
+#[test]
+fn what_is_wrong_with_a_delta_is_said_of_the_delta() {
+    let desk = bench();
+    let old = desk.read("old");
+    for (delta, line) in
+        [("d.fwd", "patch old bad x"), ("ip.fwd", "patch old bad --in-place --journal j")]
+    {
+        let mut bytes = desk.read(delta);
+        *bytes.last_mut().unwrap() ^= 1;
+        desk.write("bad", &bytes);
+        let output = desk.run(&words(line));
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success(), "{line}");
+        assert!(
+            message.contains("bad: ") && message.contains("fetch it again"),
+            "{line}: {message}"
+        );
+        // What is written in place is as far as it came, so a second line begins anew.
+        desk.write("old", &old);
+    }
+    let message = desk.fails(&words("patch old new x")).1;
+    assert!(message.contains("`fwdelta diff`"), "{message}");
+}
+
+#[test]
+fn less_memory_is_never_said_to_be_more() {
+    let desk = bench();
+    let said = |line: &str| desk.json(&words(line))["memory_max"].as_u64().unwrap();
+    assert!(said("diff old new x --memory 1") <= said("diff old new y"));
 }
 
 #[test]

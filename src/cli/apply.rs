@@ -275,7 +275,8 @@ fn over_old(args: &Args, image: &Path, journal: &Path) -> Result<Report> {
         if header.in_place.is_none() {
             return Ok(false);
         }
-        Ok(Over::new(header, image, journal)?.look(&package.binding(0)?)? != Found::Nothing)
+        Ok(Over::new(header, &args.device.package, image, journal)?.look(&package.binding(0)?)?
+            != Found::Nothing)
     };
     if journal.exists() {
         let resumed = with_begun(&args.device, is_begun, |opened| {
@@ -304,7 +305,7 @@ fn rewritten(
         let what = "a package with several components is not applied in place by this command";
         return Err(Error::input("--in-place", what));
     };
-    let over = Over::new(checked.header, image, journal)?;
+    let over = Over::new(checked.header, &args.device.package, image, journal)?;
     let Opened { package, file, supply, .. } = opened;
     let begun = |error: Error| if is_resumed { error.after_begin() } else { error };
     let opening = receive::opening(package, *supply, 0).map_err(begun)?;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::engine::Engine;
 use super::input::{Frugal, Input};
-use super::output;
+use super::output::{self, Beside};
 use super::progress::Bar;
 use super::report::Report;
 use crate::core::Detail;
@@ -56,7 +56,7 @@ pub(super) fn run(args: &Args) -> Result<Report> {
     output::apart(outputs.into_iter().flatten(), inputs.into_iter().flatten())?;
     let (old, new) = (Input::open(&args.old)?, Input::open(&args.new)?);
     let bar = Bar::new();
-    let (file, details) = match args.format {
+    let (file, back, details) = match args.format {
         FormatName::Fwdelta => native(args, &old, &new, &bar)?,
         FormatName::Bsdiff40 => {
             if args.reverse.is_some() || args.engine.is_for_device() {
@@ -65,15 +65,21 @@ pub(super) fn run(args: &Args) -> Result<Report> {
                 return Err(Error::input("--format", what));
             }
             let file = bsdiff40::create(&old, &new, args.engine.threads(), &bar)?;
-            (file, json!({ "format": "bsdiff40" }))
+            (file, None, json!({ "format": "bsdiff40" }))
         }
     };
     drop(bar);
-    output::write(&args.delta, &file)?;
+    let back = args.reverse.as_deref().zip(back.as_deref());
+    let all = [Some((args.delta.as_path(), file.as_slice())), back].into_iter().flatten();
+    let written = all.map(|(path, bytes)| Beside::holding(path, bytes)).collect::<Result<_>>()?;
+    Beside::commit_all(written)?;
     Ok(report(args, old.len(), new.len(), file.len(), details))
 }
 
-fn native(args: &Args, old: &Input, new: &Input, bar: &Bar) -> Result<(Vec<u8>, Value)> {
+/// The delta, that of the way back, and what is to be said of them.
+type Made = (Vec<u8>, Option<Vec<u8>>, Value);
+
+fn native(args: &Args, old: &Input, new: &Input, bar: &Bar) -> Result<Made> {
     let bar = &Frugal { progress: bar, inputs: [old, new] };
     let (old, new): (&[u8], &[u8]) = (old, new);
     let options = args.engine.options()?;
@@ -92,17 +98,17 @@ fn native(args: &Args, old: &Input, new: &Input, bar: &Bar) -> Result<(Vec<u8>, 
         "matching_memory_max": matching.memory_bound(old_len, new_len),
         "memory_max": options.memory_bound(old_len, new_len),
     });
-    if let Some(path) = &args.reverse {
-        let mut back = diff::create(new, old, &options, bar)?;
-        back.header.undoes = Some(sha256(&delta.header_bytes()));
-        let file = back.to_file();
-        output::write(path, &file)?;
+    let mut back = None;
+    if args.reverse.is_some() {
+        let mut delta_back = diff::create(new, old, &options, bar)?;
+        delta_back.header.undoes = Some(sha256(&delta.header_bytes()));
+        let file = back.insert(delta_back.to_file());
         details["reverse_len"] = file.len().into();
     }
     if let Some(place) = &options.in_place {
         details["in_place"] = in_place(&delta, place, old, new)?;
     }
-    Ok((delta.to_file(), details))
+    Ok((delta.to_file(), back, details))
 }
 
 /// What applying takes besides the slot.

@@ -156,7 +156,10 @@ impl Engine {
             room: None,
         };
         if in_place && !place.is_valid() {
-            return Err(Error::input("--page, --spare, --interval", geometry::WHAT_IS_VALID));
+            return Err(Error::input(
+                "--page, --spare, --write, --interval",
+                geometry::WHAT_IS_VALID,
+            ));
         }
         Ok(in_place.then_some(place))
     }

@@ -1,6 +1,5 @@
 //! `fwdelta export`: what other tools read.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
@@ -113,11 +112,11 @@ fn suit(path: &Path, payload_dir: Option<&Path>, to: &Path) -> Result<Report> {
     if let Some(dir) = payload_dir {
         std::fs::create_dir_all(dir).map_err(|error| Error::io("create", dir, error))?;
         for (name, payload) in &bare.payloads {
-            files.push(written(&dir.join(name), payload)?);
+            files.push(Beside::holding(&dir.join(name), payload)?);
         }
     }
     // The envelope last: it is never there without what it refers to.
-    files.push(written(to, &bare.envelope)?);
+    files.push(Beside::holding(to, &bare.envelope)?);
     Beside::commit_all(files)?;
     let payloads: Vec<_> = bare.payloads.iter().map(|(name, _)| name).collect();
     let text = format!(
@@ -129,13 +128,6 @@ fn suit(path: &Path, payload_dir: Option<&Path>, to: &Path) -> Result<Report> {
     let json =
         json!({ "envelope": report::path(to), "len": bare.envelope.len(), "payloads": payloads });
     Ok(Report::new(text, json))
-}
-
-/// A file with these bytes, not visible under its name yet.
-fn written(path: &Path, bytes: &[u8]) -> Result<Beside> {
-    let mut beside = Beside::create(path)?;
-    beside.file().write_all(bytes).map_err(|error| Error::io("write", path, error))?;
-    Ok(beside)
 }
 
 fn mcuboot_image(args: &McubootArgs) -> Result<Report> {

@@ -12,8 +12,8 @@ use crate::error::{Error, Result, in_line};
 /// What flash can be.
 pub(super) const WHAT_IS_VALID: &str = concat!(
     "page lengths are multiples of 32 from 64 bytes to 16M, entries of `first` that follow each ",
-    "other differ, as does `page` from the last one, `spare` is at least 1, and `interval` at ",
-    "most that and 8",
+    "other differ, as does `page` from the last one, `spare` is at least 1, `interval` at most ",
+    "that and 8, and `write`, 1 to 32 bytes, goes into each page a whole number of times",
 );
 
 /// Bytes: a number, or text as in "16K".
@@ -98,9 +98,6 @@ fn parse(text: &str) -> Result<Place, String> {
         interval: flash.interval,
         room: None,
     };
-    if !(1..=32).contains(&place.write_len) {
-        return Err("`write` is 1 to 32 bytes".to_owned());
-    }
     if !place.is_valid() {
         return Err(WHAT_IS_VALID.to_owned());
     }

@@ -102,9 +102,7 @@ fn place_of(path: &Path) -> PathBuf {
 
 /// Writes `bytes` to `path`, so that the file is either whole or untouched.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut beside = Beside::create(path)?;
-    beside.file().write_all(bytes).map_err(|error| Error::io("write", path, error))?;
-    beside.commit()
+    Beside::holding(path, bytes)?.commit()
 }
 
 /// The same for what only its owner may read, whatever stood there before.
@@ -150,6 +148,13 @@ impl Beside {
         Self::made_by(&mut builder, &followed(path)?)
     }
 
+    /// The same with these bytes.
+    pub(crate) fn holding(path: &Path, bytes: &[u8]) -> Result<Self> {
+        let mut beside = Self::create(path)?;
+        beside.file().write_all(bytes).map_err(|error| Error::io("write", path, error))?;
+        Ok(beside)
+    }
+
     /// The same for its owner only, from the start: who opens a file before its mode is changed
     /// can go on reading it.
     fn private(path: &Path) -> Result<Self> {
@@ -162,7 +167,7 @@ impl Beside {
         let temp = builder
             .prefix(".fwdelta-")
             .tempfile_in(dir.unwrap_or(Path::new(".")))
-            .map_err(|error| Error::io("create", path, error))?;
+            .map_err(|error| Error::io("create", path, nameless(error)))?;
         Ok(Self { temp, path: path.to_owned() })
     }
 
@@ -213,6 +218,13 @@ impl Beside {
         let _ = beside.keep();
         Ok(())
     }
+}
+
+/// What the system said, without the name of the file beside, which nobody gave.
+fn nameless(error: std::io::Error) -> std::io::Error {
+    let text = error.to_string();
+    let said = text.split(" at path ").next().unwrap_or_default();
+    std::io::Error::new(error.kind(), said)
 }
 
 /// What a rename replaced: a second name of it, where there was something and the file system can

@@ -4,18 +4,19 @@ use std::fs::File;
 use std::path::Path;
 
 use super::{output, scratch};
-use crate::core::Limits;
 use crate::core::apply::Applier;
 use crate::core::apply::in_place::{Areas, Binding, Flash, Found, Rewriting};
 use crate::core::format::delta::DeltaHeader;
 use crate::core::format::sealed::OpenChunk;
 use crate::core::storage::Source;
+use crate::core::{Category, Limits};
 use crate::diff::{self, FileFlash};
 use crate::error::{Error, Result};
 
-/// The image, and the journal.
+/// A delta, the file it is in, the image, and the journal.
 pub(super) struct Over<'p> {
     header: DeltaHeader,
+    source: &'p Path,
     image: &'p Path,
     journal: &'p Path,
     scratch_len: u64,
@@ -31,16 +32,21 @@ impl<'p> Over<'p> {
     }
 
     /// Both are files, or the journal is not there yet.
-    pub(super) fn new(header: DeltaHeader, image: &'p Path, journal: &'p Path) -> Result<Self> {
+    pub(super) fn new(
+        header: DeltaHeader,
+        source: &'p Path,
+        image: &'p Path,
+        journal: &'p Path,
+    ) -> Result<Self> {
         output::check_plain(image)?;
         output::check_plain(journal)?;
         header.in_place.ok_or_else(|| {
             let what = "the delta is not made to be applied in place; make it with --in-place";
-            Error::input(image.display(), what)
+            Error::input(source.display(), what)
         })?;
         let mut work = vec![0; Applier::workspace(&header)? as usize];
         let scratch_len = Areas::of(&header, 1, &mut work)?.scratch_len();
-        Ok(Self { header, image, journal, scratch_len })
+        Ok(Self { header, source, image, journal, scratch_len })
     }
 
     /// Bytes of the journal.
@@ -64,7 +70,7 @@ impl<'p> Over<'p> {
         payload: &mut P,
         binding: Binding,
     ) -> Result<()> {
-        let Self { header, image, journal, scratch_len } = self;
+        let Self { header, source, image, journal, scratch_len } = self;
         let pages = header.in_place.map_or(0, |it| it.pages(header.new.len).whole_len());
         let longest = header.old.map_or(0, |old| old.len).max(pages);
         // It is not longer than before until it is begun: the old image is still one then.
@@ -73,8 +79,12 @@ impl<'p> Over<'p> {
         let mut slot = FileFlash::growing(file, longest);
         let mut scratch = scratch::open(journal, *scratch_len)?;
         let mut flash = Flash { slot: &mut slot, scratch: &mut scratch, payload };
-        diff::rewrite_opened(header, opener, &mut flash, &Limits::LINUX, binding)
-            .map_err(|error| error.about(image.display()))?;
+        diff::rewrite_opened(header, opener, &mut flash, &Limits::LINUX, binding).map_err(
+            |error| match error.category() {
+                Category::Storage | Category::WrongOld => error.about(image.display()),
+                _ => error.about(source.display()),
+            },
+        )?;
         slot.cut(header.new.len).map_err(|error| Error::io("write", image, error))
     }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use fwdelta_core::apply::in_place::{Binding, Found};
 use fwdelta_core::apply::verify_old;
 use fwdelta_core::format::delta::DeltaHeader;
-use fwdelta_core::{Detail, Limits};
+use fwdelta_core::{Category, Detail, Limits};
 use serde_json::json;
 
 use super::journaled::{JournalArgs, Partial, Progressed, beside};
@@ -78,7 +78,7 @@ fn check_places(args: &Args) -> Result<()> {
 
 /// A delta and the old image it is for, checked.
 fn opened<'d>(args: &Args, delta: &'d [u8]) -> Result<(DeltaHeader, &'d [u8], FileSource)> {
-    let about_delta = |error: Error| error.about(args.delta.display());
+    let about_delta = |error: Error| mending(error.about(args.delta.display()));
     let (header, payload) = diff::parse_file(delta).map_err(about_delta)?;
     header.check(&Limits::LINUX).map_err(|error| about_delta(error.into()))?;
     if header.in_place.is_some() {
@@ -94,8 +94,21 @@ fn opened<'d>(args: &Args, delta: &'d [u8]) -> Result<(DeltaHeader, &'d [u8], Fi
 fn about(args: &Args, error: Error) -> Error {
     match (error.detail(), &args.new) {
         (Detail::WriteFailed, Some(new)) => error.about(new.display()).remedy("is the disk full?"),
-        _ => error.about(args.delta.display()),
+        _ => mending(error.about(args.delta.display())),
     }
+}
+
+/// Says what to do about a delta that is wrong.
+fn mending(error: Error) -> Error {
+    let text = match (error.detail(), error.category()) {
+        (Detail::BadMagic, _) => "give a file that `fwdelta diff` or `bsdiff` wrote",
+        (_, Category::Format | Category::Corrupt) => {
+            "it is damaged: fetch it again, or make it again"
+        }
+        (_, Category::Unsupported) => "a later release of this program may have it",
+        _ => return error,
+    };
+    error.remedy(text)
 }
 
 fn native(args: &Args, delta: &[u8], new: &mut Beside, bar: &Bar) -> Result<Report> {
@@ -149,18 +162,18 @@ fn report(
 
 /// Rewrites OLD, or goes on with it.
 fn over_old(args: &Args, delta: &[u8], journal: &Path) -> Result<Report> {
-    let about_delta = |error: Error| error.about(args.delta.display());
+    let about_delta = |error: Error| mending(error.about(args.delta.display()));
     let (header, mut payload) = diff::parse_file(delta).map_err(about_delta)?;
     header.check(&Limits::LINUX).map_err(|error| about_delta(error.into()))?;
     let _lock = Over::lock(&args.old)?;
-    let over = Over::new(header, &args.old, journal)?;
+    let over = Over::new(header, &args.delta, &args.old, journal)?;
     let binding = Binding::new(header_bytes(delta), &[]);
     let found = over.look(&binding)?;
     if found == Found::Nothing {
         let (mut old, old_len) = open_old(args)?;
         check_old(args, &header, &mut old, old_len)?;
     }
-    over.rewrite(None, &mut payload, binding)?;
+    over.rewrite(None, &mut payload, binding).map_err(mending)?;
     over.forget()?;
     let (path, new_len) = (args.old.display(), header.new.len);
     let text = format!("{path}: {new_len} bytes in place; digest verified");
@@ -203,7 +216,7 @@ fn classic(args: &Args, delta: &[u8], new: &mut Beside, bar: &Bar) -> Result<Rep
     let (mut old, old_len) = open_old(args)?;
     let target = &mut FileTarget(new.file());
     let new_len = bsdiff40::apply(&mut old, old_len, delta, target, &Limits::LINUX, bar)
-        .map_err(|error| error.about(args.delta.display()))?;
+        .map_err(|error| about(args, error))?;
     let path = new_path(args)?.display();
     let text = format!("{path}: {new_len} bytes; BSDIFF40 has no digests: nothing verified");
     let json = json!({

@@ -156,7 +156,11 @@ pub(super) fn with_threads<T: Send>(
     work: impl FnOnce() -> Result<T> + Send,
 ) -> Result<T> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build();
-    pool.map_err(|error| Error::input("threads", error))?.install(work)
+    pool.map_err(|error| {
+        let message = format!("{error}; ask for fewer, 0 for one per processor");
+        Error::input("--threads", message)
+    })?
+    .install(work)
 }
 
 /// Reads a stand-alone delta file: its header and its payload.

@@ -14,6 +14,9 @@ use super::ways::Way;
 use crate::codec::pages::Order;
 use crate::error::Result;
 
+/// Most bytes that flash programs together.
+const WRITE_LEN_MAX: u16 = 32;
+
 /// The flash of a device that updates in place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
@@ -37,10 +40,16 @@ pub struct Place {
 }
 
 impl Place {
-    /// Whether the format can say so.
+    /// Whether the format can say so, and pages are whole units of what is programmed together.
     #[must_use]
     pub fn is_valid(&self) -> bool {
-        let Self { page_len, first, spare_count, .. } = *self;
+        let Self { page_len, first, spare_count, write_len, .. } = *self;
+        let mut lens = first.runs().iter().map(|run| run.len).chain([page_len]);
+        if !(1..=WRITE_LEN_MAX).contains(&write_len)
+            || !lens.all(|len| len.is_multiple_of(write_len.into()))
+        {
+            return false;
+        }
         let interval = self.interval.unwrap_or(1);
         let room = self.room.unwrap_or(Room::NONE);
         InPlace { page_len, first, spare_count, interval, room, check: None }.check().is_ok()

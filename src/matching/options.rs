@@ -33,7 +33,7 @@ impl MatchOptions {
             None => Self::MEMORY_LARGE,
             Some(bound) => bound.max(Self::MEMORY_MIN),
         };
-        if fits { bound.min(needed.max(Self::MEMORY_MIN)) } else { bound }
+        if fits { bound.min(needed) } else { bound }
     }
 
     /// Whether both images are seen at once.
@@ -78,7 +78,8 @@ mod tests {
             MatchOptions { memory_max, ..MatchOptions::default() }.memory_bound(len, len)
         };
         assert_eq!(bound(Some(1), 1 << 30), MatchOptions::MEMORY_MIN);
-        assert_eq!(bound(Some(1 << 40), 1 << 20), MatchOptions::MEMORY_MIN);
+        assert_eq!(bound(Some(1), 1 << 20), memory_needed(1 << 20, 1 << 20));
+        assert_eq!(bound(Some(1 << 40), 1 << 20), memory_needed(1 << 20, 1 << 20));
         assert_eq!(bound(None, 100 << 20), memory_needed(100 << 20, 100 << 20));
         assert_eq!(bound(None, 5 << 30), MatchOptions::MEMORY_LARGE);
         assert_eq!(bound(Some(1 << 40), 5 << 30), 1 << 40);
