@@ -7,6 +7,7 @@ mod in_place;
 mod media;
 mod predicted;
 mod profile;
+mod projected;
 mod trial;
 mod two_slots;
 mod ways;

@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use fwdelta_core::Detail;
 use fwdelta_core::apply::in_place::excerpts_len;
 use fwdelta_core::exec::map::Listed;
-use fwdelta_core::format::delta::{Coder, DeltaHeader, StreamShape};
+use fwdelta_core::format::delta::{Coder, DeltaHeader};
 use fwdelta_core::format::shape::Shape;
 use rayon::prelude::*;
 
@@ -16,7 +16,6 @@ use super::ways::Way;
 use crate::codec::noise::Noise;
 use crate::codec::pages::Schedule;
 use crate::codec::predict::{self, Plan};
-use crate::codec::{projected, zstd};
 use crate::error::Result;
 use crate::exec::describe::{Description, describe_pair};
 use crate::exec::views::{self, Masked};
@@ -42,7 +41,7 @@ const UNDESCRIBED_LEN_MAX: u64 = 4096;
 const STORED_SHARE: u64 = 1024;
 
 /// Where the pieces of a payload go.
-type Sink<'a> = &'a mut dyn FnMut(Vec<u8>);
+pub(super) type Sink<'a> = &'a mut dyn FnMut(Vec<u8>);
 
 /// A pair of images and what is known of them.
 pub(super) struct Pair<'a> {
@@ -171,16 +170,6 @@ fn device_memory_len(options: &Options) -> Option<u64> {
         Profile::Small => Some(options.device_memory_len.unwrap_or(profile::SMALL_LEN)),
         _ => options.device_memory_len,
     }
-}
-
-/// Leaves out the shortest covers when there are more than `count_max`.
-fn keep_longest(covers: &mut Vec<Cover>, count_max: usize) {
-    if covers.len() <= count_max {
-        return;
-    }
-    covers.sort_by_key(|cover| (std::cmp::Reverse(cover.len), cover.new_pos));
-    covers.truncate(count_max);
-    covers.sort_by_key(|cover| cover.new_pos);
 }
 
 /// The covers that a delta would use, for accounts of where bytes go.
@@ -354,7 +343,7 @@ impl Pair<'_> {
 
     /// The payload that `encode` makes; in a trial it is applied meanwhile if there is room, or
     /// afterwards.
-    fn tried(
+    pub(super) fn tried(
         &self,
         coder: Coder,
         trial: Option<Trial<'_>>,
@@ -394,28 +383,6 @@ impl Pair<'_> {
     ) -> Result<(Coder, Vec<u8>)> {
         let payload = predict::encode_in_place(&self.plan(covers, map), shape, schedule)?;
         Ok((Coder::Predicted(*shape), payload))
-    }
-
-    /// For coder 6.
-    fn projected(
-        &self,
-        mut covers: Vec<Cover>,
-        options: &Options,
-        trial: Option<Trial<'_>>,
-    ) -> Result<(Coder, Vec<u8>)> {
-        let shape = profile::stream_shape(options.device_memory_len);
-        let count_max = profile::cover_count_max(
-            &self.plan(&[], &[]).stream_counted(shape),
-            options.device_memory_len,
-        );
-        keep_longest(&mut covers, count_max);
-        let map = chain::select(&covers, covers.len());
-        let shape = self.plan(&covers, &map).stream_counted(shape);
-        let content = projected::content(&self.plan(&covers, &map), &shape)?;
-        let window_log = zstd::window_log(content.len()).min(shape.window_log);
-        let coder = Coder::Projected(StreamShape { window_log, ..shape });
-        let encode = |sink: Sink<'_>| Ok(zstd::compress_to(&content, window_log, sink)?);
-        Ok((coder, self.tried(coder, trial, true, encode)?))
     }
 
     fn covers(&self) -> Result<Vec<Cover>> {
