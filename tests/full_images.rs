@@ -16,7 +16,11 @@ const XZ_LENS: [(&str, usize); 3] =
 const MORE: usize = 64;
 
 fn max_len(old: &[u8], new: &[u8]) -> usize {
-    let options = Options { profile: Profile::Max, ..Options::default() };
+    len(old, new, Profile::Max)
+}
+
+fn len(old: &[u8], new: &[u8], profile: Profile) -> usize {
+    let options = Options { profile, is_streamed: profile == Profile::Fast, ..Options::default() };
     create(old, new, &options, &Silent).unwrap().to_file().len()
 }
 
@@ -54,8 +58,10 @@ fn records(random: &mut Random, [name, value]: [&str; 2], step: usize) -> Vec<u8
 fn other_text_does_no_harm() {
     let random = &mut Random::new(4);
     let (old, new) = (records(random, ["name", "v"], 1), records(random, ["nam", "w"], 7));
-    let (alone, beside) = (max_len(&[], &new), max_len(&old, &new));
-    assert!(beside <= alone + alone / 50, "{beside}, alone {alone}");
+    for (profile, share) in [(Profile::Max, 50), (Profile::Fast, 6)] {
+        let (alone, beside) = (len(&[], &new, profile), len(&old, &new, profile));
+        assert!(beside <= alone + alone / share, "{profile:?}: {beside}, alone {alone}");
+    }
 }
 
 /// A compressed kernel within an image: the rest is modelled, noise is copied, and where it stands

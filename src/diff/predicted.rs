@@ -54,7 +54,7 @@ pub(super) struct Pair<'a> {
     rounds: usize,
     /// Of these.
     costs: &'static Costs,
-    progress: &'a dyn Progress,
+    pub(super) progress: &'a dyn Progress,
 }
 
 /// A pair with its covers, ready to be encoded in several ways.

@@ -41,12 +41,9 @@ impl Pair<'_> {
         covers: &'c [Cover],
         options: &Options,
     ) -> Result<Cow<'c, [Cover]>> {
-        let len = self.new.len();
-        let short_len: u64 = covers.iter().filter(is_short).map(|cover| cover.len).sum();
-        if short_len <= len as u64 / ASKED_SHARE || len > ASKED_LEN_MAX {
+        let Some(long) = long(covers, WORTHY_LEN, self.new.len()) else {
             return Ok(covers.into());
-        }
-        let long: Vec<Cover> = covers.iter().filter(|cover| !is_short(cover)).copied().collect();
+        };
         let ends = |cover: &Cover| [cover.new_pos, cover.new_pos + cover.len];
         let marks: Vec<u64> = covers.iter().filter(is_short).flat_map(ends).collect();
         let with = || self.prices(covers, &[], options);
@@ -84,6 +81,15 @@ impl Pair<'_> {
             (less(shape.model_log, LESS[0]), less(shape.match_log, LESS[1]));
         (Shape { model_log, match_log, ..shape }, map)
     }
+}
+
+/// Those of `covers` that have `len_min` bytes, if it is to be asked whether others are worth it.
+pub(super) fn long(covers: &[Cover], len_min: u64, new_len: usize) -> Option<Vec<Cover>> {
+    let (long, short): (Vec<Cover>, Vec<Cover>) =
+        covers.iter().copied().partition(|cover| cover.len >= len_min);
+    let short_len: u64 = short.iter().map(|cover| cover.len).sum();
+    let is_asked = short_len > new_len as u64 / ASKED_SHARE && new_len <= ASKED_LEN_MAX;
+    is_asked.then_some(long)
 }
 
 fn is_short(cover: &&Cover) -> bool {
