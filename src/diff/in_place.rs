@@ -8,7 +8,7 @@ use fwdelta_core::format::sealed::OpenChunk;
 use fwdelta_core::storage::{Geometry, Source, Target};
 use fwdelta_core::{Detail, Limits};
 
-use super::create::Delta;
+use super::delta::Delta;
 use super::media::RamFlash;
 use super::ways::Way;
 use crate::codec::pages::Order;

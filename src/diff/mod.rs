@@ -3,6 +3,7 @@
 mod apply;
 pub mod bsdiff40;
 mod create;
+mod delta;
 mod in_place;
 mod media;
 mod predicted;
@@ -15,7 +16,8 @@ mod worth;
 
 pub use crate::codec::pages::Order;
 pub use apply::{apply, apply_to};
-pub use create::{Delta, Options, chain, create, parse_file};
+pub use create::{Options, create};
+pub use delta::{Delta, chain, parse_file};
 pub use fwdelta_core::format::pages::{FirstPages, PageRun, Room};
 pub use in_place::{Footprint, Place, Wear, footprint, rewrite, rewrite_opened, wear};
 pub use media::{FileFlash, FileSource, FileTarget, PartialFile, RamFlash, VecTarget};
