@@ -3,6 +3,7 @@
 
 mod delta;
 
+use fwdelta::core::format::delta::Coder;
 use fwdelta::diff::{Options, Profile, create};
 use fwdelta::progress::Silent;
 
@@ -62,6 +63,27 @@ fn other_text_does_no_harm() {
         let (alone, beside) = (len(&[], &new, profile), len(&old, &new, profile));
         assert!(beside <= alone + alone / share, "{profile:?}: {beside}, alone {alone}");
     }
+}
+
+/// Where nothing is gained the image itself is sent, and of old not even the digest.
+#[test]
+fn what_has_no_smaller_form_costs_at_most_64_bytes() {
+    use Profile::{Bsdiff, Fast, Max, Plain, Small, Tiny};
+    let random = &mut Random::new(5);
+    for new_len in [0, 1, 23, 24, 200, 255, 256, 4096, 33_000, 65_535, 65_536, 300_000] {
+        let old = noise(random, 20_000, 256);
+        // A coder that gains a few bytes needs more of them in the header.
+        let start = new_len.min(random.below(60));
+        let new = [&old[..start], &noise(random, new_len - start, 256)].concat();
+        for profile in [Tiny, Small, Plain, Fast, Max, Bsdiff] {
+            let len = len(&old, &new, profile);
+            let most = new_len + new_len / 1000 + MORE;
+            assert!(len <= most, "{profile:?}: {len} for {new_len}");
+        }
+    }
+    let (old, new) = (noise(random, 3000, 256), noise(random, 3000, 256));
+    let made = create(&old, &new, &Options::default(), &Silent).unwrap();
+    assert_eq!((made.header.coder, made.header.old), (Coder::Stored, None));
 }
 
 /// A compressed kernel within an image: the rest is modelled, noise is copied, and where it stands

@@ -155,8 +155,12 @@ fn apply_seeds(seeds: &mut Seeds) {
 }
 
 fn header_seeds(seeds: &mut Seeds) {
-    for (pair, delta) in every_coder(&short_pair()) {
+    let made = every_coder(&short_pair());
+    // What is stored says nothing of old in a file, but does in packages.
+    let bound = made[1].1.header;
+    for (pair, mut delta) in made {
         let name = delta.header.coder.name();
+        delta.header.old = bound.old;
         seeds.insert(("delta_header", format!("made-{name}")), delta.header_bytes());
         let chained = delta.clone().chained(1024).unwrap();
         seeds.insert(("delta_header", format!("made-{name}-chained")), chained.header_bytes());
@@ -167,7 +171,6 @@ fn header_seeds(seeds: &mut Seeds) {
     }
     let shape =
         Shape { model_log: 9, memo_log: 2, value_log: 1, buffer_log: 8, ..Shape::default() };
-    let (_, delta) = every_coder(&short_pair()).swap_remove(0);
     for shape in [
         Shape { covers: 1 << 24, ..shape },
         Shape { model_log: 25, ..shape },
@@ -175,7 +178,7 @@ fn header_seeds(seeds: &mut Seeds) {
         Shape { memo_log: 0, ..shape },
         Shape { runs: (1 << 24) + 1, ..shape },
     ] {
-        let mut header = DeltaHeader { coder: Coder::Predicted(shape), ..delta.header };
+        let mut header = DeltaHeader { coder: Coder::Predicted(shape), ..bound };
         header.workspace_len = memory_len(&header).unwrap_or(0);
         let bytes = Delta { header, payload: Vec::new() }.header_bytes();
         let Shape { model_log, memo_log, buffer_log, runs, covers, .. } = shape;

@@ -44,8 +44,12 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
 fn delta(file: &[u8]) -> Result<Report> {
     let (header, payload) = diff::parse_file(file)?;
     let old_len = header.old.map_or(0, |old| old.len);
+    let (kind, from) = match header.old {
+        Some(old) => ("delta", format!("from {} to ", old.len)),
+        None => ("full image", String::new()),
+    };
     let text = format!(
-        "delta, coder {}: from {old_len} to {} bytes\npayload {} bytes, needs {} bytes of memory",
+        "{kind}, coder {}: {from}{} bytes\npayload {} bytes, needs {} bytes of memory",
         header.coder.name(),
         header.new.len,
         payload.len(),

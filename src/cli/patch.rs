@@ -141,7 +141,11 @@ fn report(
     done: Option<&Progressed>,
 ) -> Result<Report> {
     let (path, new_len) = (new_path(args)?.display(), header.new.len);
-    let mut text = format!("{path}: {new_len} bytes; digests of old and new verified");
+    let verified = match header.old {
+        Some(_) => "digests of old and new verified",
+        None => "a full image, which needs nothing of OLD; digest of new verified",
+    };
+    let mut text = format!("{path}: {new_len} bytes; {verified}");
     let mut json = json!({
         "format": "fwdelta",
         "coder": header.coder.name(),

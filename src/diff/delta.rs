@@ -6,7 +6,7 @@ use fwdelta_core::Detail;
 use fwdelta_core::apply::memory_len;
 use fwdelta_core::format::cbor::Reader;
 use fwdelta_core::format::chain::{CHUNK_LEN_MAX, CHUNK_LEN_MIN, ChainStart, HASH_LEN};
-use fwdelta_core::format::delta::{DeltaHeader, MAGIC};
+use fwdelta_core::format::delta::{DeltaHeader, ImageId, MAGIC};
 use fwdelta_core::hash::sha256;
 
 use crate::cbor;
@@ -25,7 +25,20 @@ impl Delta {
     /// The header's bytes.
     #[must_use]
     pub fn header_bytes(&self) -> Vec<u8> {
-        cbor::encode(|writer| self.header.emit(writer))
+        header_bytes(&self.header)
+    }
+
+    /// Bytes of header and payload.
+    pub(crate) fn len(&self) -> usize {
+        self.header_bytes().len() + self.payload.len()
+    }
+
+    /// The same, bound to `old` even if it needs nothing of it: a step from one release to another.
+    pub(crate) fn bound_to(mut self, old: &[u8]) -> Self {
+        if self.header.old.is_none() && !old.is_empty() {
+            self.header.old = Some(image_id(old));
+        }
+        self
     }
 
     /// A stand-alone delta file (docs/format-delta.md, section 1).
@@ -51,6 +64,14 @@ impl Delta {
         self.header.workspace_len = memory_len(&self.header)?;
         Ok(Self { payload, ..self })
     }
+}
+
+pub(super) fn header_bytes(header: &DeltaHeader) -> Vec<u8> {
+    cbor::encode(|writer| header.emit(writer))
+}
+
+pub(super) fn image_id(image: &[u8]) -> ImageId {
+    ImageId { len: image.len() as u64, digest: sha256(image) }
 }
 
 /// Cuts `payload` into chunks, each followed by the hash of the next record; also the first hash.

@@ -148,9 +148,10 @@ fn built(
             return Err(Error::input(images.name, what));
         }
         let old = images.old.unwrap_or(&[]);
-        let mut delta = diff::create(old, images.new, &options.diff, progress)?;
+        let delta = diff::create(old, images.new, &options.diff, progress)?;
+        let mut delta = delta.bound_to(old);
         delta.header.undoes = undoes;
-        let delta_len = delta.header_bytes().len() + delta.payload.len();
+        let delta_len = delta.len();
         let chunk_len = options.chunk_len.unwrap_or(default_chunk_len(options.diff.profile));
         let sealed = options.encryption.as_ref().map(|it| it.seal(&delta.payload, chunk_len));
         let info = sealed.transpose()?.map(|sealed| {
