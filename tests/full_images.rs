@@ -82,8 +82,32 @@ fn what_has_no_smaller_form_costs_at_most_64_bytes() {
         }
     }
     let (old, new) = (noise(random, 3000, 256), noise(random, 3000, 256));
-    let made = create(&old, &new, &Options::default(), &Silent).unwrap();
-    assert_eq!((made.header.coder, made.header.old), (Coder::Stored, None));
+    for is_bound in [false, true] {
+        let options = Options { is_bound, ..Options::default() };
+        let header = create(&old, &new, &options, &Silent).unwrap().header;
+        assert_eq!((header.coder, header.old.is_some()), (Coder::Stored, is_bound));
+    }
+}
+
+/// Of short images that have little in common each cover costs more than it saves.
+#[test]
+fn beside_other_short_images_nothing_is_lost() {
+    let random = &mut Random::new(6);
+    let all = firmware();
+    for _ in 0..60 {
+        let mut part = || {
+            let (_, _, image) = &all[random.below(all.len())];
+            let len = 100 + random.below(3000);
+            let start = random.below(image.len() - len);
+            image[start..start + len].to_vec()
+        };
+        let (old, new) = (part(), part());
+        for profile in [Profile::Tiny, Profile::Small, Profile::Plain, Profile::Fast, Profile::Max]
+        {
+            let (beside, alone) = (len(&old, &new, profile), len(&[], &new, profile));
+            assert!(beside <= alone, "{profile:?}: {beside}, alone {alone}, of {}", new.len());
+        }
+    }
 }
 
 /// A compressed kernel within an image: the rest is modelled, noise is copied, and where it stands

@@ -150,10 +150,8 @@ fn report(
         args.delta.display(),
     );
     let mut text = text;
-    if details["old_sha256"].is_null() && details["coder"] == "stored" {
-        text.push_str(
-            "\nnothing smaller than new was found: this is all of it, and needs no old image",
-        );
+    if old_len > 0 && details["old_sha256"].is_null() && details["format"] == "fwdelta" {
+        text.push_str("\nnothing of the old image is of use: a full image, which needs none");
     }
     if let Some(it) = details.get("in_place") {
         let number = |name: &str| it[name].as_u64().unwrap_or(0);

@@ -177,6 +177,7 @@ impl Engine {
             in_place: self.place()?,
             memory_max: self.memory,
             is_streamed: self.streams_only,
+            is_bound: false,
         })
     }
 }

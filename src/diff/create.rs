@@ -40,7 +40,18 @@ pub struct Options {
     /// Profile `fast` makes streams (coder 6) of short images as well: the device was built without
     /// the decoder of `small`, or has no time for it.
     pub is_streamed: bool,
+    /// It leads from one release to another, and says from which even if it needs nothing of that,
+    /// as deltas in packages and in place do. Otherwise it is a full image if that is smaller.
+    pub is_bound: bool,
 }
+
+/// Images up to this length are tried as full images as well where the delta is not far smaller
+/// than new: in unrelated images of few bytes no cover pays, nor does saying which image is old.
+const ALONE_LEN_MAX: usize = 64 << 10;
+/// Deltas that have one byte of so many, behind the first of new, are far smaller.
+const ALONE_SHARE: usize = 16;
+/// See [`ALONE_SHARE`].
+const ALONE_LEN_MIN: usize = 8 << 10;
 
 /// Bytes that making a delta takes for each byte of the images: the image itself, its views in
 /// three readings, and what is known of references and covers.
@@ -49,6 +60,11 @@ const IMAGE_SHARE: u64 = 5;
 const FIXED_LEN: u64 = 64 << 20;
 
 impl Options {
+    /// Whether old is named even where it is of no use.
+    const fn names_old(&self) -> bool {
+        self.is_bound || self.in_place.is_some()
+    }
+
     /// Bytes of memory that making a delta of images of these lengths stays below, images included.
     #[must_use]
     pub fn memory_bound(&self, old_len: u64, new_len: u64) -> u64 {
@@ -58,8 +74,8 @@ impl Options {
     }
 }
 
-/// Makes a delta that turns `old` into `new`; a full image if `old` is empty, or if nothing smaller
-/// than `new` is found: as a file, and not in place, that has at most 0.1 % and 64 bytes more.
+/// Makes a delta that turns `old` into `new`; a full image if `old` is empty, and, unless the delta
+/// is bound to `old`, if that is smaller: a file has at most 0.1 % and 64 bytes more than `new`.
 ///
 /// The delta has been applied by core's interpreter and its result compared with `new`.
 ///
@@ -68,7 +84,7 @@ impl Options {
 /// has, and `Bug` when the result differs.
 pub fn create(old: &[u8], new: &[u8], options: &Options, progress: &dyn Progress) -> Result<Delta> {
     with_threads(options.threads, || {
-        let (delta, is_tried) = encode(old, new, options, progress)?;
+        let (delta, is_tried) = smallest(old, new, options, progress)?;
         check_memory(&delta.header, options)?;
         if !is_tried {
             check(old, new, &delta, progress)?;
@@ -101,6 +117,24 @@ pub(super) fn with_threads<T: Send>(
         Error::input("--threads", message)
     })?
     .install(work)
+}
+
+/// A delta, or a full image, and whether it was applied already.
+fn smallest(
+    old: &[u8],
+    new: &[u8],
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<(Delta, bool)> {
+    let made = encode(old, new, options, progress)?;
+    let len = made.0.len();
+    let is_far_smaller = len < new.len().saturating_sub(ALONE_LEN_MIN) / ALONE_SHARE;
+    let is_asked = !is_far_smaller && !old.is_empty() && new.len() <= ALONE_LEN_MAX;
+    if options.names_old() || !is_asked {
+        return Ok(made);
+    }
+    let alone = encode(&[], new, options, progress)?;
+    Ok(if alone.0.len() < len { alone } else { made })
 }
 
 /// A delta, and whether it was applied already.
@@ -170,7 +204,7 @@ fn encode(
     header.payload_len = payload.len() as u64;
     header.workspace_len = memory_len(&header)?;
     let delta = Delta { header, payload };
-    if options.in_place.is_some() || delta.len() < header_bytes(&full).len() + new.len() {
+    if options.names_old() || delta.len() < header_bytes(&full).len() + new.len() {
         return Ok((delta, is_tried));
     }
     // New itself needs no old image, and does not say which.

@@ -33,14 +33,6 @@ impl Delta {
         self.header_bytes().len() + self.payload.len()
     }
 
-    /// The same, bound to `old` even if it needs nothing of it: a step from one release to another.
-    pub(crate) fn bound_to(mut self, old: &[u8]) -> Self {
-        if self.header.old.is_none() && !old.is_empty() {
-            self.header.old = Some(image_id(old));
-        }
-        self
-    }
-
     /// A stand-alone delta file (docs/format-delta.md, section 1).
     #[must_use]
     pub fn to_file(&self) -> Vec<u8> {

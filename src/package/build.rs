@@ -148,8 +148,8 @@ fn built(
             return Err(Error::input(images.name, what));
         }
         let old = images.old.unwrap_or(&[]);
-        let delta = diff::create(old, images.new, &options.diff, progress)?;
-        let mut delta = delta.bound_to(old);
+        let bound = diff::Options { is_bound: true, ..options.diff };
+        let mut delta = diff::create(old, images.new, &bound, progress)?;
         delta.header.undoes = undoes;
         let delta_len = delta.len();
         let chunk_len = options.chunk_len.unwrap_or(default_chunk_len(options.diff.profile));
