@@ -138,7 +138,10 @@ proptest! {
         is_streamed in any::<bool>(),
     ) {
         for profile in PROFILES {
-            let options = Options { profile, hints, threads: 1, is_streamed, ..Options::default() };
+            // Full images would be smaller of the shortest.
+            let is_bound = true;
+            let options =
+                Options { profile, hints, threads: 1, is_streamed, is_bound, ..Options::default() };
             let delta = create(&old, &new, &options, &Silent).unwrap();
             prop_assert!(applied(&old, &delta) == Ok(new.clone()), "{profile:?}");
             let chained = delta.chained(chunk_len).unwrap();

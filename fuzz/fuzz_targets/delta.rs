@@ -29,7 +29,7 @@ fuzz_target!(|data: &[u8]| {
     let mut numbers = Numbers(data);
     let profile = PROFILES[numbers.below(PROFILES.len())];
     let kind = numbers.byte();
-    let is_streamed = kind & 64 == 0;
+    let (is_streamed, is_bound) = (kind & 64 == 0, kind & 32 == 0);
     let hints = Hints { content: Content::from_number(kind % 16), base: None };
     let old_len = numbers.below(8192);
     let old = match hints.content.filter(|_| kind & 128 != 0) {
@@ -39,7 +39,8 @@ fuzz_target!(|data: &[u8]| {
     let old = &old[..];
     let mut flips = Numbers(old);
     let new = new_image(old, &mut numbers);
-    let options = Options { profile, hints, threads: 1, is_streamed, ..Options::default() };
+    let options =
+        Options { profile, hints, threads: 1, is_streamed, is_bound, ..Options::default() };
     let delta = create(old, &new, &options, &Silent).expect("nothing stops it");
     let made = apply(old, &delta.header, &delta.payload);
     assert!(made.as_ref() == Ok(&new), "{:?}", made.map(|made| made.len()));
