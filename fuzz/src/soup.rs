@@ -145,7 +145,7 @@ fn templates(content: Content) -> &'static [Template] {
         Content::RiscV => RISC_V,
         Content::Mips => MIPS,
         Content::Xtensa => XTENSA,
-        Content::Data | Content::EhFrame | Content::EhFrameHdr => DATA,
+        Content::Data | Content::EhFrame | Content::EhFrameHdr | Content::Words => DATA,
     }
 }
 

@@ -11,6 +11,7 @@ pub mod predict;
 pub mod projected;
 pub mod range;
 pub mod streams;
+pub mod unled;
 pub mod zstd;
 
 use fwdelta_core::format::pages::Span;

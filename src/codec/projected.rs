@@ -55,9 +55,8 @@ pub fn content(plan: &Plan<'_>, shape: &StreamShape) -> Result<Vec<u8>> {
     }
     let len = usize::try_from(predict::projection_len(shape)).unwrap_or(usize::MAX);
     let mut work = vec![0; len];
-    let mut projection = predict::projection(shape, &mut work)?;
     let mut blocks = Blocks::new(shape.block_len);
-    prologue(plan, shape, &mut projection, &mut blocks)?;
+    let mut projection = started(plan, shape, &mut work, &mut blocks)?;
     let corrections = corrections(plan, &mut projection);
     let mut writer = Writer { blocks, corrections: corrections.into_iter(), gap: 0, due: None };
     let mut end = 0;
@@ -99,12 +98,14 @@ impl Writer {
     }
 }
 
-fn prologue(
+/// A projection that knows what `blocks` is told: segments, runs and covers of `plan`.
+pub(super) fn started<'w>(
     plan: &Plan<'_>,
     shape: &StreamShape,
-    projection: &mut Projection<'_>,
+    work: &'w mut [u8],
     blocks: &mut Blocks<PROJECTED_STREAM_COUNT>,
-) -> Result<()> {
+) -> Result<Projection<'w>> {
+    let mut projection = predict::projection(shape, work)?;
     let covers: Vec<Listed> = plan.covers.iter().map(Listed::from).collect();
     let mut mapped = plan.map.iter().peekable();
     let hidden: Vec<bool> = covers
@@ -121,7 +122,7 @@ fn prologue(
     let (counts, mut prologue) = (Counts::from(shape), Prologue::default());
     let space = &mut projection.space;
     while prologue.step(&mut Streamed(blocks), &counts, space, &tables)? {}
-    Ok(())
+    Ok(projection)
 }
 
 /// Where the projection of the covers, one after the other, differs from new.

@@ -25,8 +25,10 @@ use crate::progress::{Progress, Stage, checkpoint};
 
 /// Matching rounds after the first.
 const ROUNDS: usize = 2;
-/// The same for coder 6, which gains 0.7 % by a second one, for a tenth to a third of the time.
-const PROJECTED_ROUNDS: usize = 1;
+/// Coder 6 has a second one if the first moved more than `.0` of a thousand bytes to another place
+/// and less than `.1`. With less, the map was right before; with more, most of what is wrong is
+/// new, and no map helps. It takes a tenth to a third of the time.
+const ROUNDS_PAY: (u64, u64) = (20, 125);
 /// Sizes of tables that are tried, and for how long an image: longer ones hardly have too little
 /// to learn from.
 const TRIED_COUNT: usize = 3;
@@ -50,9 +52,9 @@ pub(super) struct Pair<'a> {
     old_description: Description,
     new_description: Description,
     matching: MatchOptions,
-    /// Matching rounds after the first.
-    rounds: usize,
-    /// Of these.
+    /// Whether it is for coder 6.
+    is_projected: bool,
+    /// Of the rounds after the first.
     costs: &'static Costs,
     pub(super) progress: &'a dyn Progress,
 }
@@ -81,12 +83,17 @@ pub(super) fn matched<'a>(
     }
     let is_projected = is_projected(options, new.len());
     let matching = MatchOptions { memory_max: options.memory_max, is_thorough: !is_projected };
-    let (rounds, costs) = match is_projected {
-        true => (PROJECTED_ROUNDS, &Costs::PROJECTED_LATER),
-        false => (ROUNDS, &Costs::MAX_LATER),
+    let costs = if is_projected { &Costs::PROJECTED_LATER } else { &Costs::MAX_LATER };
+    let pair = Pair {
+        old,
+        new,
+        old_description,
+        new_description,
+        matching,
+        is_projected,
+        costs,
+        progress,
     };
-    let pair =
-        Pair { old, new, old_description, new_description, matching, rounds, costs, progress };
     let covers = pair.covers()?;
     let covered: u64 = covers.iter().map(|cover| cover.len).sum();
     let (len, noise_len) = (new.len() as u64, || Noise::of(new, &covers).len());
@@ -185,8 +192,9 @@ pub fn covers(
     let (old_description, new_description) = (old_description.clone(), new_description.clone());
     let (matching, progress) =
         (MatchOptions { is_thorough: true, ..MatchOptions::default() }, &crate::progress::Silent);
-    let (rounds, costs) = (ROUNDS, &Costs::MAX_LATER);
-    Pair { old, new, old_description, new_description, matching, rounds, costs, progress }.covers()
+    let (is_projected, costs) = (false, &Costs::MAX_LATER);
+    Pair { old, new, old_description, new_description, matching, is_projected, costs, progress }
+        .covers()
 }
 
 impl Pair<'_> {
@@ -400,11 +408,23 @@ impl Pair<'_> {
         // Labels take the place of code without references, and its memory.
         let soft = (old.all, new.all);
         drop((old.code, new.code));
-        for round in 1..=self.rounds {
-            let options = if round < self.rounds { &quick } else { &self.matching };
-            covers = self.again(&covers, (&soft.0, &soft.1), options)?;
+        for round in 1..=ROUNDS {
+            let options = if round < ROUNDS { &quick } else { &self.matching };
+            let again = self.again(&covers, (&soft.0, &soft.1), options)?;
+            let before = std::mem::replace(&mut covers, again);
+            if self.is_projected && !self.rounds_pay(&before, &covers) {
+                break;
+            }
         }
         Ok(covers)
+    }
+
+    /// Whether coder 6 gains by another round.
+    fn rounds_pay(&self, before: &[Cover], after: &[Cover]) -> bool {
+        let moved = 1000 * moved_len(before, after);
+        let (least, most) = ROUNDS_PAY;
+        let len = self.new.len() as u64;
+        (least * len..most * len).contains(&moved)
     }
 
     /// Matches once more, with labels of where references lead by `covers`.
@@ -432,7 +452,7 @@ impl Pair<'_> {
                 old_description,
                 new_segments: segments,
                 map: &map,
-                has_relocations: self.rounds > PROJECTED_ROUNDS,
+                has_relocations: !self.is_projected,
             };
             let votes = votes::collect(&pair, covers);
             // From here on the images themselves are not looked at.
@@ -446,4 +466,21 @@ impl Pair<'_> {
         let (costs, progress) = (self.costs, self.progress);
         matching::covers_with(&views.0, &views.1, covers, votes, costs, options, progress)
     }
+}
+
+/// Bytes of new that both cover, from different places.
+fn moved_len(before: &[Cover], after: &[Cover]) -> u64 {
+    let new_end = |cover: &Cover| cover.new_pos + cover.len;
+    let diagonal = |cover: &Cover| cover.old_pos.wrapping_sub(cover.new_pos);
+    let (mut rest, mut moved) = (before, 0);
+    for cover in after {
+        let passed = rest.iter().take_while(|before| new_end(before) <= cover.new_pos).count();
+        rest = &rest[passed..];
+        let met = rest.iter().take_while(|before| before.new_pos < new_end(cover));
+        let from_elsewhere = met.filter(|before| diagonal(before) != diagonal(cover));
+        moved += from_elsewhere
+            .map(|before| new_end(before).min(new_end(cover)) - before.new_pos.max(cover.new_pos))
+            .sum::<u64>();
+    }
+    moved
 }

@@ -6,7 +6,7 @@ use super::create::Options;
 use super::predicted::{Pair, Sink};
 use super::trial::Trial;
 use super::{profile, worth};
-use crate::codec::{projected, zstd};
+use crate::codec::{projected, unled, zstd};
 use crate::error::Result;
 use crate::exec::chain;
 use crate::matching::Cover;
@@ -70,8 +70,14 @@ impl Pair<'_> {
         );
         keep_longest(&mut covers, count_max);
         let map = chain::select(&covers, covers.len());
-        let shape = self.plan(&covers, &map).stream_counted(shape);
-        let bytes = projected::content(&self.plan(&covers, &map), &shape)?;
+        let mut plan = self.plan(&covers, &map);
+        let mut shape = plan.stream_counted(shape);
+        let runs = unled::runs(&plan, &shape)?;
+        let told = StreamShape { runs: runs.len() as u32, ..shape };
+        if covers.len() <= profile::cover_count_max(&told, options.device_memory_len) {
+            (plan.runs, shape) = (&runs, told);
+        }
+        let bytes = projected::content(&plan, &shape)?;
         let window_log = zstd::window_log(bytes.len()).min(shape.window_log);
         Ok(Content { bytes, shape: StreamShape { window_log, ..shape } })
     }

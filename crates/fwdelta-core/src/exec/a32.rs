@@ -1,14 +1,18 @@
 //! 32-bit ARM (Arm Architecture Reference Manual, ARMv7-A, chapter A5): B, BL, BLX, LDR literal,
-//! MOVW with its MOVT.
+//! the constants it loads, among them those relative to the PC, MOVW with its MOVT.
 
 use super::data;
 use super::unit::{Home, Kind, Site, Unit, signed};
-use super::walk::Registers;
+use super::walk::{Pools, Registers};
 
 /// Instructions behind a MOVW among which its MOVT is looked for.
 const PAIR_COUNT: usize = 8;
 /// Farthest that a MOVT is from its MOVW, in bytes.
 const PAIR_REACH: u64 = 64;
+/// Farthest that an instruction that adds the PC to rX is from the load of rX, in bytes.
+const PIC_REACH: u64 = 96;
+/// In a register's value: it was loaded, from the position in the other bits.
+const IS_LOADED: u64 = 1 << 63;
 const MOV_BITS: u32 = 0x000f_0fff;
 
 /// What kind of reference an instruction is; halves of addresses only show in context.
@@ -39,10 +43,20 @@ const fn register(word: u32) -> u8 {
     (word >> 12 & 15) as u8
 }
 
+/// The register that ADD rX, PC, rY or LDR rX, [PC, rY] adds to the PC.
+const fn added_to_pc(word: u32) -> Option<u8> {
+    let is_add = word & 0x0fff_0ff0 == 0x008f_0000;
+    let is_load = word & 0x0fff_0ff0 == 0x079f_0000;
+    if (is_add || is_load) && word >> 28 != 15 { Some((word & 15) as u8) } else { None }
+}
+
 /// The next unit.
-pub(super) fn unit(site: &Site<'_>, registers: &mut Registers) -> Unit {
+pub(super) fn unit(site: &Site<'_>, registers: &mut Registers, pools: &mut Pools) -> Unit {
     if site.pos & 3 != 0 {
         return site.odd_bytes(4);
+    }
+    if let Some(unit) = constant(site, pools) {
+        return unit;
     }
     let Some(word) = site.u32(0).filter(|_| site.left >= 4) else {
         return site.plain(Kind::Bytes, 4);
@@ -50,6 +64,9 @@ pub(super) fn unit(site: &Site<'_>, registers: &mut Registers) -> Unit {
     let mut unit = Unit { word: word.into(), kind: Kind::Op, len: 4, ..Unit::default() };
     if let Some(kind) = kind_of(word) {
         (unit.kind, unit.target) = (kind, target(kind, word, site.addr));
+        if kind == Kind::A32Literal {
+            load_of(site, register(word), unit.target, registers, pools);
+        }
     } else if is_movw(word) {
         if let Some(high) = find_high(site, register(word)) {
             unit.kind = Kind::A32MovHalf;
@@ -57,8 +74,14 @@ pub(super) fn unit(site: &Site<'_>, registers: &mut Registers) -> Unit {
             registers.set(register(word), unit.target, site.pos);
         }
     } else if is_movt(word) {
-        if let Some(to) = registers.get(register(word), site.pos, PAIR_REACH) {
+        let half = registers.get(register(word), site.pos, PAIR_REACH);
+        if let Some(to) = half.filter(|half| half & IS_LOADED == 0) {
             (unit.kind, unit.target, unit.aux) = (Kind::A32MovHalf, to, 1);
+        }
+    } else if let Some(register) = added_to_pc(word) {
+        let value = registers.get(register, site.pos, PIC_REACH);
+        if let Some(value) = value.filter(|value| value & IS_LOADED != 0) {
+            pools.set_pic(value & !IS_LOADED, site.addr as u32);
         }
     } else {
         return data::pointer32(site, word).unwrap_or(unit);
@@ -66,18 +89,45 @@ pub(super) fn unit(site: &Site<'_>, registers: &mut Registers) -> Unit {
     unit
 }
 
+/// A constant that a load was seen of.
+fn constant(site: &Site<'_>, pools: &mut Pools) -> Option<Unit> {
+    let word = site.u32(0).filter(|_| site.left >= 4)?;
+    let pic = pools.take(site.pos)?;
+    if pic != 0 {
+        let base = u64::from(pic).wrapping_add(8);
+        let target = base.wrapping_add(word.into()) & 0xffff_ffff;
+        return Some(Unit { word: word.into(), target, aux: base, kind: Kind::Based, len: 4 });
+    }
+    data::pointer32(site, word).or_else(|| Some(site.plain(Kind::Data, 4)))
+}
+
+/// Remembers that the constant at address `to`, behind the load, is one.
+fn load_of(site: &Site<'_>, to: u8, addr: u64, registers: &mut Registers, pools: &mut Pools) {
+    let by = addr.wrapping_sub(site.addr);
+    if (4..0x1008).contains(&by) && by & 3 == 0 {
+        let pos = site.pos.wrapping_add(by);
+        pools.put(pos);
+        registers.set(to, pos | IS_LOADED, site.pos);
+    }
+}
+
 /// Bytes from the site on, at most `most`, that are instructions without a reference, or lead to
 /// `home`; may be fewer than there are.
-pub(super) fn plain_len(site: &Site<'_>, most: usize, home: Home) -> usize {
+pub(super) fn plain_len(site: &Site<'_>, most: usize, home: Home, pools: &mut Pools) -> usize {
     if site.pos & 3 != 0 {
         return 0;
     }
+    let most = most.min(usize::try_from(pools.next(site.pos)).unwrap_or(usize::MAX));
     let mut len = 0u64;
     for bytes in site.ahead(most).as_chunks::<4>().0 {
         let word = site.word(*bytes);
         let is_mov = word & 0x0fb0_0000 == 0x0300_0000;
-        let leads = kind_of(word)
-            .is_some_and(|kind| !home.contains(target(kind, word, site.addr.wrapping_add(len))));
+        let addr = site.addr.wrapping_add(len);
+        let leads = match kind_of(word) {
+            Some(Kind::A32Literal) => true,
+            Some(kind) => !home.contains(target(kind, word, addr)),
+            None => added_to_pc(word).is_some(),
+        };
         if leads || is_mov || site.bounds.is_near32(word) {
             break;
         }

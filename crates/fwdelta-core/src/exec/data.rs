@@ -16,7 +16,7 @@ pub(super) fn unit(site: &Site<'_>) -> Unit {
     let Some(word) = site.u32(0).filter(|_| site.left >= 4) else {
         return site.plain(Kind::Bytes, 4);
     };
-    if !site.is_mapped {
+    if has_no_references(site) {
         return site.plain(Kind::Data, 4);
     }
     if let Some(unit) = wide(site) {
@@ -31,9 +31,13 @@ pub(super) fn unit(site: &Site<'_>) -> Unit {
     found.unwrap_or_else(|| site.plain(Kind::Data, 4))
 }
 
+fn has_no_references(site: &Site<'_>) -> bool {
+    !site.is_mapped || site.class.content == Content::Words
+}
+
 /// Bytes from the site on, at most `most`, that are no references; may be fewer than there are.
 pub(super) fn plain_len(site: &Site<'_>, most: usize) -> usize {
-    if !site.is_mapped {
+    if has_no_references(site) {
         return site.ahead(most).len();
     }
     if site.pos & 3 != 0 || site.class.content != Content::Data {

@@ -27,11 +27,13 @@ pub enum Content {
     EhFrameHdr = 9,
     /// `.eh_frame`: back pointers to CIEs and words relative to their own place.
     EhFrame = 10,
+    /// Words that are no references, whatever they look like.
+    Words = 11,
 }
 
 impl Content {
     /// All of them, by their numbers in the format.
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::Data,
         Self::A64,
         Self::A32,
@@ -43,6 +45,7 @@ impl Content {
         Self::Xtensa,
         Self::EhFrameHdr,
         Self::EhFrame,
+        Self::Words,
     ];
 
     /// The content with this number in the format.
@@ -55,7 +58,7 @@ impl Content {
     #[must_use]
     pub const fn is_built_in(self) -> bool {
         match self {
-            Self::Data | Self::EhFrameHdr | Self::EhFrame => true,
+            Self::Data | Self::EhFrameHdr | Self::EhFrame | Self::Words => true,
             Self::A64 => cfg!(feature = "isa-a64"),
             Self::A32 => cfg!(feature = "isa-a32"),
             Self::Thumb => cfg!(feature = "isa-thumb"),
@@ -69,7 +72,7 @@ impl Content {
     /// Whether it is code.
     #[must_use]
     pub const fn is_code(self) -> bool {
-        !matches!(self, Self::Data | Self::EhFrameHdr | Self::EhFrame)
+        !matches!(self, Self::Data | Self::EhFrameHdr | Self::EhFrame | Self::Words)
     }
 }
 

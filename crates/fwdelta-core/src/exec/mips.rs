@@ -7,7 +7,7 @@
 
 use super::data;
 use super::unit::{Home, Kind, Site, Unit, signed};
-use super::walk::Registers;
+use super::walk::{Globals, Registers};
 
 /// Instructions behind a LUI among which the low part is looked for.
 const PAIR_COUNT: usize = 16;
@@ -81,7 +81,7 @@ const fn immediate(word: u32) -> u64 {
 }
 
 /// The next unit.
-pub(super) fn unit(site: &Site<'_>, registers: &mut Registers, globals: &mut [u64; 2]) -> Unit {
+pub(super) fn unit(site: &Site<'_>, registers: &mut Registers, globals: &mut Globals) -> Unit {
     if site.pos & 3 != 0 {
         return site.odd_bytes(4);
     }
@@ -119,12 +119,12 @@ pub(super) fn plain_len(
     most: usize,
     home: Home,
     registers: &mut Registers,
-    globals: &[u64; 2],
+    globals: &Globals,
 ) -> usize {
     if site.pos & 3 != 0 || site.bounds.low >> 32 != 0 {
         return 0;
     }
-    let [global, _] = *globals;
+    let global = globals.old;
     let mut len = 0u64;
     for bytes in site.ahead(most).as_chunks::<4>().0 {
         let word = site.word(*bytes);
@@ -219,10 +219,10 @@ const fn has_t9(word: u32) -> bool {
     word >> 21 & 31 == T9 || word >> 16 & 31 == T9
 }
 
-fn low(site: &Site<'_>, word: u32, registers: &Registers, globals: &mut [u64; 2], unit: &mut Unit) {
+fn low(site: &Site<'_>, word: u32, registers: &Registers, globals: &mut Globals, unit: &mut Unit) {
     let Some(base) = low_part(word) else { return };
     let Some((value, since)) = registers.get_since(base, site.pos, PAIR_REACH) else {
-        let [global, _] = *globals;
+        let global = globals.old;
         if base == GP && global != 0 {
             unit.kind = Kind::Global;
             unit.target = narrowed(global.wrapping_add(immediate(word)), site);
@@ -236,8 +236,7 @@ fn low(site: &Site<'_>, word: u32, registers: &Registers, globals: &mut [u64; 2]
     unit.target = narrowed(from.wrapping_add(high).wrapping_add(immediate(word)), site);
     unit.aux = value & REGISTER | if is_relative { since << SINCE_SHIFT } else { 0 };
     if sets_global(unit.aux) {
-        let [global, _] = globals;
-        *global = unit.target;
+        globals.set(unit.target);
     }
 }
 
@@ -294,9 +293,8 @@ pub(super) fn read(
     word: u32,
     addr: u64,
     new_registers: &mut [u64],
-    globals: &mut [u64; 2],
+    globals: &mut Globals,
 ) -> Option<u64> {
-    let [_, global] = globals;
     let is_narrow = unit.target >> 32 == 0;
     let target = match unit.kind {
         Kind::MipsHigh => {
@@ -311,12 +309,13 @@ pub(super) fn read(
             let high = new_registers.get((unit.aux & REGISTER) as usize)?;
             let target = low_part(word).map(|_| high.wrapping_add(immediate(word)))?;
             if sets_global(unit.aux) {
-                *global = if is_narrow { target & 0xffff_ffff } else { target };
+                let narrow = target & 0xffff_ffff;
+                globals.follow(unit.target, if is_narrow { narrow } else { target });
             }
             target
         }
-        Kind::Global if low_part(word) == Some(GP) && *global != 0 => {
-            global.wrapping_add(immediate(word))
+        Kind::Global if low_part(word) == Some(GP) && globals.new != 0 => {
+            globals.new.wrapping_add(immediate(word))
         }
         kind if kind_of(word) == Some(kind) => target(kind, word, addr),
         _ => return None,
@@ -354,10 +353,10 @@ mod tests {
             for (flags, since) in [(0, 0), (IS_RELATIVE, 4)] {
                 let addr = 0x8001_2344;
                 let lui = write(Kind::MipsHigh, 0x3c1c_5555, addr, to, flags);
-                let (mut registers, mut globals) = ([0; 32], [0; 2]);
+                let (mut registers, mut globals) = ([0; 32], Globals::default());
                 let high = Unit { kind: Kind::MipsHigh, word: 0x3c1c_5555, ..Unit::default() };
                 let high = Unit { aux: flags, target: to, ..high };
-                assert_eq!(read(&high, lui, addr, &mut registers, &mut [0; 2]), None);
+                assert_eq!(read(&high, lui, addr, &mut registers, &mut globals), None);
                 for word in [0x279c_5555, 0x8f82_5555, 0xaf82_5555] {
                     let aux = u64::from(GP) | since << SINCE_SHIFT;
                     let unit = Unit { kind: Kind::MipsLow, aux, target: to, ..Unit::default() };

@@ -276,11 +276,13 @@ impl<'w> Projection<'w> {
             Kind::Based => self.space.led(unit.aux),
             kind => self.walker.base(kind),
         };
-        let word = reference::write(unit, new_addr, self.space.led(unit.target), base);
+        let to = self.space.led(unit.target);
         if unit.sets_global() {
-            self.walker.read(unit, word, new_addr, 0);
+            let is_narrow = unit.target >> 32 == 0;
+            let global = if is_narrow { to & 0xffff_ffff } else { to };
+            self.walker.globals.follow(unit.target, global);
         }
-        word
+        reference::write(unit, new_addr, to, base)
     }
 }
 
@@ -354,7 +356,8 @@ mod tests {
         is_more: bool,
         each: impl FnOnce(&mut Projection<'_>),
     ) {
-        let segment = Segment { pos: 0, len: LEN, addr: base, span: LEN, module: 0 };
+        let span = LEN + 0x100;
+        let segment = Segment { pos: 0, len: LEN, addr: base, span, module: 0 };
         let (mut old, mut new) = ([[0; SEGMENT_LEN]], [[0; SEGMENT_LEN]; 2]);
         let (mut runs, mut covers) = ([[0; RUN_LEN]], [[0; COVER_LEN]; 4]);
         let (mut order, mut ends) = ([[0; ORDER_LEN]; 4], [[0; ORDER_LEN]; 5]);
@@ -462,6 +465,9 @@ mod tests {
         // call .+5; add ebx, 0x2000.
         let program = [0xe8, 0, 0, 0, 0, 0x81, 0xc3, 0, 0x20, 0, 0];
         image[0x420..][..program.len()].copy_from_slice(&program);
+        // The same from elsewhere, to the same table.
+        image[0x440..][..program.len()].copy_from_slice(&program);
+        (image[0x447], image[0x448]) = (0xe0, 0x1f);
     }
 
     #[test]
@@ -478,6 +484,7 @@ mod tests {
             with_projection(class, 0x8000_0000, true, |projection| {
                 let (ends, count) = ends_of(&image, projection, &cover);
                 let (mut stand, mut passed) = (stand(&cover), 0);
+                projection.walker = Walker::default();
                 projection.start_cover(&stand);
                 while stand.left > 0 {
                     let at = stand.old_pos as usize;
@@ -502,6 +509,37 @@ mod tests {
             });
         }
         assert!(counted > 1000, "{counted}");
+    }
+
+    #[test]
+    fn offsets_from_global_pointers_move_with_them() {
+        // lui gp, 0; addiu gp, gp, 0x1000; addu gp, gp, t9; lw t9, -16(gp): at 0x100, so the
+        // pointer is at 0x1100 and what is loaded at 0x10f0, both of which move by 0x40.
+        let words = [0x3c1c_0000u32, 0x279c_1000, 0x0399_e021, 0x8f99_fff0];
+        let mut image = [0; LEN as usize];
+        let room = image[0x100..0x110].as_chunks_mut().0.iter_mut();
+        room.zip(words).for_each(|(bytes, word)| *bytes = word.to_le_bytes());
+        let class = Class { content: Content::Mips, ..Class::default() };
+        both_ways(&image, class, 0x8000_0000, |pieces, units| {
+            for made in [pieces, units] {
+                let words = made[0x100..0x110].as_chunks().0.iter();
+                let made = words.map(|bytes| u32::from_le_bytes(*bytes));
+                assert!(made.eq([0x3c1c_0000, 0x279c_1040, 0x0399_e021, 0x8f99_fff0]));
+            }
+        });
+    }
+
+    #[test]
+    fn zeroed_data_moves_with_the_end_of_its_segment() {
+        with_projection(Class::default(), 0x8000_0000, true, |projection| {
+            let image = image(1);
+            projection.unit(&image, 0, 0, LEN);
+            let end = 0x8000_0000 + LEN;
+            let last = projection.space.led(end - 1);
+            assert_ne!(last, end - 1);
+            assert_eq!(projection.space.led(end + 8), last + 9);
+            assert_eq!(projection.space.led(end + 0x100), end + 0x100, "nothing is there");
+        });
     }
 
     #[test]

@@ -152,7 +152,7 @@ impl Walker {
             Kind::X86Rel32 if cfg!(feature = "isa-x86") => {
                 Some(x86::read(unit, word32, addr, &mut self.globals))
             }
-            Kind::Global if unit.aux == x86::IS_WORD => x86::read_global(word32, self.globals),
+            Kind::Global if unit.aux == x86::IS_WORD => x86::read_global(word32, &self.globals),
             Kind::A64Branch26
             | Kind::A64Branch19
             | Kind::A64Branch14

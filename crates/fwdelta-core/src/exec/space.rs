@@ -450,8 +450,23 @@ impl<'w> Space<'w> {
         Some(Known { start: addr, len, by: by.wrapping_add_signed(shift) })
     }
 
-    /// Where an old address of the module in view is in new, by the listed covers.
+    /// Where an old address of the module in view is in new, by the listed covers. Zeroed data
+    /// behind the bytes of a segment moves with the last of them.
     pub fn to_new(&mut self, addr: u64) -> Option<(u64, Trust)> {
+        if let Some(found) = self.bytes_to_new(addr) {
+            return Some(found);
+        }
+        let (first, end) = self.module_at;
+        let in_span =
+            |segment: &Segment| segment.len > 0 && addr.wrapping_sub(segment.addr) < segment.span;
+        let segment = (first..end).filter_map(|at| self.old.get(at)).find(in_span)?;
+        let last = segment.addr.wrapping_add(segment.len - 1);
+        let (to, _) = self.bytes_to_new(last)?;
+        Some((to.wrapping_add(addr.wrapping_sub(last)), Trust::Near))
+    }
+
+    /// The same of an address in the bytes of a segment.
+    fn bytes_to_new(&mut self, addr: u64) -> Option<(u64, Trust)> {
         let (first, end) = self.module_at;
         let in_bytes = |segment: &Segment| addr.wrapping_sub(segment.addr) < segment.len;
         let segment = match Some(self.target_segment).filter(in_bytes) {

@@ -147,6 +147,43 @@ impl Pools {
     }
 }
 
+/// The global pointer, from which position-independent code reaches data: as last set up, 0 before.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Globals {
+    pub(super) old: u64,
+    pub(super) new: u64,
+    /// Where what looked like the way to it last led in old, and the position of that.
+    seen: (u64, u64),
+}
+
+impl Globals {
+    fn state<V: Visit>(&mut self, visit: &mut V) -> Result<()> {
+        let (to, pos) = &mut self.seen;
+        [&mut self.old, &mut self.new, to, pos].into_iter().try_for_each(|at| visit.u64(at))
+    }
+
+    /// Old code sets it up.
+    pub(super) const fn set(&mut self, old: u64) {
+        self.old = old;
+    }
+
+    /// Old code at `pos` may set it up: believed if that before it, elsewhere, led there as well.
+    pub(super) const fn see(&mut self, old: u64, pos: u64) {
+        let (to, seen_pos) = self.seen;
+        if to == old && seen_pos != pos {
+            self.old = old;
+        }
+        self.seen = (old, pos);
+    }
+
+    /// What leads to `old` in old leads to `new` in new.
+    pub(super) const fn follow(&mut self, old: u64, new: u64) {
+        if self.old == old {
+            self.new = new;
+        }
+    }
+}
+
 /// A field found inside an instruction that is still to come.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Field {
@@ -162,8 +199,7 @@ pub struct Walker {
     pub(super) registers: Registers,
     pools: Pools,
     pending: Option<Field>,
-    /// The global pointer in old and new as last set up, 0 before.
-    pub(super) globals: [u64; 2],
+    pub(super) globals: Globals,
     /// Parts of new addresses, as found in the new instructions.
     pub(super) new_registers: [u64; REGISTER_COUNT],
 }
@@ -174,7 +210,7 @@ impl Default for Walker {
             registers: Registers::EMPTY,
             pools: Pools::EMPTY,
             pending: None,
-            globals: [0; 2],
+            globals: Globals::default(),
             new_registers: [0; REGISTER_COUNT],
         }
     }
@@ -195,7 +231,7 @@ impl Walker {
         // What is nearest is looked for again.
         (self.pools.lowest, self.pools.is_empty) = (0, false);
         field(&mut self.pending, visit)?;
-        self.globals.iter_mut().try_for_each(|global| visit.u64(global))?;
+        self.globals.state(visit)?;
         self.new_registers.iter_mut().try_for_each(|register| visit.u64(register))
     }
 
@@ -212,8 +248,7 @@ impl Walker {
     /// What references of `kind` count from, as seen in new itself; else 0.
     #[must_use]
     pub const fn base(&self, kind: Kind) -> u64 {
-        let [_, new] = self.globals;
-        if matches!(kind, Kind::Global) { new } else { 0 }
+        if matches!(kind, Kind::Global) { self.globals.new } else { 0 }
     }
 
     /// Bytes from `site` on, at most `most`, that hold no reference but such as lead by a distance
@@ -237,7 +272,9 @@ impl Walker {
             Content::A64 if cfg!(feature = "isa-a64") => {
                 a64::plain_len(site, most, home, &self.registers)
             }
-            Content::A32 if cfg!(feature = "isa-a32") => a32::plain_len(site, most, home),
+            Content::A32 if cfg!(feature = "isa-a32") => {
+                a32::plain_len(site, most, home, &mut self.pools)
+            }
             Content::Thumb if cfg!(feature = "isa-thumb") => {
                 thumb::plain_len(site, most, home, &mut self.pools)
             }
@@ -250,7 +287,7 @@ impl Walker {
             Content::X86_64 | Content::I386 if cfg!(feature = "isa-x86") => {
                 x86_scan::plain_len(site, most, home, self.pending.as_ref(), &self.globals)
             }
-            Content::Data => data::plain_len(site, most),
+            Content::Data | Content::Words => data::plain_len(site, most),
             _ => 0,
         }
     }
@@ -277,7 +314,9 @@ impl Walker {
     pub(super) fn unit_of(&mut self, content: Content, site: &Site<'_>) -> Unit {
         match content {
             Content::A64 if cfg!(feature = "isa-a64") => a64::unit(site, &mut self.registers),
-            Content::A32 if cfg!(feature = "isa-a32") => a32::unit(site, &mut self.registers),
+            Content::A32 if cfg!(feature = "isa-a32") => {
+                a32::unit(site, &mut self.registers, &mut self.pools)
+            }
             Content::Thumb if cfg!(feature = "isa-thumb") => {
                 thumb::unit(site, &mut self.registers, &mut self.pools)
             }
@@ -386,7 +425,7 @@ mod tests {
                 let is_little = matches!(content, Content::X86_64 | Content::I386);
                 let class = Class { content, wide, big_endian: big_endian && !is_little };
                 walk(&image, class, 0x8000_0000, |walker, unit, addr| {
-                    let base = if unit.kind == Kind::Based { unit.aux } else { walker.globals[0] };
+                    let base = if unit.kind == Kind::Based { unit.aux } else { walker.globals.old };
                     if unit.kind.is_reference() {
                         let word = reference::write(&unit, addr, unit.target, base);
                         assert_eq!(word, unit.word, "{content:?} {unit:?} at {addr:x}");
@@ -407,7 +446,8 @@ mod tests {
         walk(&image, class, 0x8000_0000, |walker, unit, addr| {
             if unit.kind.is_reference() && count < N {
                 found[count] = (unit.kind, unit.target);
-                let read = walker.read(&unit, unit.word, addr, 0).map(|to| to & 0xffff_ffff);
+                let base = if unit.kind == Kind::Based { unit.aux } else { 0 };
+                let read = walker.read(&unit, unit.word, addr, base).map(|to| to & 0xffff_ffff);
                 assert!(read.is_none_or(|to| to == unit.target), "{unit:?}");
                 count += 1;
             }
@@ -427,6 +467,25 @@ mod tests {
     }
 
     #[test]
+    fn constants_count_from_where_the_pc_is_added() {
+        // ldr r2, [pc, #4]; ldr r3, [pc, #4]; add r2, pc, r2; its constant; one that r3 gets.
+        let words = [0xe59f_2004u32, 0xe59f_3004, 0xe08f_2002, 0x0001_0000, 0x8000_2344];
+        let mut program = [0; 20];
+        for (bytes, word) in program.as_chunks_mut().0.iter_mut().zip(words) {
+            *bytes = word.to_le_bytes();
+        }
+        assert_eq!(
+            references(Content::A32, &program),
+            [
+                (Kind::A32Literal, 0x8000_000c),
+                (Kind::A32Literal, 0x8000_0010),
+                (Kind::Based, 0x8001_0010),
+                (Kind::Pointer32, 0x8000_2344),
+            ]
+        );
+    }
+
+    #[test]
     fn offsets_count_from_global_pointers() {
         // lui gp, 1; addiu gp, gp, 0x10; addu gp, gp, t9; lw t9, -16(gp).
         let mips =
@@ -439,12 +498,18 @@ mod tests {
                 (Kind::Global, 0x8001_0000),
             ]
         );
-        // call .+0x105; add ebx, 0x1_0000; lea eax, [ebx - 16].
-        let i386 =
-            [0xe8, 0, 1, 0, 0, 0x81, 0xc3, 0, 0, 1, 0, 0x8d, 0x83, 0xf0, 0xff, 0xff, 0xff, 0x90];
+        // call .+0x105; add ebx, 0x1_0000; lea eax, [ebx - 16]; the same again, to the same place.
+        let i386 = [
+            0xe8, 0, 1, 0, 0, 0x81, 0xc3, 0, 0, 1, 0, 0x8d, 0x83, 0xf0, 0xff, 0xff, 0xff,
+            0x90, //
+            0xe8, 0xee, 0, 0, 0, 0x81, 0xc3, 0xee, 0xff, 0, 0, 0x8d, 0x83, 0xf0, 0xff, 0xff, 0xff,
+            0x90,
+        ];
         assert_eq!(
             references(Content::I386, &i386),
             [
+                (Kind::X86Rel32, 0x8000_0105),
+                (Kind::X86Rel32, 0x8001_0005),
                 (Kind::X86Rel32, 0x8000_0105),
                 (Kind::X86Rel32, 0x8001_0005),
                 (Kind::Global, 0x8000_fff5),

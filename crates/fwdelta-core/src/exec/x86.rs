@@ -9,7 +9,7 @@
 
 use super::layout::Content;
 use super::unit::{Kind, Site, Unit, signed};
-use super::walk::Field;
+use super::walk::{Field, Globals};
 
 /// Bytes of a unit that holds no field.
 pub(super) const PLAIN_LEN: usize = 4;
@@ -21,7 +21,7 @@ pub const IS_WORD: u64 = 1;
 const STRUCTURE_LEN: u32 = 0x1000;
 
 /// The next unit.
-pub(super) fn unit(site: &Site<'_>, pending: &mut Option<Field>, globals: &mut [u64; 2]) -> Unit {
+pub(super) fn unit(site: &Site<'_>, pending: &mut Option<Field>, globals: &mut Globals) -> Unit {
     if let Some(field) = pending.take_if(|field| field.pos <= site.pos)
         && field.pos == site.pos
         && let Some(word) = site.u32(0).filter(|_| site.left >= 4)
@@ -57,11 +57,10 @@ fn may_start(site: &Site<'_>, skip: usize) -> bool {
     matches!(op, 0xe8 | 0xe9 | 0x0f | 0xb8..=0xbf) || next & 0xc7 == 0x05
 }
 
-fn of_field(field: &Field, word: u32, globals: &mut [u64; 2]) -> Unit {
-    let Field { kind, target, aux, .. } = *field;
+fn of_field(field: &Field, word: u32, globals: &mut Globals) -> Unit {
+    let Field { pos, target, aux, kind } = *field;
     if sets_global(aux) {
-        let [old, _] = globals;
-        *old = target;
+        globals.see(target, pos);
     }
     Unit { word: word.into(), target, aux, kind, len: 4 }
 }
@@ -72,7 +71,7 @@ pub(super) const fn sets_global(aux: u64) -> bool {
 }
 
 /// A field of the instruction that may start `skip` bytes behind the site: how far behind that.
-pub(super) fn field_at(site: &Site<'_>, skip: usize, globals: &[u64; 2]) -> Option<(u64, Field)> {
+pub(super) fn field_at(site: &Site<'_>, skip: usize, globals: &Globals) -> Option<(u64, Field)> {
     let is_wide = site.class.content == Content::X86_64;
     if let Some(by) = displacement(site, skip, is_wide) {
         let word = site.u32(skip + by)?;
@@ -112,8 +111,8 @@ fn to_table(site: &Site<'_>, skip: usize) -> Option<(u64, Field)> {
 }
 
 /// A displacement from the global offset table to something of the module.
-fn from_table(site: &Site<'_>, skip: usize, globals: &[u64; 2]) -> Option<(u64, Field)> {
-    let [table, _] = *globals;
+fn from_table(site: &Site<'_>, skip: usize, globals: &Globals) -> Option<(u64, Field)> {
+    let table = globals.old;
     let op = site.byte(skip)?;
     let (modrm_at, is_known) = match op {
         0x0f => (2, has_modrm_after_0f(site.byte(skip + 1)?)),
@@ -143,7 +142,46 @@ fn from_table(site: &Site<'_>, skip: usize, globals: &[u64; 2]) -> Option<(u64, 
 fn absolute(site: &Site<'_>, skip: usize) -> Option<(u64, Field)> {
     let word = u64::from(site.u32(skip)?);
     let field = Field { pos: site.pos + skip as u64, target: word, aux: 0, kind: Kind::Pointer32 };
-    (site.bounds.low != 0 && site.bounds.is_pointer32(word)).then_some((0, field))
+    let is_address = site.bounds.low != 0 && site.bounds.is_pointer32(word);
+    (is_address && (is_operand(site, skip) || is_in_table(site, skip))).then_some((0, field))
+}
+
+/// Whether what stands before a word is that of an instruction with a word for displacement or
+/// immediate. Programs at 0x0804_8000 hold many bytes that look like addresses: 89 44 24 08 stores
+/// a register on the stack.
+fn is_operand(site: &Site<'_>, skip: usize) -> bool {
+    let at = site.at.wrapping_add(skip);
+    let before = |by| at.checked_sub(by).and_then(|at| site.view.get(at)).map_or(0, |byte| *byte);
+    let [g, f, e, d, c, b, a] = [7, 6, 5, 4, 3, 2, 1].map(before);
+    let has_operand = |op: u8, before: u8| {
+        has_modrm(op)
+            || matches!(op, 0x69 | 0xff | 0xd8..=0xdf)
+            || before == 0x0f && has_modrm_after_0f(op)
+    };
+    let is_displaced = |modrm: u8| modrm & 0xc7 == 0x05 || modrm & 0xc0 == 0x80 && modrm & 7 != 4;
+    let is_indexed = |modrm: u8, sib: u8| modrm & 0xc7 == 0x84 || modrm & 0xc7 == 4 && sib & 7 == 5;
+    let has_immediate = |op: u8| matches!(op, 0x69 | 0x81 | 0xc7 | 0xf7);
+    let is_short = |modrm: u8| modrm >= 0xc0 || modrm < 0x40 && !matches!(modrm & 7, 4 | 5);
+    matches!(a, 0x68 | 0xa0..=0xa3 | 0xa9 | 0xb8..=0xbf)
+        || a < 0x40 && a & 7 == 5
+        || has_operand(b, c) && is_displaced(a)
+        || has_operand(c, d) && is_indexed(b, a)
+        || has_immediate(b) && is_short(a)
+        || has_immediate(c) && (b & 0xc7 == 4 || b & 0xc0 == 0x40 && b & 7 != 4)
+        || has_immediate(d) && c & 0xc7 == 0x44
+        || has_immediate(f) && is_displaced(e)
+        || has_immediate(g) && is_indexed(f, e)
+}
+
+/// Whether a word stands beside another address, as in a table.
+fn is_in_table(site: &Site<'_>, skip: usize) -> bool {
+    let at = site.at.wrapping_add(skip);
+    let is_address = |at: Option<usize>| {
+        let bytes = at.and_then(|at| site.view.get(at..)).and_then(|bytes| bytes.first_chunk());
+        bytes.is_some_and(|bytes| site.bounds.is_pointer32(site.word(*bytes).into()))
+    };
+    let is_aligned = site.pos.wrapping_add(skip as u64) & 3 == 0;
+    is_aligned && (is_address(at.checked_sub(4)) || is_address(at.checked_add(4)))
 }
 
 /// Where a 32-bit displacement stands in the instruction that may start `skip` bytes on.
@@ -198,18 +236,17 @@ pub const fn target(word: u32, addr: u64, aux: u64) -> u64 {
 }
 
 /// The same of a field in new.
-pub(super) fn read(unit: &Unit, word: u32, addr: u64, globals: &mut [u64; 2]) -> u64 {
+pub(super) fn read(unit: &Unit, word: u32, addr: u64, globals: &mut Globals) -> u64 {
     let target = target(word, addr, unit.aux);
     if sets_global(unit.aux) {
-        let [_, new] = globals;
-        *new = target & 0xffff_ffff;
+        globals.follow(unit.target, target & 0xffff_ffff);
     }
     target
 }
 
 /// Where an offset from the global offset table leads in new, if that was seen there.
-pub(super) fn read_global(word: u32, globals: [u64; 2]) -> Option<u64> {
-    let [_, table] = globals;
+pub(super) fn read_global(word: u32, globals: &Globals) -> Option<u64> {
+    let table = globals.new;
     (table != 0).then(|| table.wrapping_add(signed(word.into(), 32)) & 0xffff_ffff)
 }
 
@@ -221,6 +258,8 @@ pub const fn write(addr: u64, target: u64, aux: u64) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::layout::Class;
+    use super::super::space::Bounds;
     use super::*;
 
     #[test]
@@ -231,15 +270,61 @@ mod tests {
     }
 
     #[test]
+    fn addresses_are_operands_or_stand_in_tables() {
+        let mut bounds = Bounds::default();
+        (bounds.low, bounds.high) = (0x0804_8000, 0x0900_0000);
+        bounds.settle();
+        let class = Class { content: Content::I386, ..Class::default() };
+        let is_address = |view: &[u8], at: usize| {
+            let (pos, left) = (at as u64, (view.len() - at) as u64);
+            let (addr, run_addr) = (0x0804_8000 + pos, 0x0804_8000);
+            let bounds = &bounds;
+            let site = Site { view, at, pos, addr, run_addr, left, class, bounds, is_mapped: true };
+            absolute(&site, 0).is_some()
+        };
+        let operands: [&[u8]; 11] = [
+            &[0xb8],                         // mov eax, imm32
+            &[0xa1],                         // mov eax, moffs32
+            &[0x3d],                         // cmp eax, imm32
+            &[0x8b, 0x15],                   // mov edx, [disp32]
+            &[0x0f, 0xb6, 0x80],             // movzx eax, byte [eax + disp32]
+            &[0xff, 0x24, 0x85],             // jmp [4 * eax + disp32]
+            &[0x81, 0xfb],                   // cmp ebx, imm32
+            &[0xc7, 0x00],                   // mov [eax], imm32
+            &[0xc7, 0x44, 0x24, 0x04],       // mov [esp + 4], imm32
+            &[0xc7, 0x45, 0xf8],             // mov [ebp - 8], imm32
+            &[0xc7, 0x05, 0x10, 0x90, 4, 8], // mov [disp32], imm32
+        ];
+        for operand in operands {
+            let mut view = [0x90; 24];
+            let at = 8 + operand.len();
+            view[8..at].copy_from_slice(operand);
+            view[at..at + 4].copy_from_slice(&[0, 0x90, 4, 8]);
+            assert!(is_address(&view, at), "{operand:x?}");
+        }
+        // call; mov [esp + 8], eax: no address, whatever it looks like.
+        let mut view = [0x90; 24];
+        view[3..12].copy_from_slice(&[0xe8, 1, 2, 3, 4, 0x89, 0x44, 0x24, 0x08]);
+        assert!(!is_address(&view, 8));
+        // A table.
+        view[12..16].copy_from_slice(&[0, 0x90, 4, 8]);
+        assert!(is_address(&view, 8) && is_address(&view, 12));
+    }
+
+    #[test]
     fn the_table_is_found_from_both_images() {
         // ADD at 0x1000 with its immediate at 0x1002.
         let aux = 0u64.wrapping_sub(6);
-        let (table, mut globals) = (0x9000, [0, 0]);
+        let (table, mut globals) = (0x9000, Globals::default());
         let word = write(0x1002, table, aux);
         assert_eq!(word, 0x8000);
-        let unit = Unit { kind: Kind::X86Rel32, aux, ..Unit::default() };
-        assert_eq!(read_global(0xffff_fff0, globals), None);
+        let unit = Unit { kind: Kind::X86Rel32, aux, target: 0x8800, ..Unit::default() };
+        globals.see(unit.target, 0);
+        globals.see(unit.target, 0);
         assert_eq!(read(&unit, word, 0x1002, &mut globals), table);
-        assert_eq!(read_global(0xffff_fff0, globals), Some(0x8ff0));
+        assert_eq!(read_global(0xffff_fff0, &globals), None, "seen at one place");
+        globals.see(unit.target, 0x40);
+        assert_eq!(read(&unit, word, 0x1002, &mut globals), table);
+        assert_eq!(read_global(0xffff_fff0, &globals), Some(0x8ff0));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::layout::Content;
 use super::unit::{Home, Kind, Site};
-use super::walk::Field;
+use super::walk::{Field, Globals};
 use super::x86::{PLAIN_LEN, field_at, has_modrm, sets_global, target};
 
 /// Bytes of a MOV of a value.
@@ -72,7 +72,7 @@ fn find(
     most: usize,
     home: Home,
     pending: Option<&Field>,
-    globals: &[u64; 2],
+    globals: &Globals,
     are_values_passed: bool,
 ) -> Found {
     match site.class.content {
@@ -90,7 +90,7 @@ pub(super) fn plain_len(
     most: usize,
     home: Home,
     pending: Option<&Field>,
-    globals: &[u64; 2],
+    globals: &Globals,
 ) -> usize {
     find(site, most, home, pending, globals, true).stop
 }
@@ -101,7 +101,7 @@ pub(super) fn plain_units(
     most: usize,
     home: Home,
     pending: Option<&Field>,
-    globals: &[u64; 2],
+    globals: &Globals,
 ) -> (usize, u64) {
     let Found { stop, start, units } = find(site, most, home, pending, globals, false);
     let rest = stop.saturating_sub(start) / PLAIN_LEN;
@@ -145,7 +145,7 @@ fn scan(site: &Site<'_>, most: usize, home: Home, are_values_passed: bool) -> Fo
 
 /// The same of 32-bit code, where there are no values.
 #[inline(never)]
-fn scan_32(site: &Site<'_>, most: usize, home: Home, globals: &[u64; 2]) -> Found {
+fn scan_32(site: &Site<'_>, most: usize, home: Home, globals: &Globals) -> Found {
     let bytes = site.ahead(most);
     let look = Look32::new(site, globals);
     let (mut found, mut len) = (Found::default(), 0usize);
@@ -188,8 +188,8 @@ struct Look32 {
 }
 
 impl Look32 {
-    fn new(site: &Site<'_>, globals: &[u64; 2]) -> Self {
-        let [table, _] = *globals;
+    fn new(site: &Site<'_>, globals: &Globals) -> Self {
+        let table = globals.old;
         let (low, high) = site.bounds.near32();
         let near = ((low >> 16) as u16, (high >> 16).saturating_sub(low >> 16) as u16);
         let (has_addresses, has_table) = (site.bounds.low != 0, table != 0);
