@@ -453,35 +453,37 @@ impl<'w> Space<'w> {
     /// Where an old address of the module in view is in new, by the listed covers. Zeroed data
     /// behind the bytes of a segment moves with the last of them.
     pub fn to_new(&mut self, addr: u64) -> Option<(u64, Trust)> {
-        if let Some(found) = self.bytes_to_new(addr) {
-            return Some(found);
-        }
-        let (first, end) = self.module_at;
-        let in_span =
-            |segment: &Segment| segment.len > 0 && addr.wrapping_sub(segment.addr) < segment.span;
-        let segment = (first..end).filter_map(|at| self.old.get(at)).find(in_span)?;
-        let last = segment.addr.wrapping_add(segment.len - 1);
-        let (to, _) = self.bytes_to_new(last)?;
-        Some((to.wrapping_add(addr.wrapping_sub(last)), Trust::Near))
-    }
-
-    /// The same of an address in the bytes of a segment.
-    fn bytes_to_new(&mut self, addr: u64) -> Option<(u64, Trust)> {
-        let (first, end) = self.module_at;
-        let in_bytes = |segment: &Segment| addr.wrapping_sub(segment.addr) < segment.len;
-        let segment = match Some(self.target_segment).filter(in_bytes) {
-            Some(segment) => segment,
-            None => (first..end).filter_map(|at| self.old.get(at)).find(in_bytes)?,
-        };
+        let segment = self.segment_at(addr)?;
         self.target_segment = segment;
-        let old_pos = segment.pos.wrapping_add(addr.wrapping_sub(segment.addr));
-        let (new_pos, trust) = self.map.to_new(old_pos);
+        let offset = addr.wrapping_sub(segment.addr);
+        let in_bytes = offset.min(segment.len.saturating_sub(1));
+        let (new_pos, trust) = self.map.to_new(segment.pos.wrapping_add(in_bytes));
         let new_pos = new_pos.max(0) as u64;
         if !(self.target_here.start..self.target_here.end).contains(&new_pos) {
             self.target_here = stretch(&self.new, new_pos);
         }
         let here = &self.target_here;
-        here.is_mapped.then(|| (new_pos.wrapping_add(here.shift), trust))
+        let to = new_pos.wrapping_add(here.shift).wrapping_add(offset.wrapping_sub(in_bytes));
+        here.is_mapped.then_some((to, if in_bytes == offset { trust } else { Trust::Near }))
+    }
+
+    /// The segment of the module in view with an old address in its bytes, else behind them.
+    fn segment_at(&self, addr: u64) -> Option<Segment> {
+        let within = |segment: &Segment, len| addr.wrapping_sub(segment.addr) < len;
+        if within(&self.target_segment, self.target_segment.len) {
+            return Some(self.target_segment);
+        }
+        let (first, end) = self.module_at;
+        let mut behind = None;
+        for segment in (first..end).filter_map(|at| self.old.get(at)) {
+            if within(&segment, segment.len) {
+                return Some(segment);
+            }
+            if segment.len > 0 && within(&segment, segment.span) {
+                behind = behind.or(Some(segment));
+            }
+        }
+        behind
     }
 }
 
