@@ -236,17 +236,10 @@ impl<'w> Space<'w> {
         visit.flag(&mut is_some)?;
         visit.u32(&mut module)?;
         (self.new_here, self.target_here) = (Stretch::default(), Stretch::default());
-        let mut last = self.target_segment;
-        for number in [&mut last.pos, &mut last.len, &mut last.addr, &mut last.span] {
-            visit.u64(number)?;
-        }
-        visit.u32(&mut last.module)?;
         self.targets.forget();
         if is_some {
             self.view(module);
         }
-        // Where segments overlap, the last one is looked into first.
-        self.target_segment = last;
         Ok(())
     }
 
@@ -353,8 +346,9 @@ impl<'w> Space<'w> {
         let mut last_end = 0;
         // Those of most modules ascend.
         segments.any(|segment| {
-            let overlaps = segment.addr < last_end;
-            last_end = segment.addr.saturating_add(segment.len);
+            let end = segment.addr.checked_add(segment.len);
+            let overlaps = segment.addr < last_end || end.is_none();
+            last_end = end.unwrap_or(u64::MAX);
             overlaps
         })
     }
@@ -427,17 +421,17 @@ impl<'w> Space<'w> {
     fn find(&mut self, addr: u64) -> u64 {
         let found = self.to_new(addr);
         let to = found.map_or(addr, |(to, _)| to);
-        // Where segments overlap, it depends on the target before.
-        if !self.is_ambiguous {
-            let alone = Known { start: addr, len: 1, by: to.wrapping_sub(addr) };
-            let known = found.and_then(|(_, trust)| self.known(addr, trust)).unwrap_or(alone);
-            self.targets.put(addr, known);
-        }
+        let alone = Known { start: addr, len: 1, by: to.wrapping_sub(addr) };
+        let known = found.and_then(|(_, trust)| self.known(addr, trust)).unwrap_or(alone);
+        self.targets.put(addr, known);
         to
     }
 
     /// The addresses around `addr`, which was just found with `trust`, that move by as much.
     fn known(&self, addr: u64, trust: Trust) -> Option<Known> {
+        if self.is_ambiguous {
+            return None;
+        }
         let Segment { pos, len, addr: segment_addr, .. } = self.target_segment;
         let old_pos = pos.wrapping_add(addr.wrapping_sub(segment_addr));
         let (start, end, shift) = self.map.around(old_pos).filter(|_| trust == Trust::Covered)?;
@@ -470,7 +464,9 @@ impl<'w> Space<'w> {
     /// The segment of the module in view with an old address in its bytes, else behind them.
     fn segment_at(&self, addr: u64) -> Option<Segment> {
         let within = |segment: &Segment, len| addr.wrapping_sub(segment.addr) < len;
-        if within(&self.target_segment, self.target_segment.len) {
+        // Of two that have it the first counts, whatever was asked before: the generator asks more
+        // often than the decoder.
+        if !self.is_ambiguous && within(&self.target_segment, self.target_segment.len) {
             return Some(self.target_segment);
         }
         let (first, end) = self.module_at;
@@ -505,4 +501,65 @@ fn stretch(segments: &Segments<'_>, pos: u64) -> Stretch {
         return Stretch { start, end, shift, module, is_mapped, ..Stretch::default() };
     }
     Stretch { start: end, end: next_pos, ..Stretch::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::map::{COVER_LEN, ORDER_LEN};
+    use super::*;
+
+    const AT: [u64; 2] = [0x8000_0000, 0x8000_033c];
+
+    /// Two segments of one module at addresses `at`, both of which move by 0x1000 in new, the bytes
+    /// of the first one by 8 more.
+    fn with_space(at: [u64; 2], each: impl FnOnce(&mut Space<'_>)) {
+        let (mut old, mut new) = ([[0; SEGMENT_LEN]; 2], [[0; SEGMENT_LEN]; 2]);
+        let (mut covers, mut order) = ([[0; COVER_LEN]; 2], [[0; ORDER_LEN]; 2]);
+        let mut entries = [[0; super::super::targets::ENTRY_LEN]; 512];
+        let map = CoverMap::new(&mut covers, &mut order);
+        let (old, new) = (Segments::new(&mut old), Segments::new(&mut new));
+        let mut space = Space::new(old, new, &mut [], map).with_targets(Targets::new(&mut entries));
+        let [first, second] = at;
+        for (addr, pos, len) in [(first, 0, 0x400), (second, 0x400, 0x200)] {
+            let segment = Segment { pos, len, addr, span: len, module: 0 };
+            assert!(space.old.push(&segment));
+            let moved = Segment { len: len + 8, addr: addr.wrapping_add(0x1000), ..segment };
+            assert!(space.new.push(&moved));
+        }
+        let covers = [(0, 8, 0x3f8), (0x400, 0x400, 0x200)];
+        for (old_pos, new_pos, len) in covers {
+            assert!(space.map.push(Listed { old_pos, new_pos, len }, false));
+        }
+        space.map.seal();
+        space.old_stretch(0);
+        each(&mut space);
+    }
+
+    /// Where two segments overlap the first one counts, whatever was looked up before.
+    #[test]
+    fn an_address_of_two_segments_is_of_the_first() {
+        with_space(AT, |space| {
+            let [first, second] = AT;
+            for before in [first, second + 0x180, second, 1] {
+                space.to_new(before);
+                assert_eq!(space.to_new(second), Some((second + 0x1008, Trust::Covered)));
+                space.led(before);
+                assert_eq!(space.led(second), second + 0x1008);
+                assert_eq!(space.led(second + 0x180), second + 0x1180);
+            }
+        });
+    }
+
+    /// The same where it is behind the last address that they overlap.
+    #[test]
+    fn an_address_behind_the_last_one_is_the_first() {
+        let at = [0, 0xffff_ffff_ffff_ff00];
+        with_space(at, |space| {
+            for before in [0, 0xffff_ffff_ffff_ff80] {
+                space.to_new(before);
+                assert_eq!(space.to_new(0x10), Some((0x1018, Trust::Covered)));
+                assert_eq!(space.led(0x10), 0x1018);
+            }
+        });
+    }
 }
